@@ -1,0 +1,344 @@
+//! What a plugin may return, and what that means: [`Flow`], [`Reject`], [`Json`] and the traits behind them.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use gateway_model::Session;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::body::BodyError;
+use crate::exchange::Outcome;
+use crate::message::Response;
+
+/// Go on, or answer here.
+#[derive(Debug)]
+pub enum Flow {
+    /// The next plugin, and in the end the upstream.
+    Continue,
+    /// This is the answer: nothing after this plugin runs, and the upstream is not called.
+    Respond(Response),
+}
+
+impl Flow {
+    /// Answers with `answer`.
+    pub fn respond(answer: impl IntoResponse) -> Self {
+        Self::Respond(answer.into_response())
+    }
+}
+
+/// A value as a JSON body, `Content-Type: application/json`.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+/// The request is refused.
+///
+/// [`Reject::new`] sends the status alone, [`Reject::error`] the gateway's error body, and any [`Response`] converts
+/// into a `Reject`. The gateway adds nothing to what the plugin wrote.
+#[derive(Debug)]
+pub struct Reject(Box<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
+    answer: Answer,
+    reason: Option<String>,
+}
+
+/// What a refused client gets.
+#[derive(Debug)]
+pub enum Answer {
+    /// Exactly this.
+    Own(Response),
+    /// The gateway's error body with this message, as JSON or XML.
+    Gateway {
+        /// The status, and headers that the plugin added.
+        head: Response,
+        /// What the client reads.
+        message: String,
+    },
+}
+
+impl Reject {
+    /// Refuses with a status and an empty body.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        Self::from(Response::new(status))
+    }
+
+    /// Refuses with the gateway's own error body, `{"error": "<message>"}`.
+    pub fn error(status: StatusCode, message: impl Into<String>) -> Self {
+        let answer = Answer::Gateway { head: Response::new(status), message: message.into() };
+        Self(Box::new(Refusal { answer, reason: None }))
+    }
+
+    /// Something went wrong here: the client reads `Internal Server Error`, the log reads `reason`.
+    pub fn internal(reason: impl fmt::Display) -> Self {
+        Self::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").because(reason)
+    }
+
+    /// Why, for the log only.
+    #[must_use]
+    pub fn because(mut self, reason: impl fmt::Display) -> Self {
+        self.0.reason = Some(reason.to_string());
+        self
+    }
+
+    /// The same with one header set.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.head_mut().headers_mut().insert(name, value);
+        self
+    }
+
+    /// The status that the client gets.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.0.answer {
+            Answer::Own(head) | Answer::Gateway { head, .. } => head.status(),
+        }
+    }
+
+    /// Why, as given to [`Reject::because`].
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// What the client gets.
+    #[must_use]
+    pub fn into_answer(self) -> Answer {
+        self.0.answer
+    }
+
+    fn head_mut(&mut self) -> &mut Response {
+        match &mut self.0.answer {
+            Answer::Own(head) | Answer::Gateway { head, .. } => head,
+        }
+    }
+}
+
+impl From<Response> for Reject {
+    fn from(response: Response) -> Self {
+        Self(Box::new(Refusal { answer: Answer::Own(response), reason: None }))
+    }
+}
+
+impl From<StatusCode> for Reject {
+    fn from(status: StatusCode) -> Self {
+        Self::new(status)
+    }
+}
+
+impl<M: Into<String>> From<(StatusCode, M)> for Reject {
+    fn from((status, message): (StatusCode, M)) -> Self {
+        Self::error(status, message)
+    }
+}
+
+impl From<BodyError> for Reject {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { .. } => {
+                Self::error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+            }
+            BodyError::Broken(_) => Self::error(
+                StatusCode::BAD_REQUEST,
+                "There was a problem with reading Body of the Request.",
+            ),
+        }
+        .because(error)
+    }
+}
+
+impl From<Box<dyn Error + Send + Sync>> for Reject {
+    fn from(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// What can be an answer to a client: a [`Response`], a status, [`Json`], text, bytes, or a status with one of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an answer to a client",
+    label = "not an answer",
+    note = "answer with a `Response`, a `StatusCode`, `Json(value)`, text or bytes, or `(StatusCode, one of these)`"
+)]
+pub trait IntoResponse {
+    /// The response.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        // A value that cannot be JSON is the plugin's mistake, found by its first test: the client reads a 500.
+        Response::json(StatusCode::OK, &self.0)
+            .unwrap_or_else(|_| Response::new(StatusCode::INTERNAL_SERVER_ERROR))
+    }
+}
+
+macro_rules! text_response {
+    ($($type:ty => $media_type:literal),+ $(,)?) => {$(
+        impl IntoResponse for $type {
+            fn into_response(self) -> Response {
+                Response::new(StatusCode::OK)
+                    .with_header(http::header::CONTENT_TYPE, HeaderValue::from_static($media_type))
+                    .with_body(self)
+            }
+        }
+    )+};
+}
+
+text_response! {
+    &'static str => "text/plain; charset=utf-8",
+    String => "text/plain; charset=utf-8",
+    Bytes => "application/octet-stream",
+    Vec<u8> => "application/octet-stream",
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        response.set_status(self.0);
+        response
+    }
+}
+
+/// What a plugin of the hooks `pre`, `post_key_auth`, `post` and `endpoint` may return.
+#[diagnostic::on_unimplemented(
+    message = "a plugin of this hook cannot return `{Self}`",
+    label = "cannot be returned here",
+    note = "return nothing to go on, a `Response` (or a status, `Json`, text) to answer here, `Flow` or `Option<Response>` for either, or `Result<_, Reject>` of one of these"
+)]
+pub trait IntoOutcome {
+    #[doc(hidden)]
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Continue
+    }
+}
+
+impl<T: IntoResponse> IntoOutcome for T {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Respond(Box::new(self.into_response()))
+    }
+}
+
+impl IntoOutcome for Flow {
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Self::Continue => Outcome::Continue,
+            Self::Respond(response) => response.into_outcome(),
+        }
+    }
+}
+
+impl<T: IntoResponse> IntoOutcome for Option<T> {
+    fn into_outcome(self) -> Outcome {
+        self.map_or(Outcome::Continue, IntoOutcome::into_outcome)
+    }
+}
+
+impl<T: IntoResponse> IntoOutcome for ControlFlow<T> {
+    fn into_outcome(self) -> Outcome {
+        self.break_value().into_outcome()
+    }
+}
+
+impl<T: IntoOutcome, E: Into<Reject>> IntoOutcome for Result<T, E> {
+    fn into_outcome(self) -> Outcome {
+        self.map_or_else(|error| Outcome::Reject(error.into()), IntoOutcome::into_outcome)
+    }
+}
+
+/// What a plugin of the hook `auth_check` may return.
+#[diagnostic::on_unimplemented(
+    message = "an `auth_check` plugin cannot return `{Self}`",
+    label = "does not say who the caller is",
+    note = "return `Result<Session, Reject>`: who the caller is, or why the request is refused"
+)]
+pub trait IntoAuthOutcome {
+    #[doc(hidden)]
+    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome;
+}
+
+impl IntoAuthOutcome for Session {
+    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
+        *session = Some(Box::new(self));
+        Outcome::Continue
+    }
+}
+
+impl IntoAuthOutcome for Option<Session> {
+    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
+        self.map_or(Outcome::Continue, |found| found.into_auth_outcome(session))
+    }
+}
+
+impl IntoAuthOutcome for Flow {
+    fn into_auth_outcome(self, _session: &mut Option<Box<Session>>) -> Outcome {
+        self.into_outcome()
+    }
+}
+
+impl<T: IntoAuthOutcome, E: Into<Reject>> IntoAuthOutcome for Result<T, E> {
+    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
+        match self {
+            Ok(value) => value.into_auth_outcome(session),
+            Err(error) => Outcome::Reject(error.into()),
+        }
+    }
+}
+
+/// What a plugin of the hook `response` may return.
+#[diagnostic::on_unimplemented(
+    message = "a `response` plugin cannot return `{Self}`",
+    label = "cannot be returned here",
+    note = "change the `&mut Response` and return nothing, return another `Response`, or `Result<_, Reject>` of one of these"
+)]
+pub trait IntoResponseOutcome {
+    #[doc(hidden)]
+    fn into_response_outcome(self) -> Outcome;
+}
+
+impl IntoResponseOutcome for () {
+    fn into_response_outcome(self) -> Outcome {
+        Outcome::Continue
+    }
+}
+
+impl IntoResponseOutcome for Response {
+    fn into_response_outcome(self) -> Outcome {
+        self.into_outcome()
+    }
+}
+
+impl IntoResponseOutcome for Flow {
+    fn into_response_outcome(self) -> Outcome {
+        self.into_outcome()
+    }
+}
+
+impl<T: IntoResponseOutcome, E: Into<Reject>> IntoResponseOutcome for Result<T, E> {
+    fn into_response_outcome(self) -> Outcome {
+        match self {
+            Ok(value) => value.into_response_outcome(),
+            Err(error) => Outcome::Reject(error.into()),
+        }
+    }
+}
