@@ -1,20 +1,21 @@
 //! A plugin function's arguments, told apart by their types.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
-use syn::spanned::Spanned;
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{FnArg, GenericArgument, Pat, PathArguments, PathSegment, Type};
 
 use crate::errors::Errors;
+use crate::fields::Fields;
+use crate::tokens::{Place, bare, outside, shown};
 
-/// What an argument is.
+/// What an argument is. `Config` and `State` hold what they are of, as it is written outside of the function.
 pub(crate) enum Kind {
     Request { mutable: bool },
     Response { mutable: bool },
     Session { mutable: bool, optional: bool },
     Api,
-    Config(Box<Type>),
-    State(Box<Type>),
+    Config(TokenStream),
+    State(TokenStream),
     Ctx,
     InitEnv,
 }
@@ -22,38 +23,48 @@ pub(crate) enum Kind {
 /// One argument.
 pub(crate) struct Argument {
     pub(crate) kind: Kind,
-    pub(crate) span: Span,
-    /// The type as its author wrote it: a wrong one is reported by rustc at these tokens.
+    /// The type as its author wrote it.
     pub(crate) ty: Type,
+    /// The same as it is written outside of the function.
+    outside: TokenStream,
     name: String,
 }
 
-const KNOWN: &str = "arguments are `&Request`, `&mut Request`, `&mut Response`, `&Session`, `Option<&Session>`, \
-                     `&ApiDefinition`, `&Config<T>`, `&State<T>`, `&Ctx`";
+const KNOWN: &str = "arguments are `&Request`, `&mut Request`, `&Response`, `&mut Response`, `&Session`, \
+                     `&mut Session`, `Option<&Session>`, `&ApiDefinition`, `&Config<T>`, `&State<T>`, `&Ctx`";
 
 impl Argument {
-    /// The arguments of a function, without `self`.
+    /// The arguments of a function, without `self`. In an `impl` block, `self_type` is its type.
     pub(crate) fn all<'a>(
         inputs: impl IntoIterator<Item = &'a FnArg>,
+        self_type: Option<&Type>,
         errors: &mut Errors,
     ) -> Vec<Self> {
         let mut arguments: Vec<Self> = Vec::new();
         for input in inputs {
             let FnArg::Typed(input) = input else { continue };
-            let ty = (*input.ty).clone();
-            match kind(&ty) {
+            if let Some(cfg) = input.attrs.iter().find(|a| a.path().is_ident("cfg")) {
+                errors.at(cfg, "an argument is always there: put `#[cfg]` on the function");
+            }
+            match kind(&input.ty, self_type) {
                 Ok(kind) => {
                     let name = match &*input.pat {
                         Pat::Ident(pat) => pat.ident.to_string(),
                         _ => "_".to_owned(),
                     };
-                    let argument = Self { kind, span: input.ty.span(), ty, name };
-                    if let Some(message) = arguments.iter().find_map(|other| other.clash(&argument)) {
-                        errors.push(argument.span, message);
+                    let argument = Self {
+                        kind,
+                        ty: (*input.ty).clone(),
+                        outside: outside(&input.ty, self_type),
+                        name,
+                    };
+                    let clash = arguments.iter().find_map(|other| other.clash(&argument));
+                    if let Some(message) = clash {
+                        errors.at(&argument.ty, message);
                     }
                     arguments.push(argument);
                 }
-                Err(message) => errors.push(input.ty.span(), message),
+                Err(message) => errors.at(&input.ty, message),
             }
         }
         arguments
@@ -64,10 +75,23 @@ impl Argument {
     }
 
     pub(crate) fn needs_session(&self) -> bool {
-        matches!(self.kind, Kind::Session { optional: false, .. })
+        matches!(
+            self.kind,
+            Kind::Session {
+                optional: false,
+                ..
+            }
+        )
     }
 
-    /// The expression that takes this argument from a split exchange. `data` are the instance's fields.
+    /// Binds `name` to this argument, at its author's own type: a type of that name that is not ours is reported there.
+    pub(crate) fn bind(&self, name: &proc_macro2::Ident, value: TokenStream) -> TokenStream {
+        let ty = &self.outside;
+        let value = Place::of(&self.ty).locate(value);
+        quote!(let #name: #ty = #value;)
+    }
+
+    /// The expression that takes this argument from a split exchange, or from the instance's data.
     pub(crate) fn expression(&self, fields: &Fields) -> TokenStream {
         match &self.kind {
             Kind::Request { mutable: false } => quote!(&*__request),
@@ -78,17 +102,25 @@ impl Argument {
             Kind::Response { mutable: true } => {
                 quote!(__response.as_mut().expect("the response hook has a response"))
             }
-            Kind::Session { mutable: false, optional: true } => quote!(__session.as_deref()),
-            Kind::Session { mutable: true, optional: true } => quote!(__session.as_deref_mut()),
-            Kind::Session { mutable: false, optional: false } => {
-                quote!(__session.as_deref().expect("checked above"))
-            }
-            Kind::Session { mutable: true, optional: false } => {
-                quote!(__session.as_deref_mut().expect("checked above"))
-            }
+            Kind::Session {
+                mutable: false,
+                optional: true,
+            } => quote!(__session.as_deref()),
+            Kind::Session {
+                mutable: true,
+                optional: true,
+            } => quote!(__session.as_deref_mut()),
+            Kind::Session {
+                mutable: false,
+                optional: false,
+            } => quote!(__session.as_deref().expect("checked above")),
+            Kind::Session {
+                mutable: true,
+                optional: false,
+            } => quote!(__session.as_deref_mut().expect("checked above")),
             Kind::Api => quote!(__ctx.api()),
             Kind::Config(_) | Kind::State(_) => {
-                let field = fields.of(self);
+                let field = fields.of(&self.kind);
                 quote!(&__data.#field)
             }
             Kind::Ctx => quote!(&*__ctx),
@@ -111,76 +143,32 @@ impl Argument {
             _ => return None,
         };
         let (a, b) = (&self.name, &other.name);
-        Some(format!("`{a}` and `{b}` both borrow {what}, and one of them changes it: take {take} once"))
+        Some(format!(
+            "`{a}` and `{b}` both borrow {what}, and one of them changes it: take {take} once"
+        ))
     }
-}
-
-/// The fields that a plugin's instance has for its `Config<T>` and `State<T>` arguments: one for each type.
-#[derive(Default)]
-pub(crate) struct Fields(Vec<Field>);
-
-pub(crate) struct Field {
-    pub(crate) name: Ident,
-    pub(crate) inner: Type,
-    pub(crate) is_config: bool,
-    key: String,
-}
-
-impl Fields {
-    pub(crate) fn add(&mut self, arguments: &[Argument]) {
-        for argument in arguments {
-            let (is_config, inner) = match &argument.kind {
-                Kind::Config(inner) => (true, inner),
-                Kind::State(inner) => (false, inner),
-                _ => continue,
-            };
-            let key = key(is_config, inner);
-            if self.0.iter().all(|field| field.key != key) {
-                let kind = if is_config { "config" } else { "state" };
-                let name = Ident::new(&format!("{kind}_{}", self.0.len()), Span::call_site());
-                self.0.push(Field { name, inner: (**inner).clone(), is_config, key });
-            }
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Field> {
-        self.0.iter()
-    }
-
-    pub(crate) fn of(&self, argument: &Argument) -> &Ident {
-        let wanted = match &argument.kind {
-            Kind::Config(inner) => key(true, inner),
-            Kind::State(inner) => key(false, inner),
-            _ => String::new(),
-        };
-        let field = self.0.iter().find(|field| field.key == wanted);
-        &field.expect("fields are made from the same arguments").name
-    }
-}
-
-fn key(is_config: bool, inner: &Type) -> String {
-    format!("{is_config} {}", inner.to_token_stream())
 }
 
 /// What a type makes of an argument, or why it cannot be one.
-fn kind(ty: &Type) -> Result<Kind, String> {
+fn kind(ty: &Type, self_type: Option<&Type>) -> Result<Kind, String> {
     let unknown = || format!("`{}` cannot be an argument of a plugin; {KNOWN}", shown(ty));
-    match ty {
+    match bare(ty) {
         Type::Reference(reference) => {
             let mutable = reference.mutability.is_some();
             let segment = last_segment(&reference.elem).ok_or_else(unknown)?;
-            by_reference(segment, mutable).ok_or_else(unknown)?
+            by_reference(segment, mutable, self_type).ok_or_else(unknown)?
         }
         Type::Path(_) => {
             let segment = last_segment(ty).ok_or_else(unknown)?;
-            if let Some(Type::Reference(inner)) = argument_of(segment).filter(|_| segment.ident == "Option")
-                && last_segment(&inner.elem).is_some_and(|inner| inner.ident == "Session")
-            {
-                return Ok(Kind::Session { mutable: inner.mutability.is_some(), optional: true });
+            if segment.ident == "Option" {
+                let inner = argument_of(segment).ok_or_else(unknown)?;
+                return optional(inner).ok_or_else(unknown)?;
             }
-            if by_reference(segment, false).is_some() {
+            if by_reference(segment, false, self_type).is_some() {
                 let ty = shown(ty);
-                return Err(format!("a plugin borrows what it is given: take `&{ty}`, not `{ty}`"));
+                return Err(format!(
+                    "a plugin borrows what it is given: take `&{ty}`, not `{ty}`"
+                ));
             }
             Err(unknown())
         }
@@ -188,50 +176,98 @@ fn kind(ty: &Type) -> Result<Kind, String> {
     }
 }
 
-/// `None`: no such argument. `Some(Err)`: there is, but not like this.
-fn by_reference(segment: &PathSegment, mutable: bool) -> Option<Result<Kind, String>> {
-    let shared = |kind: Kind| {
-        let name = &segment.ident;
+/// What is in an `Option`. `None`: no such argument. `Some(Err)`: there is, but not like this.
+fn optional(inner: &Type) -> Option<Result<Kind, String>> {
+    let reference = match bare(inner) {
+        Type::Reference(reference) => Some(reference),
+        _ => None,
+    };
+    let lent = last_segment(reference.map_or(inner, |reference| &reference.elem))?;
+    if lent.ident != "Session" {
+        return None;
+    }
+    Some(match reference {
+        Some(reference) => Ok(Kind::Session {
+            mutable: reference.mutability.is_some(),
+            optional: true,
+        }),
+        None => Err(
+            "a plugin borrows what it is given: take `Option<&Session>`, not `Option<Session>`"
+                .to_owned(),
+        ),
+    })
+}
+
+/// What is behind a reference. `None`: no such argument. `Some(Err)`: there is, but not like this.
+fn by_reference(
+    segment: &PathSegment,
+    mutable: bool,
+    self_type: Option<&Type>,
+) -> Option<Result<Kind, String>> {
+    let name = &segment.ident;
+    let lent = |kind: Kind, instead: &str| {
         Some(if mutable {
-            Err(format!("`{name}` is shared with other requests: take `&{name}`, not `&mut {name}`"))
+            Err(format!(
+                "`{name}` is lent for reading: take `&{name}`, not `&mut {name}`{instead}"
+            ))
         } else {
             Ok(kind)
         })
     };
-    match segment.ident.to_string().as_str() {
+    match name.to_string().as_str() {
         "Request" => Some(Ok(Kind::Request { mutable })),
         "Response" => Some(Ok(Kind::Response { mutable })),
-        "Session" => Some(Ok(Kind::Session { mutable, optional: false })),
-        "ApiDefinition" => shared(Kind::Api),
-        "Ctx" => shared(Kind::Ctx),
-        "InitEnv" => shared(Kind::InitEnv),
-        name @ ("Config" | "State") => match argument_of(segment) {
-            Some(inner) if name == "Config" => shared(Kind::Config(Box::new(inner.clone()))),
-            Some(inner) => shared(Kind::State(Box::new(inner.clone()))),
-            None => Some(Err(format!("say what it holds: `&{name}<T>` with a type of yours"))),
-        },
+        "Session" => Some(Ok(Kind::Session {
+            mutable,
+            optional: false,
+        })),
+        "ApiDefinition" => lent(Kind::Api, ""),
+        "Ctx" => lent(Kind::Ctx, "; all its functions need no more"),
+        "InitEnv" => lent(Kind::InitEnv, ""),
+        "Config" | "State" => {
+            let Some(inner) = argument_of(segment) else {
+                return Some(Err(format!(
+                    "say what it holds: `&{name}<T>` with a type of yours"
+                )));
+            };
+            if borrows(inner) {
+                return Some(Err(format!(
+                    "`{name}` outlives every request, so what it holds owns its parts: `String`, for example, in \
+                     place of `&str`"
+                )));
+            }
+            let inner = outside(inner, self_type);
+            if name == "Config" {
+                lent(Kind::Config(inner), "")
+            } else {
+                lent(
+                    Kind::State(inner),
+                    ", and keep what changes in an atomic or a lock",
+                )
+            }
+        }
         _ => None,
     }
 }
 
+fn borrows(ty: &Type) -> bool {
+    let text = shown(ty).replace("&'static ", "").replace("'static", "");
+    text.contains(['&', '\''])
+}
+
 fn last_segment(ty: &Type) -> Option<&PathSegment> {
-    match ty {
+    match bare(ty) {
         Type::Path(path) => path.path.segments.last(),
         _ => None,
     }
 }
 
 fn argument_of(segment: &PathSegment) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
     match arguments.args.first() {
         Some(GenericArgument::Type(ty)) if arguments.args.len() == 1 => Some(ty),
         _ => None,
     }
-}
-
-/// A type as a person writes it: tokens are printed with spaces around every sign.
-pub(crate) fn shown(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string();
-    let tight = [(" <", "<"), ("< ", "<"), (" >", ">"), ("& ", "&"), (" ::", "::"), (":: ", "::"), (" ,", ",")];
-    tight.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }

@@ -1,44 +1,66 @@
 //! What stands in the parentheses of `#[gw_plugin(…)]` and `#[hook(…)]`.
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote;
-use syn::parse::Parser;
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Lit, LitStr, MetaNameValue, Token};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Token};
 
 use crate::errors::Errors;
 use crate::hooks::Hook;
 
 /// The keys of `#[gw_plugin(…)]`.
+#[derive(Default)]
 pub(crate) struct Attribute {
-    /// Where the attribute stands, for mistakes of omission.
-    pub(crate) span: Span,
-    /// `hook = …`, with its place.
-    pub(crate) hooks: Option<(Span, Vec<Hook>)>,
+    /// `hook = …`: the value, and the hooks it names.
+    pub(crate) hooks: Option<(Expr, Vec<Hook>)>,
     /// `name = …`
     pub(crate) name: Option<LitStr>,
+    /// A key could not be read: do not complain about one that is missing as well.
+    pub(crate) unread: bool,
     sdk: Option<Expr>,
 }
 
+/// One thing between commas.
+enum Key {
+    Pair(Ident, Expr),
+    /// `post`, `"post"`, `hook("post")`
+    Other(TokenStream),
+}
+
+impl Parse for Key {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+            let key = input.call(Ident::parse_any)?;
+            input.parse::<Token![=]>()?;
+            return Ok(Self::Pair(key, input.parse()?));
+        }
+        let mut other = TokenStream::new();
+        while !input.is_empty() && !input.peek(Token![,]) {
+            other.extend([input.parse::<proc_macro2::TokenTree>()?]);
+        }
+        if other.is_empty() {
+            return Err(input.error(PAIRS));
+        }
+        Ok(Self::Other(other))
+    }
+}
+
+const PAIRS: &str =
+    "expected `key = value`, such as `#[gw_plugin(hook = \"post\", name = \"Greet\")]`";
+
 impl Attribute {
     pub(crate) fn parse(keys: TokenStream, errors: &mut Errors) -> Self {
-        let span = Span::call_site();
-        let mut attribute = Self { span, hooks: None, name: None, sdk: None };
-        let parser = Punctuated::<MetaNameValue, Token![,]>::parse_terminated;
-        let pairs = match parser.parse2(keys) {
-            Ok(pairs) => pairs,
+        let mut attribute = Self::default();
+        match Punctuated::<Key, Token![,]>::parse_terminated.parse2(keys) {
+            Ok(keys) => keys
+                .into_iter()
+                .for_each(|key| attribute.take(key, errors)),
             Err(error) => {
-                let message = "expected `key = value`, such as `#[gw_plugin(hook = \"post\", name = \"Greet\")]`";
-                errors.push(error.span(), message);
-                // What was meant cannot be known: do not complain about missing keys as well.
-                attribute.hooks = Some((span, Vec::new()));
-                attribute.name = Some(LitStr::new("unknown", span));
-                return attribute;
+                attribute.unread = true;
+                errors.extend(error);
             }
-        };
-        for pair in pairs {
-            attribute.take(&pair, errors);
         }
         attribute
     }
@@ -51,57 +73,81 @@ impl Attribute {
         }
     }
 
-    fn take(&mut self, pair: &MetaNameValue, errors: &mut Errors) {
-        let key = pair.path.get_ident().map(ToString::to_string).unwrap_or_default();
-        match key.as_str() {
-            "hook" if self.hooks.is_some() => {
-                errors.push(pair.path.span(), "`hook` is given twice; several are a list: `hook = [\"pre\", \"post\"]`");
+    fn take(&mut self, key: Key, errors: &mut Errors) {
+        let (key, value) = match key {
+            Key::Pair(key, value) => (key, value),
+            Key::Other(other) => {
+                self.unread = true;
+                errors.at(other, PAIRS);
+                return;
             }
-            "name" if self.name.is_some() => errors.push(pair.path.span(), "`name` is given twice"),
-            "hook" => self.hooks = Some((pair.value.span(), hooks(&pair.value, errors))),
-            "name" => self.name = name(&pair.value, errors),
-            "crate" => match &pair.value {
-                Expr::Path(_) => self.sdk = Some(pair.value.clone()),
-                other => errors.push(other.span(), "`crate` is a path, such as `crate = my_sdk`"),
-            },
+        };
+        match key.to_string().as_str() {
+            "hook" if self.hooks.is_some() => {
+                let message =
+                    "`hook` is given twice; several are a list: `hook = [\"pre\", \"post\"]`";
+                errors.at(key, message);
+            }
+            "name" if self.name.is_some() => errors.at(key, "`name` is given twice"),
+            "hook" => {
+                let hooks = hooks(&value, errors);
+                self.hooks = Some((value, hooks));
+            }
+            "name" => {
+                self.name = name(&value, errors);
+                self.unread |= self.name.is_none();
+            }
+            "crate" if matches!(plain(&value), Expr::Path(_)) => self.sdk = Some(value),
+            "crate" => errors.at(value, "`crate` is a path, such as `crate = my_sdk`"),
             unknown => {
+                self.unread = true;
                 let message = format!("unknown key `{unknown}`; keys are `hook`, `name`, `crate`");
-                errors.push(pair.path.span(), message);
+                errors.at(key, message);
             }
         }
     }
 }
 
 /// The literals of `#[hook("pre", "post")]`.
-pub(crate) fn method_hooks(attribute: &syn::Attribute, errors: &mut Errors) -> Vec<Hook> {
-    match attribute.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated) {
-        Ok(literals) if !literals.is_empty() => {
-            literals.iter().filter_map(|literal| Hook::parse(literal, errors)).collect()
-        }
+pub(crate) fn method_hooks(
+    attribute: &syn::Attribute,
+    errors: &mut Errors,
+) -> Vec<(LitStr, Hook)> {
+    let parser = Punctuated::<LitStr, Token![,]>::parse_terminated;
+    match attribute.parse_args_with(parser) {
+        Ok(literals) if !literals.is_empty() => literals
+            .into_iter()
+            .filter_map(|literal| Hook::parse(&literal, errors).map(|hook| (literal, hook)))
+            .collect(),
         Ok(_) | Err(_) => {
-            errors.push(attribute.span(), "name the hook: `#[hook(\"post\")]`");
+            errors.at(attribute, "name the hook: `#[hook(\"post\")]`");
             Vec::new()
         }
     }
 }
 
 fn hooks(value: &Expr, errors: &mut Errors) -> Vec<Hook> {
-    let listed: Vec<&Expr> = match value {
+    let listed: Vec<&Expr> = match plain(value) {
         Expr::Array(array) => array.elems.iter().collect(),
         one => vec![one],
     };
     if listed.is_empty() {
-        errors.push(value.span(), "name at least one hook, such as `hook = \"post\"`");
+        errors.at(
+            value,
+            "name at least one hook, such as `hook = \"post\"`",
+        );
     }
     let mut hooks = Vec::new();
     for expr in listed {
         let Some(literal) = text(expr) else {
-            errors.push(expr.span(), "a hook is a text, such as `hook = \"post\"`");
+            errors.at(expr, "a hook is a text, such as `hook = \"post\"`");
             continue;
         };
-        let Some(hook) = Hook::parse(literal, errors) else { continue };
+        let Some(hook) = Hook::parse(literal, errors) else {
+            continue;
+        };
         if hooks.contains(&hook) {
-            errors.push(literal.span(), format!("`{}` is named twice", hook.name()));
+            errors.at(literal, format!("`{}` is named twice", hook.name()));
         } else {
             hooks.push(hook);
         }
@@ -111,21 +157,41 @@ fn hooks(value: &Expr, errors: &mut Errors) -> Vec<Hook> {
 
 fn name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
     let Some(literal) = text(value) else {
-        errors.push(value.span(), "a name is a text, such as `name = \"AddFooBarHeader\"`");
+        errors.at(
+            value,
+            "a name is a text, such as `name = \"AddFooBarHeader\"`",
+        );
         return None;
     };
     let written = literal.value();
     let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\' | ':');
     if written.is_empty() || written.contains(odd) {
         let message = "a name is not empty, and has no spaces, quotes, colons or backslashes";
-        errors.push(literal.span(), message);
+        errors.at(literal, message);
     }
     Some(literal.clone())
 }
 
 fn text(expr: &Expr) -> Option<&LitStr> {
-    match expr {
-        Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(literal),
+    match plain(expr) {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(literal),
+            ..
+        }) => Some(literal),
         _ => None,
     }
+}
+
+/// An expression without the invisible parentheses of a `macro_rules!` argument.
+fn plain(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => plain(&group.expr),
+        _ => expr,
+    }
+}
+
+/// The `#[cfg(…)]` of an item: what is written for the item is there under the same conditions.
+pub(crate) fn conditions(attributes: &[syn::Attribute]) -> TokenStream {
+    let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    conditions.map(ToTokens::to_token_stream).collect()
 }

@@ -1,59 +1,69 @@
-//! The code that registers a plugin and calls its functions.
+//! The code that makes a plugin and registers it.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Type};
 
-use crate::argument::{Argument, Fields};
-use crate::hooks::Hook;
+use crate::argument::{Argument, Kind};
+use crate::call::{HookCode, Returns};
+use crate::fields::{Field, Fields};
+use crate::tokens::Place;
 
 /// Everything that is known of a plugin.
 pub(crate) struct PluginCode {
     pub(crate) sdk: TokenStream,
     pub(crate) name: LitStr,
     pub(crate) doc: String,
+    /// The `#[cfg(…)]` under which it is there.
+    pub(crate) conditions: TokenStream,
     pub(crate) hooks: Vec<HookCode>,
-    pub(crate) init_arguments: Vec<Argument>,
     pub(crate) state: Option<StateCode>,
 }
 
-/// A function that serves hooks.
-pub(crate) struct HookCode {
-    pub(crate) hooks: Vec<Hook>,
-    pub(crate) function: String,
-    pub(crate) path: TokenStream,
-    pub(crate) receiver: bool,
-    pub(crate) is_async: bool,
-    pub(crate) arguments: Vec<Argument>,
-    pub(crate) span: Span,
-    pub(crate) returns: Span,
-}
-
-/// The type of an `impl` block, and its life. The flags say whether a function is async.
+/// The type of an `impl` block, and its life.
 pub(crate) struct StateCode {
     pub(crate) ty: Type,
-    pub(crate) init: Option<bool>,
-    pub(crate) shutdown: Option<bool>,
+    pub(crate) init: Option<InitCode>,
+    pub(crate) shutdown: Option<ShutdownCode>,
+}
+
+/// The function `init`.
+pub(crate) struct InitCode {
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) is_async: bool,
+    pub(crate) place: Place,
+    pub(crate) returns: Returns,
+}
+
+/// The function `shutdown`.
+pub(crate) struct ShutdownCode {
+    pub(crate) is_async: bool,
+    pub(crate) place: Place,
 }
 
 impl PluginCode {
     pub(crate) fn tokens(&self) -> TokenStream {
-        let sdk = &self.sdk;
+        let (sdk, conditions) = (&self.sdk, &self.conditions);
         let mut fields = Fields::default();
-        fields.add(&self.init_arguments);
+        if let Some(init) = self.state.as_ref().and_then(|state| state.init.as_ref()) {
+            fields.add(&init.arguments);
+        }
         self.hooks.iter().for_each(|hook| fields.add(&hook.arguments));
 
         let data = self.data(&fields);
         let prepare = self.prepare(&fields);
+        let shutdown = self.shutdown();
         let calls = self.hooks.iter().flat_map(|code| code.calls(sdk, &fields));
         let plugin = self.registration();
         let unique = self.unique_name();
         quote! {
+            #conditions
             #unique
-            #[allow(clippy::all, clippy::pedantic, unused_variables, unused_qualifications)]
+            #conditions
             const _: () = {
                 #data
                 #prepare
+                #shutdown
                 #(#calls)*
                 #plugin
             };
@@ -72,11 +82,11 @@ impl PluginCode {
             }
         }
         let ident = Ident::new(&text, self.name.span());
-        quote! {
+        Place::of(&self.name).locate(quote! {
             #[doc(hidden)]
             #[macro_export]
             macro_rules! #ident { () => {} }
-        }
+        })
     }
 
     /// The struct that an instance holds.
@@ -88,7 +98,7 @@ impl PluginCode {
             let wrapper = format_ident!("{}", if field.is_config { "Config" } else { "State" });
             quote!(#name: #sdk::#wrapper<#inner>)
         });
-        quote!(struct __Data { #(plugin: #state,)* #(#rest,)* })
+        quote!(struct __Data { #(__plugin: #state,)* #(#rest,)* })
     }
 
     /// Parses the configuration, then makes the instance.
@@ -96,91 +106,118 @@ impl PluginCode {
         let sdk = &self.sdk;
         let parsed = fields.iter().filter(|field| field.is_config).map(|field| {
             let (name, inner) = (&field.name, &field.inner);
-            quote!(let #name = __source.parse::<#inner>()?;)
+            let parse = Place::of(inner).function_of(inner, &quote!(#sdk::FromConfigData), &quote!(parse));
+            quote!(let #name = #parse(__source)?;)
         });
         let made = fields.iter().filter(|field| !field.is_config).map(|field| {
-            let name = &field.name;
-            quote!(let #name = ::core::default::Default::default();)
+            let (name, inner) = (&field.name, &field.inner);
+            let make = Place::of(inner).function_of(inner, &quote!(#sdk::DefaultState), &quote!(make));
+            quote!(let #name = #make();)
         });
         let names = fields.iter().map(|field| &field.name);
         let init = self.state.as_ref().map(|state| self.init(state, fields));
-        let plugin = self.state.iter().map(|_| quote!(plugin,));
-        let (shutdown, shutdown_fn) = self.shutdown();
+        let plugin = self.state.iter().map(|_| quote!(__plugin,));
+        let shutdown = match self.state.as_ref().and_then(|state| state.shutdown.as_ref()) {
+            Some(_) => quote!(::core::option::Option::Some(__shutdown)),
+            None => quote!(::core::option::Option::None),
+        };
+        let init_code = self.state.as_ref().and_then(|state| state.init.as_ref());
+        let place = init_code.map_or_else(Place::call_site, |init| init.place);
+        let instance = self
+            .kept(fields)
+            .locate(quote!(#sdk::Instance::new(__data, #shutdown)));
+        let waiting = place.waiting(quote! {
+            #(#made)*
+            #init
+            let __data = __Data { #(#plugin)* #(#names,)* };
+            ::core::result::Result::Ok(#instance)
+        });
+        let start = quote!(move |__env: #sdk::InitEnv| #waiting);
+        let prepared = place.call(quote!(#sdk::Prepared::new), start);
         quote! {
             fn __prepare(
                 __source: &#sdk::ConfigSource<'_>,
             ) -> ::core::result::Result<#sdk::Prepared, #sdk::ConfigError> {
                 #(#parsed)*
-                ::core::result::Result::Ok(#sdk::Prepared::new(move |__env: #sdk::InitEnv| async move {
-                    #(#made)*
-                    #init
-                    let __data = __Data { #(#plugin)* #(#names,)* };
-                    ::core::result::Result::Ok(#sdk::Instance::new(__data, #shutdown))
-                }))
+                ::core::result::Result::Ok(#prepared)
             }
-            #shutdown_fn
         }
+    }
+
+    /// Where the types are written that an instance keeps: one that threads cannot share is reported there.
+    fn kept(&self, fields: &Fields) -> Place {
+        let state = self.state.as_ref().map(|state| Place::of(&state.ty));
+        let first = |field: &Field| Place::of(&field.inner);
+        state
+            .or_else(|| fields.iter().next().map(first))
+            .unwrap_or_else(Place::call_site)
     }
 
     fn init(&self, state: &StateCode, fields: &Fields) -> TokenStream {
         let (sdk, ty) = (&self.sdk, &state.ty);
-        let span = syn::spanned::Spanned::span(ty);
-        let Some(is_async) = state.init else {
-            return quote_spanned!(span=> let plugin = <#ty as ::core::default::Default>::default(););
+        let Some(init) = &state.init else {
+            let make = Place::of(ty).function_of(ty, &quote!(#sdk::DefaultPlugin), &quote!(make));
+            return quote!(let __plugin = #make(););
         };
-        let arguments = self.init_arguments.iter().map(|argument| match &argument.kind {
-            crate::argument::Kind::Config(_) => {
-                let field = fields.of(argument);
-                quote!(&#field)
-            }
-            _ => argument.expression(fields),
+        let names: Vec<_> = (0..init.arguments.len())
+            .map(|i| format_ident!("__argument_{i}"))
+            .collect();
+        let bound = init.arguments.iter().zip(&names).map(|(argument, name)| {
+            let value = match &argument.kind {
+                Kind::Config(_) => {
+                    let field = fields.of(&argument.kind);
+                    quote!(&#field)
+                }
+                _ => argument.expression(fields),
+            };
+            argument.bind(name, value)
         });
-        let wait = is_async.then(|| quote!(.await));
-        quote_spanned! {span=>
-            let plugin: #ty = #sdk::IntoInit::<#ty>::into_init(<#ty>::init(#(#arguments),*) #wait)?;
+        let wait = init.is_async.then(|| quote!(.await));
+        let made = init.returns.convert(sdk, quote!(IntoInit<#ty>), quote!(into_init), None);
+        quote! {
+            let __plugin = {
+                #(#bound)*
+                let __returned = <#ty>::init(#(#names),*) #wait;
+                #made?
+            };
         }
     }
 
-    /// The value for `Instance::new`, and the function it names.
-    fn shutdown(&self) -> (TokenStream, TokenStream) {
-        let sdk = &self.sdk;
-        let Some((ty, is_async)) =
-            self.state.as_ref().and_then(|state| Some((&state.ty, state.shutdown?)))
-        else {
-            return (quote!(::core::option::Option::None), TokenStream::new());
-        };
-        let wait = is_async.then(|| quote!(.await));
-        let function = quote! {
+    fn shutdown(&self) -> Option<TokenStream> {
+        let (sdk, state) = (&self.sdk, self.state.as_ref()?);
+        let (ty, shutdown) = (&state.ty, state.shutdown.as_ref()?);
+        let wait = shutdown.is_async.then(|| quote!(.await));
+        let waiting = shutdown.place.waiting(quote! {
+            if let ::core::result::Result::Ok(__data) = __data.downcast::<__Data>() {
+                let __Data { __plugin, .. } = *__data;
+                let _ = <#ty>::shutdown(__plugin) #wait;
+            }
+        });
+        let pinned = shutdown.place.call(quote!(::std::boxed::Box::pin), waiting);
+        Some(quote! {
             fn __shutdown(
                 __data: ::std::boxed::Box<dyn ::core::any::Any + ::core::marker::Send + ::core::marker::Sync>,
             ) -> #sdk::BoxFuture<'static, ()> {
-                ::std::boxed::Box::pin(async move {
-                    if let ::core::result::Result::Ok(__data) = __data.downcast::<__Data>() {
-                        let __Data { plugin, .. } = *__data;
-                        let _ = <#ty>::shutdown(plugin) #wait;
-                    }
-                })
+                #pinned
             }
-        };
-        (quote!(::core::option::Option::Some(__shutdown)), function)
+        })
     }
 
     /// What the linker gathers.
     fn registration(&self) -> TokenStream {
-        let (sdk, name, doc) = (&self.sdk, &self.name, &self.doc);
-        let name = LitStr::new(&name.value(), Span::call_site());
-        let served = || self.hooks.iter().flat_map(|code| code.hooks.iter().map(move |hook| (code, *hook)));
-        let entries = served().map(|(code, hook)| code.entry(hook, sdk));
-        let hooks: Vec<_> = served().map(|(_, hook)| format!("\"{}\"", hook.name())).collect();
+        let (sdk, doc, name) = (&self.sdk, &self.doc, self.name.value());
+        let entries = self.hooks.iter().flat_map(|code| code.entries(sdk));
+        let served = self.hooks.iter().flat_map(|code| &code.hooks);
+        let hooks: Vec<_> = served.map(|hook| format!("\"{}\"", hook.name())).collect();
         let about = |key: &str| std::env::var(format!("CARGO_PKG_{key}")).unwrap_or_default();
         let (package, version) = (about("NAME"), about("VERSION"));
         let record = format!(
-            "{{\"crate\":\"{package}\",\"version\":\"{version}\",\"name\":\"{}\",\"hooks\":[{}]}}\n",
-            name.value(),
+            "{{\"crate\":\"{package}\",\"version\":\"{version}\",\"name\":\"{name}\",\"hooks\":[{}]}}\n",
             hooks.join(",")
         );
         let length = Literal::usize_unsuffixed(record.len());
-        let (description, repository, license) = (about("DESCRIPTION"), about("REPOSITORY"), about("LICENSE"));
+        let description = about("DESCRIPTION");
+        let (repository, license) = (about("REPOSITORY"), about("LICENSE"));
         quote! {
             #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".gw_plugins"))]
             static __RECORD: [u8; #length] = #sdk::bytes(#record);
@@ -211,104 +248,23 @@ impl PluginCode {
     }
 }
 
-impl HookCode {
-    /// One function for each hook: it takes the arguments from the exchange, calls, and reads what came back.
-    fn calls(&self, sdk: &TokenStream, fields: &Fields) -> Vec<TokenStream> {
-        self.hooks.iter().map(|hook| self.call(*hook, sdk, fields)).collect()
-    }
-
-    fn call(&self, hook: Hook, sdk: &TokenStream, fields: &Fields) -> TokenStream {
-        let (path, ident) = (&self.path, self.call_ident(hook));
-        let session = self.arguments.iter().any(Argument::needs_session).then(|| {
-            quote! {
-                if __exchange.session.is_none() {
-                    return #sdk::Outcome::MissingSession;
-                }
-            }
-        });
-        let names: Vec<_> = (0..self.arguments.len()).map(|i| format_ident!("__argument_{i}")).collect();
-        // Each argument is bound to its author's own type: a type of that name that is not ours is reported there.
-        let bound = self.arguments.iter().zip(&names).map(|(argument, name)| {
-            let (ty, value) = (&argument.ty, argument.expression(fields));
-            quote_spanned!(argument.span=> let #name: #ty = #value;)
-        });
-        let receiver = self.receiver.then(|| quote!(&__data.plugin,));
-        let wait = self.is_async.then(|| quote!(.await));
-        let returned = quote!(__returned);
-        let outcome = hook.into_outcome(sdk, &returned);
-        let outcome = respan(outcome, self.returns);
-        let body = quote! {
-            let __data = __instance.data::<__Data>();
-            #session
-            let __returned = {
-                let #sdk::Exchange {
-                    request: __request, response: __response, session: __session, ctx: __ctx, ..
-                } = &mut *__exchange;
-                #(#bound)*
-                #path(#receiver #(#names),*) #wait
-            };
-            #outcome
-        };
-        if self.is_async {
-            let pinned = quote_spanned!(self.span=> ::std::boxed::Box::pin(async move { #body }));
-            quote! {
-                fn #ident<'a>(
-                    __instance: &'a #sdk::Instance,
-                    __exchange: &'a mut #sdk::Exchange,
-                ) -> #sdk::BoxFuture<'a, #sdk::Outcome> {
-                    #pinned
-                }
-            }
-        } else {
-            quote! {
-                fn #ident(__instance: &#sdk::Instance, __exchange: &mut #sdk::Exchange) -> #sdk::Outcome {
-                    #body
-                }
-            }
-        }
-    }
-
-    fn entry(&self, hook: Hook, sdk: &TokenStream) -> TokenStream {
-        let (variant, function, ident) = (hook.variant(), &self.function, self.call_ident(hook));
-        let call = format_ident!("{}", if self.is_async { "Async" } else { "Sync" });
-        let takes_request = self.arguments.iter().any(Argument::takes_request);
-        quote! {
-            #sdk::HookEntry {
-                hook: #sdk::Hook::#variant,
-                function: #function,
-                call: #sdk::Call::#call(#ident),
-                takes_request: #takes_request,
-            }
-        }
-    }
-
-    fn call_ident(&self, hook: Hook) -> Ident {
-        format_ident!("__{}_{}", hook.name(), self.function)
-    }
-}
-
-/// The same tokens at another place: rustc reports a wrong return type where it is written.
-fn respan(tokens: TokenStream, span: Span) -> TokenStream {
-    let located = |mut token: proc_macro2::TokenTree| {
-        if let proc_macro2::TokenTree::Group(group) = &token {
-            let inner = respan(group.stream(), span);
-            token = proc_macro2::Group::new(group.delimiter(), inner).into();
-        }
-        token.set_span(token.span().located_at(span));
-        token
-    };
-    tokens.into_iter().map(located).collect()
-}
-
 /// The first paragraph of a doc comment, on one line.
 pub(crate) fn doc(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+    let texts = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.value()),
             _ => None,
         },
         _ => None,
     });
-    let paragraph: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+    let texts: Vec<_> = texts.collect();
+    let lines = texts.iter().flat_map(|text| text.split('\n').map(str::trim));
+    let paragraph: Vec<_> = lines
+        .skip_while(|line| line.is_empty())
+        .take_while(|line| !line.is_empty())
+        .collect();
     paragraph.join(" ")
 }

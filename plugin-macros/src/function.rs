@@ -1,85 +1,121 @@
-//! `#[gw_plugin]` on a free function.
+//! `#[gw_plugin]` on a free function, and what every function that serves a hook must be.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::spanned::Spanned;
-use syn::{ItemFn, LitStr, ReturnType, Safety, Signature};
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{GenericParam, ItemFn, LitStr, ReturnType, Safety, Signature, Type, TypeParamBound};
 
 use crate::argument::{Argument, Kind};
-use crate::attribute::Attribute;
+use crate::attribute::{Attribute, conditions};
 use crate::errors::Errors;
-use crate::expand::{HookCode, PluginCode, doc};
+use crate::call::{HookCode, Returns};
+use crate::expand::{PluginCode, doc};
 use crate::hooks::Hook;
+use crate::tokens::{Place, bare};
 
-pub(crate) fn expand(attribute: &Attribute, function: &ItemFn, errors: &mut Errors) -> TokenStream {
+pub(crate) fn expand(
+    attribute: &Attribute,
+    function: &ItemFn,
+    errors: &mut Errors,
+) -> TokenStream {
     let signature = &function.sig;
-    let hooks = attribute.hooks.as_ref().map(|(_, hooks)| hooks.clone()).unwrap_or_else(|| {
-        let message = "say where it runs: `#[gw_plugin(hook = \"post\")]`; hooks are `pre`, `auth_check`, \
-                       `post_key_auth`, `post`, `response`, `endpoint`";
-        errors.push(attribute.span, message);
-        Vec::new()
-    });
+    let hooks = match &attribute.hooks {
+        Some((_, hooks)) => hooks.clone(),
+        None => {
+            if !attribute.unread {
+                errors.at_attribute(format!(
+                    "say where it runs: `#[gw_plugin(hook = \"post\")]`; hooks are {}",
+                    Hook::known()
+                ));
+            }
+            Vec::new()
+        }
+    };
     if let Some(receiver) = signature.receiver() {
-        errors.push(receiver.span(), "a plugin that is a function has no `self`; state goes on an `impl` block");
+        let message = "a plugin that is a function has no `self`; to keep state, mark the whole `impl` block with \
+                       `#[gw_plugin(name = \"…\")]`, and this method with `#[hook(\"…\")]`";
+        errors.at(receiver, message);
     }
-    let code = hook_code(&hooks, signature, quote!(), errors);
-    let ident = &signature.ident;
-    let default = || LitStr::new(&ident.to_string(), ident.span());
+    let code = hook_code(&hooks, signature, None, errors);
+    let default = || LitStr::new(&signature.ident.unraw().to_string(), signature.ident.span());
     let plugin = PluginCode {
         sdk: attribute.sdk(),
         name: attribute.name.clone().unwrap_or_else(default),
         doc: doc(&function.attrs),
-        hooks: code.into_iter().collect(),
-        init_arguments: Vec::new(),
+        conditions: conditions(&function.attrs),
+        hooks: vec![code],
         state: None,
     };
     plugin.tokens()
 }
 
-/// Checks a function that serves hooks, and gives what is needed to call it. `owner` is `Type::` for a method.
+/// Checks a function that serves hooks, and gives what is needed to call it. `owner` is the type of a method.
 pub(crate) fn hook_code(
     hooks: &[Hook],
     signature: &Signature,
-    owner: TokenStream,
+    owner: Option<&Type>,
     errors: &mut Errors,
-) -> Option<HookCode> {
-    if !signature.generics.params.is_empty() {
-        let what = signature.generics.params.span();
-        errors.push(what, "a plugin cannot be generic: the gateway would not know which one to call");
-    }
-    if let Safety::Unsafe(keyword) = &signature.safety {
-        errors.push(keyword.span(), "a plugin is a safe function: write `fn`, not `unsafe fn`");
-    }
-    if let Some(abi) = &signature.abi {
-        errors.push(abi.span(), "a plugin is a Rust function: write `fn`, not `extern fn`");
-    }
-    let arguments = Argument::all(&signature.inputs, errors);
+) -> HookCode {
+    check_plain(signature, errors);
+    let arguments = Argument::all(&signature.inputs, owner, errors);
     for argument in &arguments {
         if matches!(argument.kind, Kind::InitEnv) {
-            errors.push(argument.span, "`&InitEnv` is for `init`; a hook takes `&Ctx`");
+            errors.at(&argument.ty, "`&InitEnv` is for `init`; a hook takes `&Ctx`");
         }
-        hooks.iter().for_each(|hook| hook.check(argument, errors));
+        Hook::check(hooks, argument, errors);
     }
-    let returns = match &signature.output {
-        ReturnType::Default => {
-            if hooks.contains(&Hook::AuthCheck) {
-                let message = "an `auth_check` plugin must say who the caller is: return `Result<Session, Reject>`";
-                errors.push(signature.ident.span(), message);
-                return None;
-            }
-            signature.ident.span()
-        }
-        ReturnType::Type(_, ty) => ty.span(),
-    };
+    if let ReturnType::Type(_, ty) = &signature.output
+        && is_future(ty)
+    {
+        let message = "a plugin that waits is an `async fn`, and returns what the future gives";
+        errors.at(ty, message);
+    }
     let ident = &signature.ident;
-    Some(HookCode {
+    if matches!(signature.output, ReturnType::Default) && hooks.contains(&Hook::AuthCheck) {
+        let message =
+            "an `auth_check` plugin must say who the caller is: return `Result<Session, Reject>`";
+        errors.at(ident, message);
+    }
+    HookCode {
         hooks: hooks.to_vec(),
-        function: ident.to_string(),
-        path: quote!(#owner #ident).into_token_stream(),
+        function: ident.unraw().to_string(),
+        path: match owner {
+            Some(ty) => quote!(<#ty>::#ident),
+            None => quote!(#ident),
+        },
         receiver: signature.receiver().is_some(),
         is_async: signature.asyncness.is_some(),
         arguments,
-        span: signature.fn_token.span,
-        returns,
+        place: Place::of_head(signature),
+        returns: Returns::of(signature, owner),
+    }
+}
+
+/// Refuses what no function of a plugin can be: generic, unsafe, foreign.
+pub(crate) fn check_plain(signature: &Signature, errors: &mut Errors) {
+    let is_lifetime = |param: &GenericParam| matches!(param, GenericParam::Lifetime(_));
+    if !signature.generics.params.iter().all(is_lifetime) {
+        let message = "a plugin cannot be generic: the gateway would not know which one to call";
+        errors.at(&signature.generics, message);
+    }
+    if let Safety::Unsafe(keyword) = &signature.safety {
+        errors.at(keyword, "a plugin is a safe function: write `fn`, not `unsafe fn`");
+    }
+    if let Some(abi) = &signature.abi {
+        errors.at(abi, "a plugin is a Rust function: write `fn`, not `extern fn`");
+    }
+}
+
+/// Whether a type is an `impl Future`.
+fn is_future(ty: &Type) -> bool {
+    let Type::ImplTrait(ty) = bare(ty) else {
+        return false;
+    };
+    ty.bounds.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            let last = bound.path.segments.last();
+            last.is_some_and(|segment| segment.ident == "Future")
+        }
+        _ => false,
     })
 }

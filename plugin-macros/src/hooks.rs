@@ -30,13 +30,21 @@ impl Hook {
     /// The hook that a literal names, or an error that lists them.
     pub(crate) fn parse(literal: &LitStr, errors: &mut Errors) -> Option<Self> {
         let written = literal.value();
-        let found = ALL.iter().find(|(_, name, _)| *name == written).map(|(hook, ..)| *hook);
+        let found = ALL
+            .iter()
+            .find(|(_, name, _)| *name == written)
+            .map(|(hook, ..)| *hook);
         if found.is_none() {
-            let known: Vec<_> = ALL.iter().map(|(_, name, _)| format!("`{name}`")).collect();
-            let message = format!("unknown hook `{written}`; hooks are {}", known.join(", "));
-            errors.push(literal.span(), message);
+            let message = format!("unknown hook `{written}`; hooks are {}", Self::known());
+            errors.at(literal, message);
         }
         found
+    }
+
+    /// All hooks, as a sentence lists them.
+    pub(crate) fn known() -> String {
+        let known: Vec<_> = ALL.iter().map(|(_, name, _)| format!("`{name}`")).collect();
+        known.join(", ")
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -47,42 +55,69 @@ impl Hook {
         Ident::new(self.row().2, Span::call_site())
     }
 
-    /// How what the function returned becomes an outcome. `value` is an expression.
-    pub(crate) fn into_outcome(self, sdk: &TokenStream, value: &TokenStream) -> TokenStream {
+    /// The trait that makes an outcome of what the function returned, its method, and what the method takes beside it.
+    pub(crate) fn outcome(self) -> (TokenStream, TokenStream, Option<TokenStream>) {
         match self {
-            Self::AuthCheck => {
-                quote!(#sdk::IntoAuthOutcome::into_auth_outcome(#value, &mut __exchange.session))
-            }
-            Self::Response => quote!(#sdk::IntoResponseOutcome::into_response_outcome(#value)),
+            Self::AuthCheck => (
+                quote!(IntoAuthOutcome),
+                quote!(into_auth_outcome),
+                Some(quote!(&mut __exchange.session)),
+            ),
+            Self::Response => (
+                quote!(IntoResponseOutcome),
+                quote!(into_response_outcome),
+                None,
+            ),
             Self::Pre | Self::PostKeyAuth | Self::Post | Self::Endpoint => {
-                quote!(#sdk::IntoOutcome::into_outcome(#value))
+                (quote!(IntoOutcome), quote!(into_outcome), None)
             }
         }
     }
 
-    /// Says so where this hook cannot have an argument.
-    pub(crate) fn check(self, argument: &Argument, errors: &mut Errors) {
-        let name = self.name();
-        let refusal = match (&argument.kind, self) {
-            (Kind::Response { .. }, hook) if hook != Self::Response => Some(format!(
-                "the hook `{name}` has no response yet: only `response` may take it; to answer here, return a \
-                 `Response`"
-            )),
-            (Kind::Request { mutable: true }, Self::Response) => Some(
-                "the hook `response` cannot change the request, which has been sent: take `&Request`".to_owned(),
+    /// Says so, once, where some of the hooks cannot have an argument.
+    pub(crate) fn check(hooks: &[Self], argument: &Argument, errors: &mut Errors) {
+        let refusing: Vec<_> = hooks.iter().filter(|hook| hook.refuses(argument)).collect();
+        if refusing.is_empty() {
+            return;
+        }
+        let names: Vec<_> = refusing
+            .iter()
+            .map(|hook| format!("`{}`", hook.name()))
+            .collect();
+        let names = names.join(", ");
+        let message = match &argument.kind {
+            Kind::Response { .. } => format!(
+                "there is no response yet in {names}: only the hook `response` may take it; to answer here, return \
+                 a `Response`"
             ),
-            (Kind::Session { optional: false, .. }, Self::Pre | Self::AuthCheck) => Some(format!(
-                "the hook `{name}` runs before anybody is authenticated, so there may be no session: take \
-                 `Option<&Session>`"
-            )),
-            _ => None,
+            Kind::Request { .. } => {
+                format!("in {names} the request has been sent and cannot change: take `&Request`")
+            }
+            Kind::Session { mutable, .. } => {
+                let lend = if *mutable { "&mut Session" } else { "&Session" };
+                format!(
+                    "in {names} nobody is authenticated yet, so there may be no session: take `Option<{lend}>`"
+                )
+            }
+            _ => return,
         };
-        if let Some(message) = refusal {
-            errors.push(argument.span, message);
+        errors.at(&argument.ty, message);
+    }
+
+    fn refuses(self, argument: &Argument) -> bool {
+        match &argument.kind {
+            Kind::Response { .. } => self != Self::Response,
+            Kind::Request { mutable } => *mutable && self == Self::Response,
+            Kind::Session { optional, .. } => {
+                !optional && matches!(self, Self::Pre | Self::AuthCheck)
+            }
+            _ => false,
         }
     }
 
     fn row(self) -> &'static (Self, &'static str, &'static str) {
-        ALL.iter().find(|(hook, ..)| *hook == self).expect("every hook has a row")
+        ALL.iter()
+            .find(|(hook, ..)| *hook == self)
+            .expect("every hook has a row")
     }
 }

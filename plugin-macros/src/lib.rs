@@ -4,25 +4,29 @@
 //! |---|---|
 //! | `attribute.rs` | what stands in the parentheses |
 //! | `hooks.rs` | the hooks, and which argument each may have |
-//! | `argument.rs` | a function's arguments, by their types |
+//! | `argument.rs`, `fields.rs` | a function's arguments, by their types; those that are kept |
 //! | `function.rs`, `block.rs` | a free function; an `impl` block with state |
-//! | `expand.rs` | the code that is written for both |
-//! | `errors.rs` | all mistakes of one item, reported at once |
+//! | `expand.rs`, `call.rs` | the code that is written for both: the plugin; the call in a hook |
+//! | `errors.rs`, `tokens.rs` | all mistakes of one item, reported at once; where they are reported |
 //!
 //! The *shape* of an item is checked here, in our words, at the token that is wrong; *types* are left to rustc, which
-//! sees them at the author's own tokens. The expansion passes `#![forbid(unsafe_code)]`.
+//! sees them at the author's own tokens. The expansion passes `#![forbid(unsafe_code)]`. Every message is pinned in
+//! `tests/ui`, one mistake to a file.
 
 mod argument;
 mod attribute;
 mod block;
+mod call;
 mod errors;
 mod expand;
+mod fields;
 mod function;
 mod hooks;
+mod tokens;
 
 use proc_macro::TokenStream;
+use proc_macro2::{Span, TokenStream as TokenStream2};
 use quote::ToTokens;
-use syn::spanned::Spanned;
 
 use crate::attribute::Attribute;
 use crate::errors::Errors;
@@ -55,9 +59,11 @@ use crate::errors::Errors;
 /// take `&self`, and `shutdown(self)` runs when the API is gone and its last request has ended.
 #[proc_macro_attribute]
 pub fn gw_plugin(keys: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
+    let item = TokenStream2::from(item);
+    let first = item.clone().into_iter().next();
+    let mut errors = Errors::new(first.map_or_else(Span::call_site, |token| token.span()));
     let attribute = Attribute::parse(keys.into(), &mut errors);
-    let (kept, written) = match syn::parse::<syn::Item>(item.clone()) {
+    let (kept, written) = match syn::parse2::<syn::Item>(item.clone()) {
         Ok(syn::Item::Fn(function)) => {
             let written = function::expand(&attribute, &function, &mut errors);
             (function.into_token_stream(), written)
@@ -66,13 +72,20 @@ pub fn gw_plugin(keys: TokenStream, item: TokenStream) -> TokenStream {
             let written = block::expand(&attribute, &mut block, &mut errors);
             (block.into_token_stream(), written)
         }
+        Ok(syn::Item::Struct(item)) => {
+            let name = &item.ident;
+            errors.at_attribute(format!(
+                "`#[gw_plugin]` goes on the block with the functions, `impl {name}`, not on the struct"
+            ));
+            (item.into_token_stream(), TokenStream2::new())
+        }
         Ok(other) => {
-            errors.push(other.span(), "`#[gw_plugin]` goes on a function or on an `impl` block");
-            (other.into_token_stream(), proc_macro2::TokenStream::new())
+            errors.at_attribute("`#[gw_plugin]` goes on a function or on an `impl` block");
+            (other.into_token_stream(), TokenStream2::new())
         }
         Err(error) => {
             errors.extend(error);
-            (item.into(), proc_macro2::TokenStream::new())
+            (item, TokenStream2::new())
         }
     };
     // The item stays, whatever is wrong with its attribute: one mistake must not look like two.

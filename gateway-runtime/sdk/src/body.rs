@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -26,7 +27,15 @@ enum Inner {
     #[default]
     Empty,
     Full { data: Bytes, trailers: Option<HeaderMap> },
-    Stream { read: VecDeque<Bytes>, rest: BodyStream },
+    Stream(Stream),
+}
+
+/// What was read of a stream, and what was not.
+struct Stream {
+    read: VecDeque<Bytes>,
+    /// They were read too: they come after all bytes.
+    trailers: Option<HeaderMap>,
+    rest: BodyStream,
 }
 
 impl Body {
@@ -39,7 +48,11 @@ impl Body {
     /// A body whose bytes arrive later.
     #[must_use]
     pub fn stream(stream: BodyStream) -> Self {
-        Self(Inner::Stream { read: VecDeque::new(), rest: stream })
+        Self(Inner::Stream(Stream {
+            read: VecDeque::new(),
+            trailers: None,
+            rest: stream,
+        }))
     }
 
     /// The length in bytes, where it is known before reading.
@@ -57,7 +70,7 @@ impl Body {
     /// Whether all bytes are in memory: they were set by a plugin, or read by one.
     #[must_use]
     pub fn is_buffered(&self) -> bool {
-        !matches!(self.0, Inner::Stream { .. })
+        !matches!(self.0, Inner::Stream(_))
     }
 
     /// Reads the whole body, and keeps it: calling this again is free, and the upstream still gets every byte.
@@ -65,43 +78,41 @@ impl Body {
     /// `limit` is in bytes. Choose the smallest that makes sense for the API: this much memory may be held for every
     /// request in flight.
     ///
+    /// A call that is cancelled, by a time-out for example, loses nothing: the next one goes on where it stopped.
+    ///
     /// # Errors
-    /// [`BodyError::TooLarge`] above the limit, [`BodyError::Broken`] when the sender stopped early. What was read by
-    /// then is not lost: the body can still be forwarded.
+    /// [`BodyError::TooLarge`] above the limit: what was read by then is not lost, and the body can still be forwarded,
+    /// or read with a larger limit. [`BodyError::Broken`] when the sender stopped early: whoever reads on gets what
+    /// came, then the same error, so that half a body is never taken for a whole one.
     pub async fn bytes(&mut self, limit: usize) -> Result<Bytes, BodyError> {
         let too_large = || BodyError::TooLarge { limit_bytes: limit };
         if self.len().is_some_and(|len| len > limit as u64) {
             return Err(too_large());
         }
-        let Inner::Stream { read, rest } = &mut self.0 else {
+        let Inner::Stream(stream) = &mut self.0 else {
             return Ok(self.buffered().unwrap_or_default());
         };
-        let mut length: usize = read.iter().map(Bytes::len).sum();
-        let mut trailers = None;
-        while let Some(frame) = std::future::poll_fn(|cx| rest.as_mut().poll_frame(cx)).await {
-            match frame?.into_data() {
+        let mut length: usize = stream.read.iter().map(Bytes::len).sum();
+        while length <= limit {
+            let Some(frame) = poll_fn(|cx| stream.rest.as_mut().poll_frame(cx)).await else {
+                let data = joined(&stream.read, length);
+                let trailers = stream.trailers.take();
+                self.0 = Inner::Full {
+                    data: data.clone(),
+                    trailers,
+                };
+                return Ok(data);
+            };
+            let frame = frame.map_err(|error| stream.breaks(error))?;
+            match frame.into_data() {
                 Ok(data) => {
                     length += data.len();
-                    read.push_back(data);
-                    if length > limit {
-                        return Err(too_large());
-                    }
+                    stream.read.push_back(data);
                 }
-                Err(frame) => trailers = frame.into_trailers().ok(),
+                Err(frame) => stream.trailers = frame.into_trailers().ok(),
             }
         }
-        let data = match read.pop_front() {
-            None => Bytes::new(),
-            Some(only) if read.is_empty() => only,
-            Some(first) => {
-                let mut joined = Vec::with_capacity(length);
-                joined.extend_from_slice(&first);
-                read.iter().for_each(|chunk| joined.extend_from_slice(chunk));
-                joined.into()
-            }
-        };
-        self.0 = Inner::Full { data: data.clone(), trailers };
-        Ok(data)
+        Err(too_large())
     }
 
     /// The bytes, if they are in memory already.
@@ -110,7 +121,50 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Bytes::new()),
             Inner::Full { data, .. } => Some(data.clone()),
-            Inner::Stream { .. } => None,
+            Inner::Stream(_) => None,
+        }
+    }
+}
+
+impl Stream {
+    /// Remembers that the sender broke off: most streams say so once, and then look as if they had ended.
+    fn breaks(&mut self, error: BodyError) -> BodyError {
+        self.rest = Box::pin(Broken(match &error {
+            BodyError::TooLarge { limit_bytes } => Err(*limit_bytes),
+            BodyError::Broken(source) => Ok(source.to_string()),
+        }));
+        error
+    }
+}
+
+/// What is left of a broken stream: the same error, whenever it is asked. `Err` is a limit that was passed.
+struct Broken(Result<String, usize>);
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(Some(Err(match &self.0 {
+            Ok(reason) => BodyError::Broken(reason.clone().into()),
+            Err(limit_bytes) => BodyError::TooLarge {
+                limit_bytes: *limit_bytes,
+            },
+        })))
+    }
+}
+
+fn joined(read: &VecDeque<Bytes>, length: usize) -> Bytes {
+    match read.len() {
+        0 => Bytes::new(),
+        1 => read[0].clone(),
+        _ => {
+            let mut joined = Vec::with_capacity(length);
+            read.iter().for_each(|chunk| joined.extend_from_slice(chunk));
+            joined.into()
         }
     }
 }
@@ -130,9 +184,12 @@ impl http_body::Body for Body {
             } else {
                 Some(Ok(Frame::data(std::mem::take(data))))
             }),
-            Inner::Stream { read, rest } => match read.pop_front() {
+            Inner::Stream(stream) => match stream.read.pop_front() {
                 Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-                None => rest.as_mut().poll_frame(cx),
+                None => match stream.trailers.take() {
+                    Some(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    None => stream.rest.as_mut().poll_frame(cx),
+                },
             },
         }
     }
@@ -141,7 +198,9 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Empty => true,
             Inner::Full { data, trailers } => data.is_empty() && trailers.is_none(),
-            Inner::Stream { read, rest } => read.is_empty() && rest.is_end_stream(),
+            Inner::Stream(stream) => {
+                stream.read.is_empty() && stream.trailers.is_none() && stream.rest.is_end_stream()
+            }
         }
     }
 
@@ -149,9 +208,9 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full { data, .. } => SizeHint::with_exact(data.len() as u64),
-            Inner::Stream { read, rest } => {
-                let read: u64 = read.iter().map(|chunk| chunk.len() as u64).sum();
-                let mut hint = rest.size_hint();
+            Inner::Stream(stream) => {
+                let read: u64 = stream.read.iter().map(|chunk| chunk.len() as u64).sum();
+                let mut hint = stream.rest.size_hint();
                 if let Some(upper) = hint.upper() {
                     hint.set_upper(upper + read);
                 }
@@ -167,7 +226,7 @@ impl fmt::Debug for Body {
         match &self.0 {
             Inner::Empty => f.write_str("Body(empty)"),
             Inner::Full { data, .. } => write!(f, "Body({} bytes)", data.len()),
-            Inner::Stream { .. } => f.write_str("Body(stream)"),
+            Inner::Stream(_) => f.write_str("Body(stream)"),
         }
     }
 }

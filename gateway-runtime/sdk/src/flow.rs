@@ -216,29 +216,35 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     }
 }
 
+// The traits of outcomes hide their impls from rustc's lists: the notes say the same, in the order of use.
+
 /// What a plugin of the hooks `pre`, `post_key_auth`, `post` and `endpoint` may return.
 #[diagnostic::on_unimplemented(
     message = "a plugin of this hook cannot return `{Self}`",
     label = "cannot be returned here",
-    note = "return nothing to go on, a `Response` (or a status, `Json`, text) to answer here, `Flow` or `Option<Response>` for either, or `Result<_, Reject>` of one of these"
+    note = "return nothing to go on, a `Response` (or a status, `Json`, text) to answer here, `Flow` or `Option<Response>` for either",
+    note = "`Result<_, Reject>` of one of these refuses the request; an error of your own needs `impl From<YourError> for Reject`"
 )]
 pub trait IntoOutcome {
     #[doc(hidden)]
     fn into_outcome(self) -> Outcome;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoOutcome for () {
     fn into_outcome(self) -> Outcome {
         Outcome::Continue
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse> IntoOutcome for T {
     fn into_outcome(self) -> Outcome {
         Outcome::Respond(Box::new(self.into_response()))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoOutcome for Flow {
     fn into_outcome(self) -> Outcome {
         match self {
@@ -248,18 +254,21 @@ impl IntoOutcome for Flow {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse> IntoOutcome for Option<T> {
     fn into_outcome(self) -> Outcome {
         self.map_or(Outcome::Continue, IntoOutcome::into_outcome)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse> IntoOutcome for ControlFlow<T> {
     fn into_outcome(self) -> Outcome {
         self.break_value().into_outcome()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoOutcome, E: Into<Reject>> IntoOutcome for Result<T, E> {
     fn into_outcome(self) -> Outcome {
         self.map_or_else(|error| Outcome::Reject(error.into()), IntoOutcome::into_outcome)
@@ -270,13 +279,15 @@ impl<T: IntoOutcome, E: Into<Reject>> IntoOutcome for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "an `auth_check` plugin cannot return `{Self}`",
     label = "does not say who the caller is",
-    note = "return `Result<Session, Reject>`: who the caller is, or why the request is refused"
+    note = "return `Result<Session, Reject>`: who the caller is, or why the request is refused",
+    note = "an error of your own needs `impl From<YourError> for Reject`"
 )]
 pub trait IntoAuthOutcome {
     #[doc(hidden)]
     fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAuthOutcome for Session {
     fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
         *session = Some(Box::new(self));
@@ -284,18 +295,21 @@ impl IntoAuthOutcome for Session {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAuthOutcome for Option<Session> {
     fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
         self.map_or(Outcome::Continue, |found| found.into_auth_outcome(session))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAuthOutcome for Flow {
     fn into_auth_outcome(self, _session: &mut Option<Box<Session>>) -> Outcome {
         self.into_outcome()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoAuthOutcome, E: Into<Reject>> IntoAuthOutcome for Result<T, E> {
     fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
         match self {
@@ -309,31 +323,36 @@ impl<T: IntoAuthOutcome, E: Into<Reject>> IntoAuthOutcome for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "a `response` plugin cannot return `{Self}`",
     label = "cannot be returned here",
-    note = "change the `&mut Response` and return nothing, return another `Response`, or `Result<_, Reject>` of one of these"
+    note = "change the `&mut Response` and return nothing, return another `Response`, or `Result<_, Reject>` of one of these",
+    note = "an error of your own needs `impl From<YourError> for Reject`"
 )]
 pub trait IntoResponseOutcome {
     #[doc(hidden)]
     fn into_response_outcome(self) -> Outcome;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponseOutcome for () {
     fn into_response_outcome(self) -> Outcome {
         Outcome::Continue
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponseOutcome for Response {
     fn into_response_outcome(self) -> Outcome {
         self.into_outcome()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponseOutcome for Flow {
     fn into_response_outcome(self) -> Outcome {
         self.into_outcome()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponseOutcome, E: Into<Reject>> IntoResponseOutcome for Result<T, E> {
     fn into_response_outcome(self) -> Outcome {
         match self {

@@ -58,19 +58,21 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for InitError {
 #[diagnostic::on_unimplemented(
     message = "`init` cannot return `{Self}`",
     label = "is not the plugin",
-    note = "return `Self`, or `Result<Self, InitError>`"
+    note = "return `Self`, or `Result<Self, E>`, where `E` is `InitError` or any error"
 )]
 pub trait IntoInit<P> {
     #[doc(hidden)]
     fn into_init(self) -> Result<P, InitError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<P> IntoInit<P> for P {
     fn into_init(self) -> Result<P, InitError> {
         Ok(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P, E: Into<InitError>> IntoInit<P> for Result<P, E> {
     fn into_init(self) -> Result<P, InitError> {
         self.map_err(Into::into)

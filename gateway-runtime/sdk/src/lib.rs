@@ -37,6 +37,8 @@ pub mod message;
 pub mod registry;
 pub mod testing;
 
+mod bounds;
+
 pub use body::{Body, BodyError};
 pub use bytes::Bytes;
 pub use config::{Config, State};
@@ -61,6 +63,7 @@ pub mod prelude {
 /// What the macro's expansion names. Not for people: it may change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::bounds::{DefaultPlugin, DefaultState, FromConfigData};
     pub use crate::config::{Config, ConfigError, ConfigSource, State};
     pub use crate::context::Ctx;
     pub use crate::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};

@@ -1,0 +1,138 @@
+//! An API definition in Tyk's classic form: the fields that we honour.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::auth::AuthConfig;
+use crate::custom_middleware::MiddlewareSection;
+use crate::proxy::Proxy;
+use crate::version::VersionData;
+
+/// The header that carries a token when the definition names none. Source: Tyk, `gateway/mw_auth_key.go`.
+const TOKEN_HEADER: &str = "Authorization";
+
+/// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
+///
+/// Every field may be absent, and then has its zero value; [`read`](crate::read) says what must not be empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct ApiDefinition {
+    /// Identity in Tyk's database.
+    pub id: String,
+    /// Identity of the API; unique in a gateway.
+    pub api_id: String,
+    /// The organisation that owns the API.
+    pub org_id: String,
+    /// A name for people.
+    pub name: String,
+    /// A name for URLs.
+    pub slug: String,
+    /// Kept but not enforced: an inactive API is served. Source: Tyk, `gateway/api_loader.go`.
+    pub active: bool,
+    /// Nobody is asked who they are; `auth_check` and `post_key_auth` do not run.
+    pub use_keyless: bool,
+    /// Turns `auth_check` on.
+    pub custom_plugin_auth_enabled: bool,
+    /// An older name of `custom_plugin_auth_enabled`.
+    pub use_go_plugin_auth: bool,
+    /// An older name of `custom_plugin_auth_enabled`.
+    pub enable_coprocess_auth: bool,
+    /// Asks for a token, after `auth_check` where both are on.
+    pub use_standard_auth: bool,
+    /// Where the token is, in definitions that know one way of authentication only.
+    pub auth: AuthConfig,
+    /// Where the credential is, by way of authentication (`authToken`, `coprocess`, …).
+    pub auth_configs: BTreeMap<String, AuthConfig>,
+    /// Where the API listens, and what it forwards to.
+    pub proxy: Proxy,
+    /// Its versions.
+    pub version_data: VersionData,
+    /// Its plugins.
+    pub custom_middleware: MiddlewareSection,
+    /// Configuration for its plugins, in whatever shape they ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_data: Option<Map<String, Value>>,
+    /// Hides `config_data` from plugins.
+    pub config_data_disabled: bool,
+    /// Leaves the API out of the analytics.
+    pub do_not_track: bool,
+    /// Takes the API out of the routing; only other APIs reach it.
+    pub internal: bool,
+    /// Paths of fields that guard access and that we do not honour: requests to such an API are refused.
+    #[serde(skip)]
+    pub unhonoured_guards: Vec<String>,
+}
+
+impl ApiDefinition {
+    /// Whether `auth_check` decides who the client is. Source: Tyk, `gateway/api_loader.go` (any of the three flags).
+    pub fn custom_auth_enabled(&self) -> bool {
+        self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth
+    }
+
+    /// The header that carries a token: `auth_configs.authToken`, else `auth`, else `Authorization`.
+    pub fn token_header(&self) -> &str {
+        let named = self
+            .auth_configs
+            .get("authToken")
+            .into_iter()
+            .chain([&self.auth]);
+        named
+            .map(|auth| auth.auth_header_name.as_str())
+            .find(|name| !name.is_empty())
+            .unwrap_or(TOKEN_HEADER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &str) -> AuthConfig {
+        AuthConfig {
+            auth_header_name: name.to_owned(),
+            ..AuthConfig::default()
+        }
+    }
+
+    #[test]
+    fn any_of_three_flags_turns_custom_auth_on() {
+        let off = ApiDefinition::default();
+        assert!(!off.custom_auth_enabled());
+        assert!(
+            ApiDefinition {
+                custom_plugin_auth_enabled: true,
+                ..off.clone()
+            }
+            .custom_auth_enabled()
+        );
+        assert!(
+            ApiDefinition {
+                use_go_plugin_auth: true,
+                ..off.clone()
+            }
+            .custom_auth_enabled()
+        );
+        assert!(
+            ApiDefinition {
+                enable_coprocess_auth: true,
+                ..off
+            }
+            .custom_auth_enabled()
+        );
+    }
+
+    #[test]
+    fn the_token_header_is_the_newest_name_given() {
+        let mut api = ApiDefinition::default();
+        assert_eq!(api.token_header(), "Authorization");
+        api.auth = header("x-old");
+        assert_eq!(api.token_header(), "x-old");
+        api.auth_configs.insert("authToken".to_owned(), header(""));
+        assert_eq!(api.token_header(), "x-old");
+        api.auth_configs
+            .insert("authToken".to_owned(), header("x-new"));
+        assert_eq!(api.token_header(), "x-new");
+    }
+}

@@ -1,0 +1,82 @@
+//! From the text of a definition to its data, and to everything wrong in it.
+
+use serde_json::Value;
+
+use crate::api_definition::ApiDefinition;
+use crate::finding::{Finding, Severity};
+use crate::json_path::JsonPath;
+use crate::locate::Locator;
+use crate::{meaning, shape, unhonoured};
+
+/// A definition that was read, and everything that was found out about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The definition; `None` if any finding is an error.
+    pub definition: Option<ApiDefinition>,
+    /// All errors and warnings, from the top of the document to its end.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads a definition in Tyk's classic form, and finds all that is wrong in it in one run.
+///
+/// A mistake of syntax is told alone, since nothing behind it can be read. Otherwise mistakes of shape (a wrong type)
+/// and of meaning (a value that cannot be honoured) are errors, and fields without effect are warnings.
+pub fn read(text: &str) -> Reading {
+    let mut locator = Locator::new(text);
+    let document = match serde_json::from_str::<Value>(text) {
+        Ok(document) => document,
+        Err(error) => {
+            return Reading {
+                definition: None,
+                findings: vec![syntax(&locator, &error)],
+            };
+        }
+    };
+    let (mut definition, notes) = shape::read::<ApiDefinition>(&document);
+    let guards = unhonoured::guards(&document, &definition);
+    definition.unhonoured_guards = guards.iter().map(JsonPath::to_string).collect();
+
+    // What was of the wrong type was read as empty: that it is empty would be no news.
+    let is_news = |(_, path, _): &meaning::Mistake| {
+        !notes.mistakes.iter().any(|(wrong, _)| wrong.contains(path))
+    };
+    let mistakes = meaning::check(&definition).into_iter().filter(is_news);
+    let warnings = unhonoured::warnings(&document, &notes.unknown, &guards).into_iter();
+    let shapes = notes
+        .mistakes
+        .iter()
+        .map(|(path, reason)| (Severity::Error, path.clone(), reason.clone()));
+    let mut findings: Vec<Finding> = shapes
+        .chain(mistakes)
+        .chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason)))
+        .map(|(severity, path, reason)| Finding {
+            severity,
+            position: locator.position(&path),
+            path: path.to_string(),
+            reason,
+        })
+        .collect();
+    findings.sort_by_key(|finding| finding.position);
+
+    let refused = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    Reading {
+        definition: (!refused).then_some(definition),
+        findings,
+    }
+}
+
+fn syntax(locator: &Locator<'_>, error: &serde_json::Error) -> Finding {
+    let told = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    Finding {
+        severity: Severity::Error,
+        path: String::new(),
+        position: locator.position_of_error(error),
+        reason: told.strip_suffix(&place).unwrap_or(&told).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

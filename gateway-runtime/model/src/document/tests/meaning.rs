@@ -1,0 +1,150 @@
+//! Mistakes of meaning.
+
+use super::{check, with};
+
+#[test]
+fn an_api_id_must_fit_in_a_segment_of_a_url() {
+    for (id, c) in [
+        ("a/b", "'/'"),
+        ("a?b", "'?'"),
+        ("#", "'#'"),
+        ("a b", "' '"),
+        ("a\\tb", "'\\t'"),
+        ("\\u0000", "'\\0'"),
+    ] {
+        let text = with("")
+            .replacen("\"a\"", &format!("\"{id}\""), 1)
+            .replace(",\n", "");
+        check(
+            &text,
+            &[&format!(
+                "error 1:11: api_id: contains {c}, which cannot be in a segment of a URL"
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_listen_path_has_balanced_braces() {
+    let reason = "has unbalanced braces; a variable is `{name}` or `{name:regex}`";
+    for path in ["/{a", "/a}", "/}{", "/{a:[0-9]{2}"] {
+        let expected = format!("error 1:38: proxy.listen_path: {reason}");
+        check(&with("\"id\":\"\"").replace("/a/", path), &[&expected]);
+    }
+    check(&with("\"id\":\"\"").replace("/a/", "/{a:[0-9]{2}}/"), &[]);
+}
+
+#[test]
+fn a_target_is_a_scheme_and_a_host() {
+    for target in [
+        "up",
+        "//up",
+        "http:/up",
+        "http://",
+        "http:///a",
+        "http://:80",
+        "1p://up",
+        "http://u@/",
+        "http://u p",
+    ] {
+        let text = with("\"id\":\"\"").replace("http://up", target);
+        let reason = format!("`{target}` is not of the form `scheme://host[:port][/path]`");
+        check(&text, &[&format!("error 1:57: proxy.target_url: {reason}")]);
+    }
+    for target in [
+        "https://up:8/a?b",
+        "h2c://[::1]:80",
+        "tyk://self/x",
+        "ws://u:p@up",
+        "HTTP://up",
+    ] {
+        check(&with("\"id\":\"\"").replace("http://up", target), &[]);
+    }
+}
+
+#[test]
+fn an_enabled_entry_says_which_plugin_runs() {
+    check(
+        &with(
+            r#""custom_middleware":{"driver":"goplugin","pre":[{"path":"p.so"},{"disabled":true},{"name":"A"}],
+"auth_check":{"path":"p.so"},"response":[{}]},
+"version_data":{"not_versioned":true,"versions":{"a.b":{"use_extended_paths":true,"extended_paths":{"go_plugin":[
+{"path":"/x"},{"disabled":true},{"func_name":"F"},{}]}}}}"#,
+        ),
+        &[
+            "warning 2:49: custom_middleware.pre[0].name: is empty, so the entry is left out; say which plugin runs",
+            "warning 3:14: custom_middleware.auth_check.name: is empty, so the entry is left out; say which plugin runs",
+            "warning 3:42: custom_middleware.response[0].name: is empty, so the entry is left out; say which plugin runs",
+            "error 5:1: version_data.versions[\"a.b\"].extended_paths.go_plugin[0].func_name: is empty; say which plugin runs",
+            "error 5:33: version_data.versions[\"a.b\"].extended_paths.go_plugin[2].path: is empty; say which path the plugin is for",
+            "error 5:51: version_data.versions[\"a.b\"].extended_paths.go_plugin[3].path: is empty; say which path the plugin is for",
+            "error 5:51: version_data.versions[\"a.b\"].extended_paths.go_plugin[3].func_name: is empty; say which plugin runs",
+        ],
+    );
+}
+
+#[test]
+fn extended_paths_that_are_not_used_are_told() {
+    check(
+        &with(r#""version_data":{"versions":{"D":{"extended_paths":{"go_plugin":[{}]}}}}"#),
+        &[
+            "warning 2:64: version_data.versions.D.extended_paths.go_plugin: has no effect: `use_extended_paths` of this \
+           version is false",
+        ],
+    );
+}
+
+#[test]
+fn a_driver_is_one_that_runs_linked_plugins() {
+    let driver = |driver: &str, name: &str| {
+        with(&format!(
+            r#""custom_middleware":{{"driver":"{driver}","pre":[{{"name":"{name}","disabled":{}}}]}}"#,
+            name.is_empty()
+        ))
+    };
+    check(&driver("goplugin", "A"), &[]);
+    check(&driver("native", "A"), &[]);
+    check(&driver("otto", ""), &[]);
+    check(&driver("", ""), &[]);
+    let at = "2:31: custom_middleware.driver:";
+    let linked = "its plugins are not found; plugins are linked, with `\"driver\": \"goplugin\"`";
+    check(
+        &driver("otto", "A"),
+        &[&format!(
+            "warning {at} driver `otto` is not honoured: {linked}"
+        )],
+    );
+    let set = "is empty, so its plugins are not found; set `\"driver\": \"goplugin\"`";
+    check(&driver("", "A"), &[&format!("warning {at} {set}")]);
+    check(
+        &driver("goplugn", "A"),
+        &[&format!(
+            "error {at} unknown driver `goplugn`; did you mean `goplugin`?"
+        )],
+    );
+    check(
+        &driver("Native", ""),
+        &[&format!(
+            "error {at} unknown driver `Native`; did you mean `native`?"
+        )],
+    );
+}
+
+#[test]
+fn a_plugin_that_guards_on_paper_only_is_told() {
+    let auth = r#""custom_middleware":{"driver":"native","auth_check":{"name":"A"},"post_key_auth":[{"name":"B"}]}"#;
+    check(
+        &with(auth),
+        &[
+            "warning 2:53: custom_middleware.auth_check: has no effect: set `\"custom_plugin_auth_enabled\": true`",
+        ],
+    );
+    check(
+        &with(&format!("{auth},\"use_keyless\":true")),
+        &[
+            "warning 2:53: custom_middleware.auth_check: has no effect: `use_keyless` is true",
+            "warning 2:82: custom_middleware.post_key_auth: has no effect: `use_keyless` is true",
+        ],
+    );
+    check(&with(&format!("{auth},\"use_go_plugin_auth\":true")), &[]);
+}

@@ -1,0 +1,51 @@
+//! The data of gw: what an API definition says, what a key may do, and how mistakes in them are told.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`version`] |
+//! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
+//! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
+//! | [`document`] | [`read`]: from text to an [`ApiDefinition`] and every [`Finding`] about it |
+//! | [`finding`] | [`Finding`], [`Severity`], [`Position`]: `file:line:column: path: reason` |
+//! | [`locate`](mod@locate), [`json_path`] | from a path in a document to its position in the text |
+//!
+//! # Invariants
+//!
+//! - No I/O: text comes in, values go out.
+//! - No HTTP library: methods, headers and URLs are strings here; the runtime resolves them.
+//! - A field of a definition is either honoured, and then it is in a struct here, or [`read`] warns about it.
+//! - A definition in which anything is wrong is not handed out: [`Reading::definition`] is `None`.
+
+#![deny(missing_docs)]
+// A test that unwraps fails where it should.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod access;
+pub mod api_definition;
+pub mod auth;
+pub mod custom_middleware;
+pub mod document;
+pub mod finding;
+pub mod json_path;
+pub mod locate;
+pub mod proxy;
+pub mod session;
+pub mod version;
+
+mod meaning;
+mod nearest;
+mod shape;
+mod unhonoured;
+mod zero;
+
+pub use access::{AccessDefinition, AccessLimit, AccessSpec};
+pub use api_definition::ApiDefinition;
+pub use auth::AuthConfig;
+pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
+pub use document::{Reading, read};
+pub use finding::{Finding, Position, Severity};
+pub use json_path::{JsonPath, Segment};
+pub use locate::locate;
+pub use proxy::Proxy;
+pub use session::{BasicAuthData, JwtData, Monitor, Session};
+pub use version::{ExtendedPaths, GoPlugin, Version, VersionData};

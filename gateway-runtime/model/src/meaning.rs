@@ -1,0 +1,239 @@
+//! Mistakes of meaning: values of the right type that cannot be honoured, or that have no effect.
+
+use crate::api_definition::ApiDefinition;
+use crate::custom_middleware::{HONOURED_DRIVERS, Hook, KNOWN_DRIVERS, MiddlewareDefinition};
+use crate::finding::Severity;
+use crate::json_path::JsonPath;
+use crate::nearest::nearest;
+use crate::version::{GoPlugin, Version};
+
+/// One mistake, not yet located.
+pub(crate) type Mistake = (Severity, JsonPath, String);
+
+/// Every mistake of meaning in a definition.
+pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
+    let mut check = Check {
+        api,
+        mistakes: Vec::new(),
+    };
+    check.identity();
+    check.proxy();
+    for (name, version) in &api.version_data.versions {
+        check.version(&path(&["version_data", "versions"]).key(name), version);
+    }
+    check.driver();
+    check.entries();
+    check.authentication();
+    check.mistakes
+}
+
+struct Check<'a> {
+    api: &'a ApiDefinition,
+    mistakes: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    fn error(&mut self, path: JsonPath, reason: impl Into<String>) {
+        self.mistakes.push((Severity::Error, path, reason.into()));
+    }
+
+    fn warning(&mut self, path: JsonPath, reason: impl Into<String>) {
+        self.mistakes.push((Severity::Warning, path, reason.into()));
+    }
+
+    fn identity(&mut self) {
+        let id = &self.api.api_id;
+        let foreign = |c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace() || c.is_control();
+        if id.is_empty() {
+            self.error(
+                path(&["api_id"]),
+                "is empty; every API needs one of its own",
+            );
+        } else if let Some(c) = id.chars().find(|c| foreign(*c)) {
+            self.error(
+                path(&["api_id"]),
+                format!("contains {c:?}, which cannot be in a segment of a URL"),
+            );
+        }
+    }
+
+    fn proxy(&mut self) {
+        let proxy = &self.api.proxy;
+        let (listen_path, target_url) = (
+            path(&["proxy", "listen_path"]),
+            path(&["proxy", "target_url"]),
+        );
+        if proxy.listen_path.is_empty() {
+            self.error(
+                listen_path,
+                "is empty; say where the API listens, such as `/orders/`",
+            );
+        } else if proxy.listen_path.contains(char::is_whitespace) {
+            self.error(listen_path, "contains whitespace; no request can match it");
+        } else if !has_balanced_braces(&proxy.listen_path) {
+            self.error(
+                listen_path,
+                "has unbalanced braces; a variable is `{name}` or `{name:regex}`",
+            );
+        }
+        if proxy.target_url.is_empty() {
+            self.error(
+                target_url,
+                "is empty; say where requests go, such as `http://orders:80/`",
+            );
+        } else if !has_scheme_and_host(&proxy.target_url) {
+            self.error(
+                target_url,
+                format!(
+                    "`{}` is not of the form `scheme://host[:port][/path]`",
+                    proxy.target_url
+                ),
+            );
+        }
+    }
+
+    fn version(&mut self, at: &JsonPath, version: &Version) {
+        let list = at.key("extended_paths").key("go_plugin");
+        let enabled = || {
+            version
+                .extended_paths
+                .go_plugin
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| !entry.disabled)
+        };
+        if !version.use_extended_paths {
+            if enabled().next().is_some() {
+                self.warning(
+                    list,
+                    "has no effect: `use_extended_paths` of this version is false",
+                );
+            }
+            return;
+        }
+        for (
+            index,
+            GoPlugin {
+                path, func_name, ..
+            },
+        ) in enabled()
+        {
+            if path.is_empty() {
+                self.error(
+                    list.index(index).key("path"),
+                    "is empty; say which path the plugin is for",
+                );
+            }
+            if func_name.is_empty() {
+                self.error(
+                    list.index(index).key("func_name"),
+                    "is empty; say which plugin runs",
+                );
+            }
+        }
+    }
+
+    fn driver(&mut self) {
+        let section = &self.api.custom_middleware;
+        let driver = section.driver.as_str();
+        let used = Hook::ALL
+            .into_iter()
+            .flat_map(|hook| section.entries(hook))
+            .any(MiddlewareDefinition::is_enabled);
+        let at = path(&["custom_middleware", "driver"]);
+        if driver.is_empty() {
+            if used {
+                self.warning(
+                    at,
+                    "is empty, so its plugins are not found; set `\"driver\": \"goplugin\"`",
+                );
+            }
+        } else if !KNOWN_DRIVERS.contains(&driver) {
+            let hint = match nearest(driver, &KNOWN_DRIVERS) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("drivers are `{}`", KNOWN_DRIVERS.join("`, `")),
+            };
+            self.error(at, format!("unknown driver `{driver}`; {hint}"));
+        } else if used && !HONOURED_DRIVERS.contains(&driver) {
+            let instead = "plugins are linked, with `\"driver\": \"goplugin\"`";
+            self.warning(
+                at,
+                format!("driver `{driver}` is not honoured: its plugins are not found; {instead}"),
+            );
+        }
+    }
+
+    fn entries(&mut self) {
+        for hook in Hook::ALL {
+            for (index, entry) in self.api.custom_middleware.entries(hook).iter().enumerate() {
+                let list = path(&["custom_middleware", hook.as_str()]);
+                // There is one `auth_check`, and exports write it in full when there is none.
+                let (at, meant) = match hook {
+                    Hook::AuthCheck => (list, !entry.path.is_empty()),
+                    _ => (list.index(index), true),
+                };
+                if meant && !entry.disabled && entry.name.is_empty() {
+                    self.warning(
+                        at.key("name"),
+                        "is empty, so the entry is left out; say which plugin runs",
+                    );
+                }
+            }
+        }
+    }
+
+    /// Plugins that guard an API on paper only. Source: Tyk, `gateway/api_loader.go`.
+    fn authentication(&mut self) {
+        let section = &self.api.custom_middleware;
+        let auth_check = path(&["custom_middleware", "auth_check"]);
+        if section.auth_check.is_enabled() {
+            if self.api.use_keyless {
+                self.warning(auth_check, "has no effect: `use_keyless` is true");
+            } else if !self.api.custom_auth_enabled() {
+                self.warning(
+                    auth_check,
+                    "has no effect: set `\"custom_plugin_auth_enabled\": true`",
+                );
+            }
+        }
+        if self.api.use_keyless
+            && section
+                .post_key_auth
+                .iter()
+                .any(MiddlewareDefinition::is_enabled)
+        {
+            self.warning(
+                path(&["custom_middleware", "post_key_auth"]),
+                "has no effect: `use_keyless` is true",
+            );
+        }
+    }
+}
+
+fn path(keys: &[&str]) -> JsonPath {
+    keys.iter()
+        .fold(JsonPath::default(), |path, key| path.key(*key))
+}
+
+fn has_balanced_braces(text: &str) -> bool {
+    let depth = text.chars().try_fold(0_usize, |depth, c| match c {
+        '{' => depth.checked_add(1),
+        '}' => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    depth == Some(0)
+}
+
+fn has_scheme_and_host(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(scheme_char)
+        && !host.is_empty()
+        && !host.starts_with(':')
+        && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+}

@@ -1,0 +1,9 @@
+//! API definitions: where they come from, what becomes of them, and which one a request is for.
+
+pub(crate) mod compile;
+pub(crate) mod endpoints;
+pub(crate) mod listen_path;
+pub(crate) mod load;
+pub(crate) mod plan;
+pub(crate) mod source;
+pub(crate) mod table;

@@ -1,0 +1,45 @@
+//! Where definitions come from: the `*.json` files of a folder, one API each. Source: Tyk, `gateway/api_definition.go`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One definition file.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// As messages show it.
+    pub(crate) file: Arc<str>,
+    /// What it says, or why it cannot be read.
+    pub(crate) text: Result<Arc<str>, String>,
+}
+
+/// The folder of definitions cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("`app_path` {}: {error}; make the folder, or set `app_path` to the one with the API definitions", folder.display())]
+pub(crate) struct SourceError {
+    pub(crate) folder: PathBuf,
+    pub(crate) error: io::Error,
+}
+
+/// The files, by name. OpenAPI documents (`*-oas.json`) belong to a definition and are none themselves.
+///
+/// # Errors
+/// When the folder cannot be listed. A file that cannot be read is told in its [`Source`].
+pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
+    let fail = |error| SourceError { folder: folder.to_owned(), error };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_definition = name.ends_with(".json") && !name.ends_with("-oas.json") && !name.starts_with('.');
+        if is_definition && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let source = |path: PathBuf| Source {
+        file: path.display().to_string().into(),
+        text: std::fs::read_to_string(&path).map(Into::into).map_err(|error| error.to_string()),
+    };
+    Ok(files.into_iter().map(source).collect())
+}

@@ -1,0 +1,237 @@
+//! Which API a request is for. Made whole at every load, and never changed.
+//!
+//! A path belongs to the API with the longest listen path that is a prefix of it. The prefixes are sorted; the greatest
+//! that is not above the path, or one of the prefixes of that, is the longest that fits, so the cost does not grow with
+//! the number of APIs. Source: Tyk, `gateway/api_loader.go`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::apis::compile::Api;
+use crate::apis::listen_path::ListenPath;
+
+/// A way to an API: its listen path, or `/<api_id>/`.
+pub(crate) struct Route {
+    pub(crate) api: Arc<Api>,
+    /// Under which the request came; what `strip_listen_path` takes off.
+    pub(crate) listen: Arc<ListenPath>,
+    /// Whether the prefix may be stripped: not that of `/<api_id>/`.
+    pub(crate) strips: bool,
+}
+
+/// Every API and every way to it.
+#[derive(Default)]
+pub(crate) struct Table {
+    apis: Vec<Arc<Api>>,
+    /// Sorted by prefix.
+    prefixes: Vec<Prefix>,
+    /// Heaviest first.
+    patterns: Vec<Arc<Route>>,
+}
+
+struct Prefix {
+    text: Box<str>,
+    route: Arc<Route>,
+    /// The longest other prefix that this one begins with.
+    parent: Option<usize>,
+}
+
+/// Two APIs want one listen path.
+pub(crate) struct Conflict {
+    pub(crate) api: Arc<Api>,
+    pub(crate) taken_by: Arc<str>,
+    pub(crate) moved_to: String,
+}
+
+impl Table {
+    /// The table of these APIs. Where two want one listen path, the first keeps it, and the other is moved.
+    pub(crate) fn new(apis: Vec<Arc<Api>>) -> (Self, Vec<Conflict>) {
+        let mut taken: Vec<(String, Arc<str>)> = Vec::new();
+        let mut names = HashSet::new();
+        let mut conflicts = Vec::new();
+        let mut routes: Vec<Arc<Route>> = Vec::new();
+        for api in apis.iter().filter(|api| !api.definition.internal) {
+            let mut listen = Arc::clone(&api.listen);
+            if !names.insert(listen.as_str().to_owned()) {
+                let text = listen.as_str();
+                let owner = taken.iter().find(|(path, _)| path == text).map(|(_, owner)| Arc::clone(owner));
+                let mut moved_to = format!("{text}-{}", api.definition.api_id);
+                while !names.insert(moved_to.clone()) {
+                    moved_to.push('_');
+                }
+                let taken_by = owner.unwrap_or_else(|| Arc::clone(&api.file));
+                let Ok(moved) = ListenPath::new(&moved_to) else { continue };
+                conflicts.push(Conflict { api: Arc::clone(api), taken_by, moved_to });
+                listen = Arc::new(moved);
+            }
+            taken.push((listen.as_str().to_owned(), Arc::clone(&api.file)));
+            routes.push(Arc::new(Route { api: Arc::clone(api), listen, strips: true }));
+        }
+        for api in apis.iter().filter(|api| !api.definition.internal) {
+            let by_id = format!("/{}/", api.definition.api_id);
+            if names.insert(by_id.clone())
+                && let Ok(listen) = ListenPath::new(&by_id)
+            {
+                routes.push(Arc::new(Route { api: Arc::clone(api), listen: Arc::new(listen), strips: false }));
+            }
+        }
+        (Self::of(apis, routes), conflicts)
+    }
+
+    fn of(apis: Vec<Arc<Api>>, routes: Vec<Arc<Route>>) -> Self {
+        let (mut patterns, plain): (Vec<_>, Vec<_>) =
+            routes.into_iter().partition(|route| route.listen.is_pattern());
+        patterns.sort_by_key(|route| std::cmp::Reverse(route.listen.weight()));
+        let prefix = |route: Arc<Route>| Prefix { text: route.listen.as_str().into(), route, parent: None };
+        let mut prefixes: Vec<Prefix> = plain.into_iter().map(prefix).collect();
+        prefixes.sort_by(|a, b| a.text.cmp(&b.text));
+        for at in 1..prefixes.len() {
+            let mut candidate = Some(at - 1);
+            while let Some(other) = candidate {
+                if prefixes[at].text.starts_with(&*prefixes[other].text) {
+                    break;
+                }
+                candidate = prefixes[other].parent;
+            }
+            prefixes[at].parent = candidate;
+        }
+        Self { apis, prefixes, patterns }
+    }
+
+    /// The API for a path: the longest listen path wins.
+    pub(crate) fn find(&self, path: &str, strict: bool) -> Option<&Arc<Route>> {
+        let plain = self.find_prefix(path, strict);
+        let weight = plain.map_or(0, |route| route.listen.weight());
+        let heavier = self.patterns.iter().take_while(|route| route.listen.weight() > weight);
+        heavier.into_iter().find(|route| route.listen.matches(path).is_some()).or(plain)
+    }
+
+    fn find_prefix(&self, path: &str, strict: bool) -> Option<&Arc<Route>> {
+        let mut candidate = self.prefixes.partition_point(|prefix| *prefix.text <= *path).checked_sub(1);
+        while let Some(at) = candidate {
+            let prefix = &self.prefixes[at];
+            if path.starts_with(&*prefix.text) && (!strict || ends_segment(&prefix.text, path)) {
+                return Some(&prefix.route);
+            }
+            candidate = prefix.parent;
+        }
+        None
+    }
+
+    pub(crate) fn apis(&self) -> &[Arc<Api>] {
+        &self.apis
+    }
+
+    pub(crate) fn by_id(&self, api_id: &str) -> Option<&Arc<Api>> {
+        self.apis.iter().find(|api| api.definition.api_id == api_id)
+    }
+}
+
+/// Whether a prefix of `path` ends where a segment does.
+fn ends_segment(prefix: &str, path: &str) -> bool {
+    prefix.ends_with('/') || path.len() == prefix.len() || path.as_bytes().get(prefix.len()) == Some(&b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_model::{ApiDefinition, Proxy};
+
+    use super::*;
+
+    fn api(id: &str, listen: &str) -> Arc<Api> {
+        let proxy = Proxy { listen_path: listen.into(), ..Proxy::default() };
+        let definition = ApiDefinition { api_id: id.into(), proxy, ..ApiDefinition::default() };
+        let listen = ListenPath::new(listen).expect("a listen path");
+        let origin = (format!("{id}.json").into(), "".into());
+        Arc::new(Api::broken(Arc::new(definition), listen, origin, String::new()))
+    }
+
+    fn table(apis: &[(&str, &str)]) -> Table {
+        Table::new(apis.iter().map(|(id, listen)| api(id, listen)).collect()).0
+    }
+
+    fn found<'a>(table: &'a Table, path: &str) -> Option<&'a str> {
+        table.find(path, false).map(|route| route.api.definition.api_id.as_str())
+    }
+
+    #[test]
+    fn the_longest_listen_path_wins() {
+        let table = table(&[("root", "/"), ("app", "/app/"), ("deep", "/app/deep/"), ("z", "/zoo")]);
+        let cases = [
+            ("/app/deep/x", "deep"),
+            ("/app/deeper", "app"),
+            ("/app/a", "app"),
+            ("/app", "root"),
+            ("/zoology", "z"),
+            ("/b", "root"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(found(&table, path), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn it_agrees_with_trying_every_prefix() {
+        let words = ["", "a", "ab", "abc", "b", "ba", "a/", "a/b", "a/b/", "ab/a", "c/"];
+        let apis: Vec<_> = words.iter().map(|word| (format!("id{word}").replace('/', "."), format!("/{word}"))).collect();
+        let listed: Vec<_> = apis.iter().map(|(id, listen)| (id.as_str(), listen.as_str())).collect();
+        let table = table(&listed);
+        for first in words {
+            for second in words {
+                let path = format!("/{first}{second}x");
+                let longest = listed.iter().filter(|(_, listen)| path.starts_with(listen)).max_by_key(|(_, l)| l.len());
+                assert_eq!(found(&table, &path), longest.map(|(id, _)| *id), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_listen_path_no_api() {
+        assert_eq!(found(&table(&[("app", "/app/")]), "/other"), None);
+        assert_eq!(found(&Table::default(), "/"), None);
+    }
+
+    #[test]
+    fn every_api_is_also_under_its_id_without_stripping() {
+        let table = table(&[("app", "/listen/")]);
+        let route = table.find("/app/x", false).expect("found by id");
+        assert!(!route.strips);
+    }
+
+    #[test]
+    fn strict_routes_end_at_a_slash() {
+        let table = table(&[("app", "/app")]);
+        let strict = |path| table.find(path, true).is_some();
+        assert!(strict("/app") && strict("/app/x"));
+        assert!(!strict("/apple"));
+    }
+
+    #[test]
+    fn a_pattern_is_as_specific_as_its_fixed_part() {
+        let table = table(&[("fixed", "/a/b/"), ("var", "/a/{id}/"), ("root", "/")]);
+        assert_eq!(found(&table, "/a/b/x"), Some("fixed"));
+        assert_eq!(found(&table, "/a/7/x"), Some("var"));
+        assert_eq!(found(&table, "/x"), Some("root"));
+    }
+
+    #[test]
+    fn the_second_api_on_a_listen_path_is_moved() {
+        let (table, conflicts) = Table::new(vec![api("one", "/x"), api("two", "/x")]);
+        assert_eq!(found(&table, "/x/y"), Some("one"));
+        assert_eq!(found(&table, "/x-two/y"), Some("two"));
+        assert_eq!(conflicts[0].moved_to, "/x-two");
+        assert_eq!(&*conflicts[0].taken_by, "one.json");
+    }
+
+    #[test]
+    fn an_internal_api_is_not_routed() {
+        let internal = api("inner", "/inner/");
+        let mut definition = (*internal.definition).clone();
+        definition.internal = true;
+        let listen = ListenPath::new("/inner/").expect("a listen path");
+        let internal = Arc::new(Api::broken(Arc::new(definition), listen, ("f".into(), "".into()), String::new()));
+        let (table, _) = Table::new(vec![internal]);
+        assert_eq!(found(&table, "/inner/x"), None);
+        assert!(table.by_id("inner").is_some());
+    }
+}

@@ -1,0 +1,170 @@
+//! The chain: runs the links of an API in order, stops at an answer, and contains every plugin's panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+
+use gateway_model::Hook;
+use gateway_sdk::Response;
+use gateway_sdk::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
+use gateway_sdk::flow::Answer;
+use gateway_sdk::registry::{HookEntry, Plugin};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::apis::endpoints::Endpoints;
+use crate::apis::listen_path::ListenPath;
+use crate::error::RequestError;
+use crate::middleware::Step;
+use crate::telemetry::panic_text;
+
+/// One link of an API's chain.
+pub(crate) enum Link {
+    BuiltIn { name: &'static str, step: Box<dyn Step> },
+    Plugin(PluginCall),
+    Endpoints(Endpoints),
+    /// The definition names a plugin that is not there: nothing passes.
+    Unresolved { name: String, hook: Hook },
+}
+
+/// Why the request steps ended before the upstream.
+pub(crate) enum Stop {
+    /// A plugin's answer.
+    Answer(Box<Response>),
+    /// A plugin refused, and wants the gateway's error body.
+    Refused { head: Response, message: String },
+    Error(RequestError),
+}
+
+impl From<RequestError> for Stop {
+    fn from(error: RequestError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A plugin's function for one hook of one API.
+pub(crate) struct PluginCall {
+    pub(crate) plugin: &'static Plugin,
+    pub(crate) entry: &'static HookEntry,
+    pub(crate) instance: Arc<Running>,
+}
+
+/// A started plugin. When the last request that may call it is over, it is sent to be shut down.
+pub(crate) struct Running {
+    instance: Option<Instance>,
+    retired: UnboundedSender<BoxFuture<'static, ()>>,
+}
+
+impl Running {
+    pub(crate) fn new(instance: Instance, retired: UnboundedSender<BoxFuture<'static, ()>>) -> Self {
+        Self { instance: Some(instance), retired }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(shutdown) = self.instance.take().and_then(Instance::shutdown) {
+            // Nobody receives any more: the process is ending, and its drain is over.
+            let _ = self.retired.send(shutdown);
+        }
+    }
+}
+
+/// Runs the request's steps.
+pub(crate) async fn run_request(
+    links: &[Link],
+    exchange: &mut Exchange,
+    listen: &ListenPath,
+) -> Result<(), Stop> {
+    for link in links {
+        match link {
+            Link::BuiltIn { name, step } => step.run(exchange).inspect_err(|error| {
+                tracing::info!(
+                    api_id = %exchange.ctx.api().api_id,
+                    step = name,
+                    fault = %error.fault(),
+                    %error,
+                    "request refused"
+                );
+            })?,
+            Link::Plugin(call) => call.run(exchange).await?,
+            Link::Endpoints(endpoints) => {
+                if let Some(found) = endpoints.find(&exchange.request, listen) {
+                    found?.run(exchange).await?;
+                }
+            }
+            Link::Unresolved { name, hook } => {
+                return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+impl PluginCall {
+    pub(crate) async fn run(&self, exchange: &mut Exchange) -> Result<(), Stop> {
+        let Some(instance) = &self.instance.instance else { return Ok(()) };
+        exchange.ctx.enter(self.plugin);
+        let called = match self.entry.call {
+            Call::Sync(call) => catch_unwind(AssertUnwindSafe(|| call(instance, exchange))),
+            Call::Async(call) => catch_panic(call(instance, exchange)).await,
+        };
+        let hook = self.entry.hook;
+        let outcome = called.map_err(|panic| RequestError::PluginPanicked {
+            plugin: self.plugin.name,
+            hook,
+            message: panic_text(panic.as_ref()).to_owned(),
+        })?;
+        self.take_session(exchange)?;
+        match outcome {
+            Outcome::Continue => Ok(()),
+            Outcome::MissingSession => Err(RequestError::SessionMissing.into()),
+            Outcome::Respond(response) => {
+                self.log_answer(exchange, response.status().as_u16(), None);
+                Err(Stop::Answer(response))
+            }
+            Outcome::Reject(reject) => {
+                self.log_answer(exchange, reject.status().as_u16(), reject.reason());
+                Err(match reject.into_answer() {
+                    Answer::Own(response) => Stop::Answer(Box::new(response)),
+                    Answer::Gateway { head, message } => Stop::Refused { head, message },
+                })
+            }
+        }
+    }
+
+    /// Takes over the session that the plugin asked to set. One that names policies is refused: this gateway has
+    /// none, and without them it would allow more than its maker meant.
+    fn take_session(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
+        if let Some((session, _persist)) = exchange.ctx.asked_mut().session.take() {
+            exchange.session = Some(session);
+        }
+        match exchange.session.as_deref() {
+            Some(session) if !session.apply_policies.is_empty() || !session.apply_policy_id.is_empty() => {
+                Err(RequestError::UnknownPolicies { plugin: self.plugin.name })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn log_answer(&self, exchange: &Exchange, status: u16, reason: Option<&str>) {
+        let api_id = &exchange.ctx.api().api_id;
+        let (plugin, hook) = (self.plugin.name, self.entry.hook.as_str());
+        match status {
+            500.. => tracing::error!(api_id, plugin, hook, status, reason, "plugin answered with an error"),
+            400.. => tracing::info!(api_id, plugin, hook, status, reason, "plugin refused the request"),
+            _ => tracing::debug!(api_id, plugin, hook, status, "plugin answered the request"),
+        }
+    }
+}
+
+/// Awaits a plugin's future; a panic in any of its polls ends it.
+async fn catch_panic<T>(mut future: BoxFuture<'_, T>) -> std::thread::Result<T> {
+    std::future::poll_fn(move |cx| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}

@@ -1,0 +1,141 @@
+//! What the command line may say. Diagnostics go to stderr, results to stdout; 0 ok, 1 findings, 2 usage.
+
+mod check;
+pub(crate) mod plugins;
+mod version;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded};
+use crate::{Build, server, telemetry};
+
+/// An API gateway with its plugins linked in.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", disable_version_flag = true, args_conflicts_with_subcommands = false)]
+struct Cli {
+    /// The configuration file; by default `tyk.conf`, then `/etc/tyk/tyk.conf`.
+    #[arg(long, global = true, value_name = "FILE")]
+    conf: Option<PathBuf>,
+    /// Listen on this port instead of the configured one; 0 lets the system choose.
+    #[arg(long, global = true, value_name = "N")]
+    port: Option<u16>,
+    /// Log everything.
+    #[arg(long, global = true)]
+    debug: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (the default).
+    #[command(alias = "start")]
+    Serve,
+    /// The plugins in this binary.
+    Plugins {
+        #[command(subcommand)]
+        command: PluginsCommand,
+    },
+    /// Check the configuration and the API definitions, without serving.
+    Check {
+        /// The folder of definitions, instead of the configured one.
+        #[arg(long, value_name = "DIR")]
+        apis: Option<PathBuf>,
+        /// Print the findings as JSON, on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What this binary is.
+    Version {
+        /// Also list the linked plugins.
+        #[arg(short)]
+        modules: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginsCommand {
+    /// List them.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs what the command line asks for.
+pub(crate) fn run(build: &Build) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is a result, a mistake a diagnostic; clap knows which stream is whose.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    if let Err(missing) = plugins::expect(build.expected) {
+        diagnose(&missing);
+        return ExitCode::FAILURE;
+    }
+    match &cli.command {
+        Some(Command::Version { modules, json }) => version::print_version(build, *modules, *json),
+        Some(Command::Plugins { command: PluginsCommand::List { json } }) => plugins::print_plugins(*json),
+        Some(Command::Check { apis, json }) => check::run(cli.conf.as_deref(), apis.as_deref(), *json),
+        Some(Command::Serve) | None => serve(&cli),
+    }
+}
+
+fn serve(cli: &Cli) -> ExitCode {
+    let Loaded { mut config, file, warnings } = match config::load(cli.conf.as_deref(), std::env::vars()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            diagnose(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(port) = cli.port {
+        config.listen.set_port(port);
+    }
+    if cli.debug {
+        config.log_level = tracing::Level::DEBUG;
+    }
+    telemetry::init(&config);
+    match file {
+        Some(file) => tracing::info!(file = %file.display(), "configuration"),
+        None => tracing::info!("no configuration file: defaults and environment"),
+    }
+    for warning in warnings {
+        tracing::warn!(finding = warning, "configuration");
+    }
+    server::run(config).unwrap_or_else(|error| {
+        tracing::error!(%error, "the gateway does not start");
+        ExitCode::FAILURE
+    })
+}
+
+/// One line on stderr.
+#[expect(clippy::print_stderr, reason = "diagnostics of commands, before there is a log")]
+fn diagnose(what: &dyn std::fmt::Display) {
+    eprintln!("{what}");
+}
+
+/// A result on stdout. A reader that has gone away needs no more of it.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+fn print_json(value: &impl serde::Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => diagnose(&error),
+    }
+}

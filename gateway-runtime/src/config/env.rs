@@ -1,0 +1,123 @@
+//! `TYK_GW_*`: variables that override the file.
+//!
+//! Their names come from Tyk's Go fields, which is the JSON key without underscores but for the exceptions in
+//! [`VARIABLES`]. Source: Tyk, `config/config.go`.
+
+use serde_json::{Map, Value};
+
+/// Suffix after `TYK_GW_`, path in the file, and how the text is read.
+const VARIABLES: &[(&str, &[&str], Kind)] = &[
+    ("LISTENADDRESS", &["listen_address"], Kind::Text),
+    ("LISTENPORT", &["listen_port"], Kind::Integer),
+    ("SECRET", &["secret"], Kind::Text),
+    ("APPPATH", &["app_path"], Kind::Text),
+    ("LOGLEVEL", &["log_level"], Kind::Text),
+    ("LOGFORMAT", &["log_format"], Kind::Text),
+    ("PROXYDEFAULTTIMEOUT", &["proxy_default_timeout"], Kind::Number),
+    ("PROXYCLOSECONNECTIONS", &["proxy_close_connections"], Kind::Flag),
+    ("MAXIDLECONNS", &["max_idle_connections"], Kind::Integer),
+    ("MAXIDLECONNSPERHOST", &["max_idle_connections_per_host"], Kind::Integer),
+    ("CLOSECONNECTIONS", &["close_connections"], Kind::Flag),
+    ("HIDEGENERATORHEADER", &["hide_generator_header"], Kind::Flag),
+    ("IGNOREENDPOINTCASE", &["ignore_endpoint_case"], Kind::Flag),
+    ("TRACK404LOGS", &["track_404_logs"], Kind::Flag),
+    ("HEALTHCHECKENDPOINTNAME", &["health_check_endpoint_name"], Kind::Text),
+    ("READINESSCHECKENDPOINTNAME", &["readiness_check_endpoint_name"], Kind::Text),
+    ("GRACEFULSHUTDOWNTIMEOUTDURATION", &["graceful_shutdown_timeout_duration"], Kind::Integer),
+    ("GRACEFULSHUTDOWNDELAYSECONDS", &["graceful_shutdown_delay_seconds"], Kind::Integer),
+    ("STRICTPLUGINS", &["strict_plugins"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_READTIMEOUT", &["http_server_options", "read_timeout"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_SKIPURLCLEANING", &["http_server_options", "skip_url_cleaning"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_ENABLESTRICTROUTES", &["http_server_options", "enable_strict_routes"], Kind::Flag),
+    (
+        "HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING",
+        &["http_server_options", "enable_path_prefix_matching"],
+        Kind::Flag,
+    ),
+    (
+        "HTTPSERVEROPTIONS_ENABLEPATHSUFFIXMATCHING",
+        &["http_server_options", "enable_path_suffix_matching"],
+        Kind::Flag,
+    ),
+];
+
+const PREFIX: &str = "TYK_GW_";
+/// Names of their own, which win over the prefixed ones.
+const LOG_VARIABLES: [(&str, &str); 2] = [("TYK_LOGLEVEL", "LOGLEVEL"), ("TYK_LOGFORMAT", "LOGFORMAT")];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Integer,
+    Number,
+    Flag,
+}
+
+/// Puts the variables into the file's JSON.
+pub(super) fn apply(
+    file: &mut Value,
+    variables: impl IntoIterator<Item = (String, String)>,
+    warnings: &mut Vec<String>,
+    mistakes: &mut Vec<String>,
+) {
+    let mut variables: Vec<_> = variables.into_iter().collect();
+    // The logger's own names come last, and so win.
+    variables.sort_by_key(|(name, _)| (!name.starts_with(PREFIX), name.clone()));
+    for (name, text) in variables {
+        let own = LOG_VARIABLES.iter().find(|(own, _)| *own == name).map(|(_, suffix)| *suffix);
+        let Some(suffix) = name.strip_prefix(PREFIX).or(own) else { continue };
+        if suffix == "OMITCONFIGFILE" {
+            warnings.push(format!("{name}: not honoured by this gateway; the variable has no effect"));
+            continue;
+        }
+        match VARIABLES.iter().find(|(known, ..)| *known == suffix) {
+            None => warnings.push(format!("{name}: not honoured by this gateway; the variable has no effect")),
+            Some((_, path, kind)) => match kind.read(&text) {
+                Some(value) => set(file, path, value),
+                None => mistakes.push(format!("{name}: `{text}` is not {}", kind.expected())),
+            },
+        }
+    }
+}
+
+impl Kind {
+    fn read(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Text => Some(text.into()),
+            Self::Integer => text.parse::<u64>().ok().map(Value::from),
+            Self::Number => text.parse::<f64>().ok().map(Value::from),
+            Self::Flag => match text {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true.into()),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false.into()),
+                _ => None,
+            },
+        }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Flag => "`true` or `false`",
+        }
+    }
+}
+
+fn set(file: &mut Value, path: &[&str], value: Value) {
+    let Some((last, outer)) = path.split_last() else { return };
+    let mut place = file;
+    for key in outer {
+        place = object(place).entry(*key).or_insert_with(|| Value::Object(Map::new()));
+    }
+    object(place).insert((*last).to_owned(), value);
+}
+
+/// The members of a value, which becomes an object if it is none.
+fn object(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut().expect("made an object above")
+}

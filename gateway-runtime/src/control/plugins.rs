@@ -1,0 +1,59 @@
+//! `GET /tyk/plugins`: what is linked, who uses it, and what definitions name that is not there.
+
+use gateway_model::Hook;
+use gateway_sdk::registry::plugins;
+use gateway_sdk::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{Call, reply};
+use crate::cli::plugins::{Linked, linked};
+
+#[derive(Serialize)]
+struct Report<'a> {
+    plugins: Vec<Used<'a>>,
+    unresolved: Vec<Missing<'a>>,
+}
+
+#[derive(Serialize)]
+struct Used<'a> {
+    #[serde(flatten)]
+    plugin: Linked,
+    apis: Vec<Use<'a>>,
+}
+
+#[derive(Serialize)]
+struct Use<'a> {
+    api_id: &'a str,
+    hook: Hook,
+}
+
+#[derive(Serialize)]
+struct Missing<'a> {
+    api_id: &'a str,
+    file: &'a str,
+    hook: Hook,
+    name: &'a str,
+    reason: String,
+}
+
+pub(super) fn list(call: Call<'_>) -> Response {
+    let table = call.gateway.table.load();
+    let uses = || table.apis().iter().flat_map(|api| api.uses.iter().map(move |used| (api, used)));
+    let used = plugins().iter().map(|plugin| Used {
+        plugin: linked(plugin),
+        apis: uses()
+            .filter(|(_, (other, _))| std::ptr::eq(*other, *plugin))
+            .map(|(api, (_, hook))| Use { api_id: &api.definition.api_id, hook: *hook })
+            .collect(),
+    });
+    let missing = table.apis().iter().flat_map(|api| {
+        api.unresolved.iter().map(|missing| Missing {
+            api_id: &api.definition.api_id,
+            file: &api.file,
+            hook: missing.hook,
+            name: &missing.name,
+            reason: missing.to_string(),
+        })
+    });
+    reply(StatusCode::OK, &Report { plugins: used.collect(), unresolved: missing.collect() })
+}

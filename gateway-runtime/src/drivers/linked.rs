@@ -1,0 +1,103 @@
+//! Plugins in this binary, by the name (and file name) that a definition gives.
+
+use gateway_model::Hook;
+use gateway_sdk::registry::{Plugin, plugins};
+
+use super::{Reason, Resolved, Unresolved, Wanted};
+
+/// How many near names a message lists, and how near they are (1 is equal).
+const NEAREST: usize = 3;
+const NEAR: f64 = 0.7;
+
+pub(super) fn resolve(wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
+    choose(plugins(), wanted)
+}
+
+fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
+    let (krate, name) = match wanted.name.split_once("::") {
+        Some((krate, name)) => (Some(krate), name),
+        None => (None, wanted.name),
+    };
+    let refuse = |reason, remedy| Unresolved { name: wanted.name.to_owned(), hook: wanted.hook, reason, remedy };
+    let mut named: Vec<&'static Plugin> =
+        linked.iter().copied().filter(|plugin| plugin.name == name).collect();
+    if let Some(krate) = krate {
+        named.retain(|plugin| same_crate(plugin.package.name, krate));
+    } else if named.len() > 1 {
+        let stem = stem(wanted.path);
+        let by_file: Vec<_> = named.iter().copied().filter(|p| same_crate(p.package.name, stem)).collect();
+        if !by_file.is_empty() {
+            named = by_file;
+        }
+    }
+    let serving: Vec<_> = named
+        .iter()
+        .filter_map(|plugin| plugin.hook(wanted.hook).map(|entry| Resolved { plugin, entry }))
+        .collect();
+    match (serving.as_slice(), named.first()) {
+        ([one], _) => Ok(*one),
+        ([], None) => Err(refuse(
+            Reason::UnknownName { nearest: nearest(linked, name) },
+            rebuild(linked, krate.unwrap_or_else(|| stem(wanted.path))),
+        )),
+        ([], Some(plugin)) => {
+            let serves: Vec<Hook> = plugin.hooks.iter().map(|entry| entry.hook).collect();
+            let hook = wanted.hook;
+            let remedy = format!("add `{hook}` to the `hook` key of its `#[gw_plugin]`, or name it under a hook it serves");
+            Err(refuse(Reason::OtherHooks { package: plugin.package.name, serves }, remedy))
+        }
+        (several, _) => {
+            let packages: Vec<_> = several.iter().map(|found| found.plugin.package.name).collect();
+            let remedy = format!("name one, such as `{}::{name}`, or let `path` end in its crate's name", packages[0]);
+            Err(refuse(Reason::Ambiguous { packages }, remedy))
+        }
+    }
+}
+
+/// The crate that a file name means: without folder, `.so`, and the version that Tyk's compiler appends
+/// (`_v5.3.0_linux_amd64`).
+fn stem(path: &str) -> &str {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let file = file.strip_suffix(".so").unwrap_or(file);
+    let mut parts = file.rsplitn(4, '_');
+    let (arch, os, version, base) = (parts.next(), parts.next(), parts.next(), parts.next());
+    match (base, version, os, arch) {
+        (Some(base), Some(version), Some(_), Some(_)) if is_version(version) && !base.is_empty() => base,
+        _ => file,
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    let digits = text.strip_prefix('v').unwrap_or(text);
+    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
+}
+
+/// `-` and `_` are alike, as in Rust itself.
+fn same_crate(a: &str, b: &str) -> bool {
+    let plain = |c: char| if c == '-' { '_' } else { c };
+    a.chars().map(plain).eq(b.chars().map(plain))
+}
+
+fn nearest(linked: &[&'static Plugin], name: &str) -> Vec<String> {
+    let lower = name.to_lowercase();
+    let mut near: Vec<_> = linked
+        .iter()
+        .map(|plugin| (strsim::jaro_winkler(&plugin.name.to_lowercase(), &lower), plugin))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let shown = |plugin: &Plugin| format!("`{}` ({} {})", plugin.name, plugin.package.name, plugin.package.version);
+    near.into_iter().take(NEAREST).map(|(_, plugin)| shown(plugin)).collect()
+}
+
+/// The command that builds this gateway with one crate more.
+fn rebuild(linked: &[&'static Plugin], krate: &str) -> String {
+    let mut crates: Vec<&str> = linked.iter().map(|plugin| plugin.package.name).collect();
+    crates.dedup();
+    let plain = !krate.is_empty() && krate.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    crates.push(if plain { krate } else { "<crate>" });
+    format!("add it with `cargo xtask build --plugins {}`, or see what is linked: `gateway plugins list`", crates.join(","))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! DRIVERS: how a `custom_middleware` entry becomes something to call.
+
+mod linked;
+
+use std::fmt;
+
+use gateway_model::Hook;
+use gateway_sdk::registry::{HookEntry, Plugin};
+
+/// What an entry names: a plugin, and its function for the hook.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resolved {
+    pub(crate) plugin: &'static Plugin,
+    pub(crate) entry: &'static HookEntry,
+}
+
+/// What a definition says of one plugin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) driver: &'a str,
+    pub(crate) name: &'a str,
+    /// Of the file that Tyk would load.
+    pub(crate) path: &'a str,
+    pub(crate) hook: Hook,
+}
+
+/// An entry that nothing in this binary can serve. Displays as sentences: what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unresolved {
+    pub(crate) name: String,
+    pub(crate) hook: Hook,
+    pub(crate) reason: Reason,
+    /// What to do about it.
+    pub(crate) remedy: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// No linked plugin has the name; the nearest that do, as `name (crate version)`.
+    UnknownName { nearest: Vec<String> },
+    /// Linked under that name, but for other hooks.
+    OtherHooks { package: &'static str, serves: Vec<Hook> },
+    /// Several crates have the name and the path chooses none.
+    Ambiguous { packages: Vec<&'static str> },
+    /// The section's driver is not one of [`DRIVERS`].
+    UnknownDriver { driver: String },
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, hook, reason, remedy } = self;
+        match reason {
+            Reason::UnknownName { nearest } if nearest.is_empty() => {
+                write!(f, "no plugin `{name}` for hook `{hook}` in this binary")?;
+            }
+            Reason::UnknownName { nearest } => {
+                write!(f, "no plugin `{name}` for hook `{hook}` in this binary; nearest: {}", nearest.join(", "))?;
+            }
+            Reason::OtherHooks { package, serves } => {
+                let serves: Vec<_> = serves.iter().map(|hook| format!("`{hook}`")).collect();
+                write!(f, "plugin `{name}` of crate `{package}` serves {}, not `{hook}`", serves.join(", "))?;
+            }
+            Reason::Ambiguous { packages } => {
+                write!(f, "plugin `{name}` is in several crates: {}", packages.join(", "))?;
+            }
+            Reason::UnknownDriver { driver } => {
+                write!(f, "plugin `{name}` of hook `{hook}` has driver `{driver}`, which this gateway does not have")?;
+            }
+        }
+        write!(f, "; {remedy}")
+    }
+}
+
+/// A way to find what an entry names.
+struct Driver {
+    name: &'static str,
+    resolve: fn(&Wanted<'_>) -> Result<Resolved, Unresolved>,
+}
+
+const DRIVERS: &[Driver] = &[
+    // What existing definitions say: the Go plugin of that name is a linked one here.
+    Driver { name: "goplugin", resolve: linked::resolve },
+    Driver { name: "native", resolve: linked::resolve },
+];
+
+/// Finds what an entry names, or says why nothing does.
+pub(crate) fn resolve(wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
+    match DRIVERS.iter().find(|driver| driver.name == wanted.driver) {
+        Some(driver) => (driver.resolve)(wanted),
+        // A response hook's file tells its driver. Source: Tyk, `gateway/server.go`.
+        None if wanted.hook == Hook::Response && wanted.path.ends_with(".so") => linked::resolve(wanted),
+        None => {
+            let known: Vec<_> = DRIVERS.iter().map(|driver| format!("`{}`", driver.name)).collect();
+            Err(Unresolved {
+                name: wanted.name.to_owned(),
+                hook: wanted.hook,
+                reason: Reason::UnknownDriver { driver: wanted.driver.to_owned() },
+                remedy: format!("set `custom_middleware.driver` to one of {}", known.join(", ")),
+            })
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Every error a client can see: its status, its words, whose fault it was. The only place where errors become HTTP.
+//!
+//! The client's words and the log's words are two things: plugin names, addresses and reasons stay in the log.
+//! Source: Tyk, `gateway/handler_error.go`.
+
+use std::fmt;
+
+use gateway_model::Hook;
+use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
+use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::config::Config;
+use crate::upstream::ForwardError;
+
+/// Why a request got an answer that neither the upstream nor a plugin wrote.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("no API listens on this path")]
+    NotRouted,
+    #[error("the definition has fields that guard access and that this gateway does not honour: {}", .0.join(", "))]
+    UnhonouredGuards(Vec<String>),
+    #[error("more than one version and none named `Default`")]
+    AmbiguousVersion,
+    #[error("the API does not load: {0}")]
+    Broken(String),
+    #[error("plugin `{name}` of hook `{hook}` is not in this binary")]
+    UnresolvedPlugin { name: String, hook: Hook },
+    #[error("plugin `{plugin}` panicked in hook `{hook}`: {message}")]
+    PluginPanicked { plugin: &'static str, hook: Hook, message: String },
+    #[error("the session of plugin `{plugin}` names policies, and this gateway has none")]
+    UnknownPolicies { plugin: &'static str },
+    #[error("no session is set")]
+    SessionMissing,
+    #[error("the session is inactive")]
+    KeyInactive,
+    #[error("the session has expired")]
+    KeyExpired,
+    #[error("the session does not give access to this API")]
+    AccessDenied,
+    #[error("no credential")]
+    CredentialMissing,
+    #[error("the credential is not known")]
+    CredentialUnknown,
+    #[error("the request's body is over {limit_bytes} bytes")]
+    BodyTooLarge { limit_bytes: u64 },
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+}
+
+/// Who has to do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Client,
+    Plugin,
+    Definition,
+    Upstream,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Plugin => "plugin",
+            Self::Definition => "definition",
+            Self::Upstream => "upstream",
+        })
+    }
+}
+
+const INTERNAL: &str = "Internal Server Error";
+const TOO_LARGE: &str = "Request Entity Too Large";
+
+impl RequestError {
+    /// Status, the client's words, and whose fault it is.
+    fn told(&self) -> (StatusCode, &'static str, Fault) {
+        use Fault::{Client, Definition, Plugin, Upstream};
+        const DISALLOWED: &str = "Access to this API has been disallowed";
+        match self {
+            Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
+            Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
+            }
+            Self::AmbiguousVersion => (
+                StatusCode::FORBIDDEN,
+                "Ambiguous default API version for this non-versioned API found",
+                Definition,
+            ),
+            Self::PluginPanicked { .. } | Self::UnknownPolicies { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
+            }
+            Self::SessionMissing => (
+                StatusCode::BAD_REQUEST,
+                "Session state is missing or unset! Please make sure that auth headers are properly applied",
+                Plugin,
+            ),
+            Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
+            Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
+            Self::AccessDenied | Self::CredentialUnknown => (StatusCode::FORBIDDEN, DISALLOWED, Client),
+            Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
+            Self::Forward(error) => match error {
+                ForwardError::Timeout(_) => {
+                    (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
+                }
+                ForwardError::Lookup { .. } => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
+                }
+                ForwardError::Body(BodyError::TooLarge { .. }) => {
+                    (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client)
+                }
+                ForwardError::Body(_) => (
+                    StatusCode::BAD_REQUEST,
+                    "There was a problem with reading Body of the Request.",
+                    Client,
+                ),
+                ForwardError::Target(_) | ForwardError::Connect { .. } | ForwardError::Exchange(_) => (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "There was a problem proxying the request",
+                    Upstream,
+                ),
+            },
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
+        self.told().2
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.told().0
+    }
+
+    /// The response. `request` are the client's headers: their `Content-Type` decides between JSON and XML.
+    pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
+        let (status, message, _) = self.told();
+        match self {
+            Self::NotRouted => plain(status, "Not Found"),
+            _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, "Request Entity Too Large\n"),
+            _ => body(config, request, Response::new(status), message),
+        }
+    }
+}
+
+/// The gateway's error body with `message`, on a response that may have headers already.
+pub(crate) fn body(config: &Config, request: &HeaderMap, head: Response, message: &str) -> Response {
+    let xml = request
+        .get(CONTENT_TYPE)
+        .filter(|value| {
+            let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            [&b"application/xml"[..], b"text/xml", b"application/soap+xml"].contains(&media_type.trim_ascii())
+        })
+        .cloned();
+    let (media_type, text) = match xml {
+        Some(media_type) => (
+            media_type,
+            format!("<?xml version = \"1.0\" encoding = \"UTF-8\"?>\n<error>{}</error>\n", escape(message)),
+        ),
+        None => (
+            HeaderValue::from_static("application/json"),
+            format!("{{\n    \"error\": {}\n}}", serde_json::Value::from(message)),
+        ),
+    };
+    let mut response = head.with_header(CONTENT_TYPE, media_type).with_body(text);
+    if !config.hide_generator_header {
+        let name = HeaderName::from_static("x-generator");
+        response.headers_mut().insert(name, HeaderValue::from_static("tyk.io"));
+    }
+    if config.close_connections {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A text without the template.
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response {
+    Response::new(status)
+        .with_header(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+        .with_header(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"))
+        .with_body(text)
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&#34;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,81 @@
+//! gw, the gateway you compile: the server.
+//!
+//! A binary is this library, the plugins that it links, and one line:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     gateway_runtime::main(&[])
+//! }
+//! ```
+//!
+//! # Map: the path of a request
+//!
+//! ```text
+//! listener.rs → serve.rs → apis/table.rs → chain.rs ──► upstream/mod.rs ──► chain.rs → serve.rs
+//!  accept        parts      which API?      request       forward            response    head, body
+//! ```
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the order of everything a request meets | `middleware/mod.rs`, `ORDER` |
+//! | how a name in a definition becomes a function | `drivers/` |
+//! | how a definition becomes an API | `apis/plan.rs`, then `apis/compile.rs` |
+//! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
+//! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
+//! | every error a client can see | `error.rs` |
+//! | what plugins may ask of us | `host.rs` |
+//!
+//! # Invariants
+//! - This crate never names a plugin.
+//! - A request takes no lock and looks up no name: names are resolved when an API loads.
+//! - One runtime per core; what is shared is read-only, and swapped whole.
+//! - A plugin's panic ends its request and nothing else (`chain.rs`).
+
+mod apis;
+mod chain;
+mod cli;
+mod config;
+mod control;
+mod drivers;
+mod error;
+mod gateway;
+mod host;
+mod listener;
+mod middleware;
+mod serve;
+mod server;
+mod telemetry;
+mod upstream;
+
+use std::process::ExitCode;
+
+/// Every core allocates without waiting for another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a binary knows of its own making.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Build {
+    /// The plugin crates that must be linked, as `(name, version)`.
+    pub expected: &'static [(&'static str, &'static str)],
+    /// The commit it was built from.
+    pub commit: Option<&'static str>,
+    /// The build profile: `fast` or `ship`.
+    pub profile: Option<&'static str>,
+    /// The target triple.
+    pub target: Option<&'static str>,
+    /// The compiler.
+    pub rustc: Option<&'static str>,
+}
+
+/// Runs the gateway's command line with the plugins that are linked; `expected` must be among them.
+#[must_use]
+pub fn main(expected: &'static [(&'static str, &'static str)]) -> ExitCode {
+    main_with(Build { expected, ..Build::default() })
+}
+
+/// The same, for a binary that knows more of its own making.
+#[must_use]
+pub fn main_with(build: Build) -> ExitCode {
+    cli::run(&build)
+}

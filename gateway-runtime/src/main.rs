@@ -1,0 +1,5 @@
+//! The stock gateway: no plugins.
+
+fn main() -> std::process::ExitCode {
+    gateway_runtime::main(&[])
+}

@@ -1,0 +1,395 @@
+//! One request: from hyper, through the chain and the upstream, back to hyper.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use gateway_sdk::context::Ctx;
+use gateway_sdk::exchange::Exchange;
+use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, LOCATION};
+use gateway_sdk::http::{Uri, request};
+use gateway_sdk::{Body, BodyError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::apis::compile::Serving;
+use crate::apis::listen_path::canonical;
+use crate::apis::table::Route;
+use crate::chain::{self, Link, Stop};
+use crate::control;
+use crate::error::{self, RequestError};
+use crate::gateway::Gateway;
+use crate::upstream::{self, Forward, headers};
+
+/// Who is at the other end of a connection.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) forwarded: HeaderValue,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, forwarded: headers::forwarded(address.ip()) }
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn answer(
+    gateway: &Arc<Gateway>,
+    peer: &Peer,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Body>, Infallible> {
+    let (head, incoming) = request.into_parts();
+    let path = head.uri.path();
+    let mut response = if control::is_control(&gateway.config, path) {
+        control::answer(gateway, &head).await
+    } else {
+        match route(gateway, &head) {
+            Routed::To(route) => serve(gateway, peer, &route, head, incoming).await,
+            Routed::Elsewhere(location) => Response::new(StatusCode::MOVED_PERMANENTLY).with_header(LOCATION, location),
+            Routed::Nowhere => {
+                if gateway.config.track_404_logs {
+                    tracing::info!(method = %head.method, path, "no API listens on this path");
+                }
+                RequestError::NotRouted.response(&gateway.config, &head.headers)
+            }
+        }
+    };
+    if gateway.config.close_connections {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    let (head, body) = response.into_parts();
+    Ok(hyper::Response::from_parts(head, body))
+}
+
+enum Routed {
+    To(Arc<Route>),
+    /// A cleaner path to the same place.
+    Elsewhere(HeaderValue),
+    Nowhere,
+}
+
+fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
+    let rules = gateway.config.paths;
+    let path = head.uri.path();
+    if !rules.keep_unclean
+        && is_unclean(path)
+        && let Some(location) = cleaned(&head.uri)
+    {
+        return Routed::Elsewhere(location);
+    }
+    match gateway.table.load().find(path, rules.strict_routes) {
+        Some(route) => Routed::To(Arc::clone(route)),
+        None => Routed::Nowhere,
+    }
+}
+
+/// Whether a path has empty or dot segments. Nearly none has: this looks at bytes, and makes nothing.
+fn is_unclean(path: &str) -> bool {
+    let mut previous = b'/';
+    let bytes = path.as_bytes();
+    for (at, byte) in bytes.iter().enumerate().skip(1) {
+        if previous == b'/' {
+            match byte {
+                b'/' => return true,
+                b'.' => {
+                    let segment = bytes[at..].split(|byte| *byte == b'/').next().unwrap_or_default();
+                    if segment == b"." || segment == b".." {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        previous = *byte;
+    }
+    false
+}
+
+fn cleaned(uri: &Uri) -> Option<HeaderValue> {
+    let mut location = canonical(uri.path());
+    if let Some(query) = uri.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    HeaderValue::try_from(location).ok()
+}
+
+/// A request that belongs to an API.
+async fn serve(
+    gateway: &Arc<Gateway>,
+    peer: &Peer,
+    route: &Route,
+    head: request::Parts,
+    incoming: Incoming,
+) -> Response {
+    let config = &gateway.config;
+    let api = &route.api;
+    let body = match limited(incoming, config.max_request_body, &head.headers) {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::info!(api_id = %api.definition.api_id, fault = %error.fault(), %error, "request refused");
+            return error.response(config, &head.headers);
+        }
+    };
+    let request = Request::from_parts(head, body);
+    let ctx = Ctx::new(Arc::clone(&gateway.host), Arc::clone(&api.definition), Some(peer.address));
+    let mut exchange = Exchange { request, response: None, session: None, ctx };
+    let served = match &api.serving {
+        Ok(serving) => run(gateway, peer, route, serving, &mut exchange).await,
+        Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
+    };
+    // What request plugins set for the final response is under what a plugin answered, and beside what the upstream did.
+    let asked = std::mem::take(&mut exchange.ctx.asked_mut().response_headers);
+    match served {
+        Ok(mut response) => {
+            append(response.headers_mut(), asked);
+            response
+        }
+        Err(stop) => {
+            let mut response = stopped(gateway, &exchange, stop);
+            fill(response.headers_mut(), asked);
+            response
+        }
+    }
+}
+
+/// The chain, the upstream, and the response's chain.
+async fn run(
+    gateway: &Gateway,
+    peer: &Peer,
+    route: &Route,
+    serving: &Serving,
+    exchange: &mut Exchange,
+) -> Result<Response, Stop> {
+    chain::run_request(&serving.request, exchange, &route.listen).await?;
+    let (mut response, is_head) = forward(gateway, peer, route, serving, exchange).await?;
+    if !serving.response.is_empty() {
+        exchange.response = Some(response);
+        response = respond(&serving.response, exchange, is_head).await?;
+    }
+    rate_headers(response.headers_mut(), exchange.session.as_deref());
+    Ok(response)
+}
+
+async fn forward(
+    gateway: &Gateway,
+    peer: &Peer,
+    route: &Route,
+    serving: &Serving,
+    exchange: &mut Exchange,
+) -> Result<(Response, bool), Stop> {
+    let kept = serving.keeps_request.then(|| head_of(&exchange.request));
+    let request = std::mem::replace(&mut exchange.request, empty_request());
+    let is_head = request.method() == Method::HEAD;
+    let proxy = &route.api.definition.proxy;
+    let stripped = (proxy.strip_listen_path && route.strips)
+        .then(|| route.listen.strip(request.path()).into_owned());
+    let how = Forward {
+        target: &serving.target,
+        path: stripped.as_deref(),
+        keep_host: proxy.preserve_host_header,
+        client: Some(&peer.forwarded),
+        rules: gateway.rules,
+    };
+    let forwarded = upstream::forward(request, how).await;
+    if let Some(kept) = kept {
+        exchange.request = kept;
+    }
+    Ok((forwarded.map_err(RequestError::from)?, is_head))
+}
+
+/// The response's chain. What a plugin answers or refuses with takes the upstream's place, and those after it see that.
+async fn respond(links: &[Link], exchange: &mut Exchange, is_head: bool) -> Result<Response, Stop> {
+    for link in links {
+        match link {
+            Link::Plugin(call) => match call.run(exchange).await {
+                Ok(()) => {}
+                Err(Stop::Answer(response)) => exchange.response = Some(*response),
+                Err(stop) => return Err(stop),
+            },
+            Link::Unresolved { name, hook } => {
+                return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
+            }
+            Link::BuiltIn { .. } | Link::Endpoints(_) => {}
+        }
+    }
+    let mut response = exchange.response.take().unwrap_or_else(|| Response::new(StatusCode::BAD_GATEWAY));
+    headers::toward_client(response.headers_mut());
+    // A plugin may have changed the body and not its length, or the length and not the body.
+    if !is_head && response.body().is_buffered() {
+        let length = response.body().len().unwrap_or_default();
+        let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if !bodiless {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+    Ok(response)
+}
+
+/// The response to a request that ended before, or without, an upstream's.
+fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
+    let (config, headers) = (&gateway.config, exchange.request.headers());
+    match stop {
+        Stop::Answer(mut response) => {
+            headers::toward_client(response.headers_mut());
+            *response
+        }
+        Stop::Refused { head, message } => error::body(config, headers, head, &message),
+        Stop::Error(error) => {
+            let api_id = &exchange.ctx.api().api_id;
+            if error.status().is_server_error() {
+                tracing::error!(api_id, fault = %error.fault(), %error, "request failed");
+            }
+            error.response(config, headers)
+        }
+    }
+}
+
+/// `X-RateLimit-*` carry the quota; zeros where there is none. Source: Tyk, `internal/rate/headers.go`.
+fn rate_headers(headers: &mut HeaderMap, session: Option<&Session>) {
+    static NAMES: [HeaderName; 3] = [
+        HeaderName::from_static("x-ratelimit-limit"),
+        HeaderName::from_static("x-ratelimit-remaining"),
+        HeaderName::from_static("x-ratelimit-reset"),
+    ];
+    let values = session.map_or([0; 3], |s| [s.quota_max, s.quota_remaining, s.quota_renews]);
+    for (name, value) in NAMES.iter().zip(values) {
+        let value = if value == 0 { HeaderValue::from_static("0") } else { HeaderValue::from(value) };
+        headers.insert(name.clone(), value);
+    }
+}
+
+fn append(headers: &mut HeaderMap, asked: HeaderMap) {
+    let mut last = None;
+    for (name, value) in asked {
+        last = name.or(last);
+        if let Some(name) = &last {
+            headers.append(name.clone(), value);
+        }
+    }
+}
+
+/// Adds the headers whose names are not there yet.
+fn fill(headers: &mut HeaderMap, mut asked: HeaderMap) {
+    for name in headers.keys() {
+        asked.remove(name);
+    }
+    append(headers, asked);
+}
+
+/// The head alone, for response plugins.
+fn head_of(request: &Request) -> Request {
+    let (mut head, ()) = hyper::Request::new(()).into_parts();
+    head.method = request.method().clone();
+    head.uri = request.uri().clone();
+    head.version = request.version();
+    head.headers = request.headers().clone();
+    Request::from_parts(head, Body::empty())
+}
+
+fn empty_request() -> Request {
+    let (head, ()) = hyper::Request::new(()).into_parts();
+    Request::from_parts(head, Body::empty())
+}
+
+/// The request's body, bounded if the configuration says so.
+fn limited(incoming: Incoming, limit: Option<u64>, headers: &HeaderMap) -> Result<Body, RequestError> {
+    if http_body::Body::is_end_stream(&incoming) {
+        return Ok(Body::empty());
+    }
+    if let Some(limit_bytes) = limit {
+        let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|length| length > limit_bytes) {
+            return Err(RequestError::BodyTooLarge { limit_bytes });
+        }
+    }
+    let left = limit.unwrap_or(u64::MAX);
+    Ok(Body::stream(Box::pin(ClientBody { incoming, limit: left, left })))
+}
+
+/// A client's body.
+struct ClientBody {
+    incoming: Incoming,
+    limit: u64,
+    left: u64,
+}
+
+impl http_body::Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(match frame {
+            None => None,
+            Some(Err(error)) => Some(Err(BodyError::Broken(error.into()))),
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match self.left.checked_sub(length) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => {
+                        let limit_bytes = usize::try_from(self.limit).unwrap_or(usize::MAX);
+                        Some(Err(BodyError::TooLarge { limit_bytes }))
+                    }
+                }
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use gateway_sdk::http::header::HOST;
+
+    use super::*;
+
+    #[test]
+    fn only_empty_and_dot_segments_are_unclean() {
+        for path in ["//", "/a//b", "/./a", "/a/..", "/a/../b", "/a/."] {
+            assert!(is_unclean(path), "{path}");
+        }
+        for path in ["/", "/a/", "/a.b", "/.well-known/x", "/...", "/a/..b", "*", ""] {
+            assert!(!is_unclean(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_cleaned_path_keeps_its_query() {
+        let uri: Uri = "/a//b/../c?x=//".parse().expect("a URI");
+        assert_eq!(cleaned(&uri).expect("a location"), "/a/c?x=//");
+    }
+
+    #[test]
+    fn headers_that_an_answer_has_are_not_filled_in() {
+        let named = |name| HeaderName::from_static(name);
+        let mut answer = HeaderMap::new();
+        answer.insert(HOST, HeaderValue::from_static("answer"));
+        let mut asked = HeaderMap::new();
+        asked.append(HOST, HeaderValue::from_static("asked"));
+        asked.append(named("x-a"), HeaderValue::from_static("1"));
+        asked.append(named("x-a"), HeaderValue::from_static("2"));
+        fill(&mut answer, asked);
+        assert_eq!(answer.get_all(HOST).iter().collect::<Vec<_>>(), ["answer"]);
+        assert_eq!(answer.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
+    }
+}

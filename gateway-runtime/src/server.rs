@@ -1,0 +1,263 @@
+//! The life of the process: load, listen, reload, drain.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gateway_model::Severity;
+use gateway_sdk::exchange::BoxFuture;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::apis::compile::Services;
+use crate::apis::load::{self, Cycle};
+use crate::apis::source::SourceError;
+use crate::apis::table::Table;
+use crate::config::Config;
+use crate::gateway::{Gateway, Phase};
+use crate::host::GatewayHost;
+use crate::listener::{self, BindError, Bound};
+use crate::upstream::Rules;
+
+/// How long a plugin's `shutdown` may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{0} plugins are not in this binary, and `strict_plugins` is set")]
+    Unresolved(usize),
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until the process is told to end.
+///
+/// # Errors
+/// When it cannot start.
+pub(crate) fn run(config: Config) -> Result<ExitCode, StartError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let bound = Bound::new(config.listen, cores)?;
+    runtime()?.block_on(life(config, bound))
+}
+
+/// One core's runtime.
+fn runtime() -> std::io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+}
+
+async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
+    let mut signals = Signals::new()?;
+    let host = Arc::new(GatewayHost::new(Rules::of(&config)));
+    let (reload, reloads) = mpsc::unbounded_channel();
+    let (retired, mut retiring) = mpsc::unbounded_channel();
+    let services = Services { host: host.clone(), retired };
+    let table = first_load(&config, &services).await?;
+    let address = bound.address;
+    let gateway = Arc::new(Gateway::new(config, table, host, reload));
+
+    let (stop, stopped) = watch::channel(false);
+    let workers: Vec<_> =
+        bound.listen()?.into_iter().map(|listener| worker(&gateway, listener, stopped.clone())).collect();
+    gateway.enter(Phase::Serving);
+    tracing::info!(%address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
+
+    supervise(&gateway, &services, &mut signals, reloads, &mut retiring).await;
+
+    gateway.enter(Phase::Draining);
+    tracing::info!("draining");
+    let drain = async {
+        tokio::time::sleep(gateway.config.shutdown_delay).await;
+        // Every worker may have failed already.
+        let _ = stop.send(true);
+        join(workers).await;
+        // What plugins hold is released once no request can call them.
+        gateway.table.store(Arc::default());
+        drop(services);
+        while let Ok(shutdown) = retiring.try_recv() {
+            finish(shutdown).await;
+        }
+    };
+    tokio::select! {
+        () = drain => tracing::info!("stopped"),
+        _ = signals.end() => tracing::warn!("stopped at once"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
+    match load::load(&config.app_path, config.paths, services, &Table::default()).await {
+        Ok(cycle) => {
+            report(&cycle);
+            match unresolved(&cycle) {
+                0 => Ok(cycle.table),
+                n if config.strict_plugins => Err(StartError::Unresolved(n)),
+                _ => Ok(cycle.table),
+            }
+        }
+        // Nobody has said where the definitions are: an empty gateway is what there is.
+        Err(error) if !config.app_path_is_set => {
+            tracing::warn!(%error, "no API definitions");
+            Ok(Table::default())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reloads and retires plugins until the process is told to end.
+async fn supervise(
+    gateway: &Arc<Gateway>,
+    services: &Services,
+    signals: &mut Signals,
+    mut reloads: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    retiring: &mut mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+) {
+    loop {
+        let mut waiting = Vec::new();
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Told::End => return,
+                Told::Reload => {}
+            },
+            Some(shutdown) = retiring.recv() => {
+                tokio::task::spawn_local(finish(shutdown));
+                continue;
+            }
+            Some(done) = reloads.recv() => waiting.push(done),
+        }
+        // Everybody who asked by now is served by one cycle.
+        while let Ok(done) = reloads.try_recv() {
+            waiting.push(done);
+        }
+        tokio::select! {
+            () = signals.end() => return,
+            () = reload(gateway, services) => {}
+        }
+        for done in waiting {
+            // Who asked may not wait for it.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// One cycle; when it cannot be made, everything stays as it is.
+async fn reload(gateway: &Arc<Gateway>, services: &Services) {
+    let started = std::time::Instant::now();
+    let config = &gateway.config;
+    let previous = gateway.table.load_full();
+    match load::load(&config.app_path, config.paths, services, &previous).await {
+        Ok(cycle) => {
+            report(&cycle);
+            let missing = unresolved(&cycle);
+            if missing > 0 && config.strict_plugins {
+                tracing::error!(missing, "reload refused: plugins are not in this binary, and `strict_plugins` is set");
+                return;
+            }
+            let (apis, kept) = (cycle.table.apis().len(), cycle.kept);
+            gateway.table.store(Arc::new(cycle.table));
+            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(apis, kept, elapsed_ms, "reloaded");
+        }
+        Err(error) => tracing::error!(%error, "reload refused: everything stays as it is"),
+    }
+}
+
+fn unresolved(cycle: &Cycle) -> usize {
+    cycle.table.apis().iter().map(|api| api.unresolved.len()).sum()
+}
+
+fn report(cycle: &Cycle) {
+    for (file, finding) in &cycle.findings {
+        match finding.severity {
+            Severity::Error => tracing::error!(finding = %finding.at(file), "API definition"),
+            Severity::Warning => tracing::warn!(finding = %finding.at(file), "API definition"),
+        }
+    }
+}
+
+fn worker(
+    gateway: &Arc<Gateway>,
+    listener: std::net::TcpListener,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<std::io::Result<()>> {
+    let gateway = Arc::clone(gateway);
+    std::thread::spawn(move || {
+        let served = runtime().and_then(|runtime| runtime.block_on(listener::serve(gateway, listener, stop)));
+        served.inspect_err(|error| tracing::error!(%error, "a listener failed"))
+    })
+}
+
+async fn join(workers: Vec<JoinHandle<std::io::Result<()>>>) {
+    let (done, over) = oneshot::channel();
+    std::thread::spawn(move || {
+        for worker in workers {
+            // A worker reports its own failure.
+            let _ = worker.join();
+        }
+        let _ = done.send(());
+    });
+    let _ = over.await;
+}
+
+/// Runs a plugin's `shutdown`: it can neither hold nor break the process.
+async fn finish(shutdown: BoxFuture<'static, ()>) {
+    let task = tokio::spawn(shutdown);
+    let abort = task.abort_handle();
+    match tokio::time::timeout(SHUTDOWN_TIMEOUT, task).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a plugin's `shutdown` failed"),
+        Err(_) => {
+            abort.abort();
+            tracing::error!(timeout_s = SHUTDOWN_TIMEOUT.as_secs(), "a plugin's `shutdown` took too long");
+        }
+    }
+}
+
+enum Told {
+    End,
+    Reload,
+}
+
+/// What the process listens to.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    /// Waits until the process is told something.
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.quit.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+
+    /// Waits until the process is told to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.quit.recv() => {}
+        }
+    }
+}

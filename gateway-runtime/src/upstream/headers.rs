@@ -1,0 +1,175 @@
+//! Which headers cross the gateway: hop-by-hop ones do not, `X-Forwarded-For` is added.
+//!
+//! Source: Tyk, `gateway/reverse_proxy.go`; RFC 9110 §7.6.1.
+
+use std::net::IpAddr;
+
+use gateway_sdk::http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, USER_AGENT,
+};
+use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue};
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const OWN_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gw/", env!("CARGO_PKG_VERSION")));
+
+/// The client's address as `X-Forwarded-For` says it: made once for each connection.
+pub(crate) fn forwarded(address: IpAddr) -> HeaderValue {
+    let text = address.to_canonical().to_string();
+    HeaderValue::from_str(&text).expect("an address is visible ASCII")
+}
+
+/// Makes a client's headers those of the gateway's own request.
+pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Option<&HeaderValue>) {
+    let trailers = headers.get(TE).is_some_and(wants_trailers);
+    strip_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(TE);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    // Answered by this gateway's own server.
+    headers.remove(EXPECT);
+    match body.len() {
+        Some(length) if length > 0 || headers.contains_key(CONTENT_LENGTH) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(_) => {}
+        None => {
+            headers.remove(CONTENT_LENGTH);
+        }
+    }
+    if let Some(client) = client {
+        add_forwarded(headers, client);
+    }
+    if !headers.contains_key(USER_AGENT) {
+        headers.insert(USER_AGENT, OWN_USER_AGENT);
+    }
+}
+
+/// Removes what is between the upstream and the gateway only.
+pub(crate) fn toward_client(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in named_by_connection(headers) {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    headers.remove(&KEEP_ALIVE);
+    headers.remove(&PROXY_CONNECTION);
+    headers.remove(TRAILER);
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(UPGRADE);
+}
+
+/// The headers that `Connection` makes hop-by-hop.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    names.filter(|name| !name.eq_ignore_ascii_case("close")).filter_map(|name| name.parse().ok()).collect()
+}
+
+fn wants_trailers(value: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or_default();
+    text.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
+fn add_forwarded(headers: &mut HeaderMap, client: &HeaderValue) {
+    let mut joined: Vec<u8> = Vec::new();
+    for previous in headers.get_all(&FORWARDED_FOR) {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b", ");
+        }
+        joined.extend_from_slice(previous.as_bytes());
+    }
+    let value = if joined.is_empty() {
+        client.clone()
+    } else {
+        joined.extend_from_slice(b", ");
+        joined.extend_from_slice(client.as_bytes());
+        HeaderValue::from_bytes(&joined).expect("parts of header values joined by a comma")
+    };
+    headers.insert(FORWARDED_FOR.clone(), value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| -> (HeaderName, HeaderValue) {
+            (name.parse().expect("a name"), value.parse().expect("a value"))
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    fn sent(pairs: &[(&str, &str)], body: &Body) -> Vec<String> {
+        let mut headers = headers(pairs);
+        toward_upstream(&mut headers, body, Some(&forwarded(IpAddr::from([10, 0, 0, 1]))));
+        let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or("?"));
+        let mut lines: Vec<_> = headers.iter().map(line).filter(|line| !line.starts_with("user-agent: gw/")).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn hop_by_hop_headers_stop_here_and_so_does_what_connection_names() {
+        let hop = [
+            ("connection", "keep-alive, X-Private"),
+            ("x-private", "1"),
+            ("keep-alive", "5"),
+            ("proxy-connection", "x"),
+            ("proxy-authorization", "x"),
+            ("trailer", "x"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("expect", "100-continue"),
+            ("te", "gzip"),
+            ("x-kept", "1"),
+        ];
+        assert_eq!(sent(&hop, &Body::empty()), ["x-forwarded-for: 10.0.0.1", "x-kept: 1"]);
+    }
+
+    #[test]
+    fn te_keeps_trailers_alone() {
+        assert_eq!(sent(&[("te", "gzip, trailers")], &Body::empty()), ["te: trailers", "x-forwarded-for: 10.0.0.1"]);
+    }
+
+    #[test]
+    fn the_client_is_appended_to_those_before_it() {
+        let before = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2, 3.3.3.3")];
+        assert_eq!(sent(&before, &Body::empty()), ["x-forwarded-for: 1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1"]);
+    }
+
+    #[test]
+    fn a_mapped_address_is_told_as_what_it_is() {
+        assert_eq!(forwarded("::ffff:10.0.0.1".parse().expect("an address")), "10.0.0.1");
+    }
+
+    #[test]
+    fn content_length_is_that_of_the_body_whatever_was_said() {
+        let lie = [("content-length", "99")];
+        assert_eq!(sent(&lie, &Body::from("four")), ["content-length: 4", "x-forwarded-for: 10.0.0.1"]);
+        assert_eq!(sent(&lie, &Body::empty()), ["content-length: 0", "x-forwarded-for: 10.0.0.1"]);
+        assert_eq!(sent(&[], &Body::from("four")), ["content-length: 4", "x-forwarded-for: 10.0.0.1"]);
+    }
+
+    #[test]
+    fn a_client_without_a_user_agent_gets_ours() {
+        let mut headers = headers(&[]);
+        toward_upstream(&mut headers, &Body::empty(), None);
+        assert!(headers[USER_AGENT].to_str().is_ok_and(|agent| agent.starts_with("gw/")));
+    }
+}

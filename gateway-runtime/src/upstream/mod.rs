@@ -1,0 +1,198 @@
+//! The upstream's side: choose a target, forward, time out.
+
+mod dns;
+pub(crate) mod headers;
+pub(crate) mod pool;
+pub(crate) mod target;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_sdk::http::header::HOST;
+use gateway_sdk::http::uri::PathAndQuery;
+use gateway_sdk::http::{Version, request};
+use gateway_sdk::{Body, BodyError, HeaderValue, Request, Response, Uri};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::config::Config;
+use pool::{Connection, PooledBody, Return};
+use target::{Origin, Target, TargetError};
+
+/// Why there is no response from an upstream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForwardError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("host `{host}` is unknown: {reason}")]
+    Lookup { host: String, reason: String },
+    #[error("no connection to {origin}: {error}")]
+    Connect { origin: Arc<Origin>, error: std::io::Error },
+    #[error("no response within {0:?}")]
+    Timeout(Duration),
+    #[error("the request's body broke off")]
+    Body(#[source] BodyError),
+    #[error("the upstream broke off: {}", chain(.0))]
+    Exchange(hyper::Error),
+}
+
+/// What forwarding needs of the gateway's configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) timeout: Duration,
+    pub(crate) close: bool,
+    pub(crate) max_idle: usize,
+}
+
+impl Rules {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { timeout: config.upstream_timeout, close: config.upstream_close, max_idle: config.max_idle_per_host }
+    }
+}
+
+/// How one request is forwarded.
+pub(crate) struct Forward<'a> {
+    pub(crate) target: &'a Target,
+    /// The path, after stripping; the request's own if `None`.
+    pub(crate) path: Option<&'a str>,
+    /// Keep the client's `Host`.
+    pub(crate) keep_host: bool,
+    /// The client's address, for `X-Forwarded-For`.
+    pub(crate) client: Option<&'a HeaderValue>,
+    pub(crate) rules: Rules,
+}
+
+/// Sends a request to an upstream and gives the head of its response, with the body still to come.
+///
+/// # Errors
+/// When there is no response; nothing was sent to the client then.
+pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Response, ForwardError> {
+    let chosen = request.upstream().map(Target::of).transpose()?;
+    let target = chosen.as_ref().unwrap_or(how.target);
+    let (mut head, body) = request.into_parts();
+    address(&mut head, target, how.path)?;
+    headers::toward_upstream(&mut head.headers, &body, how.client);
+    if !how.keep_host || !head.headers.contains_key(HOST) {
+        head.headers.insert(HOST, target.host.clone());
+    }
+    head.version = Version::HTTP_11;
+    let request = hyper::Request::from_parts(head, body);
+    let exchange = exchange(request, &target.origin, how.rules);
+    match tokio::time::timeout(how.rules.timeout, exchange).await {
+        Ok(response) => response,
+        Err(_) => Err(ForwardError::Timeout(how.rules.timeout)),
+    }
+}
+
+/// Makes the request's target the upstream's.
+fn address(head: &mut request::Parts, target: &Target, path: Option<&str>) -> Result<(), ForwardError> {
+    let query = head.uri.query();
+    let origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
+    if target.is_bare() && path.is_none() && origin_form {
+        return Ok(());
+    }
+    let joined = target.join(path.unwrap_or(head.uri.path()), query);
+    let joined: PathAndQuery =
+        joined.ok_or_else(|| TargetError::Syntax("the path cannot be joined to the target's".to_owned()))?;
+    head.uri = Uri::from(joined);
+    Ok(())
+}
+
+/// One request and response, on a pooled connection if there is one.
+async fn exchange(
+    mut request: hyper::Request<Body>,
+    origin: &Arc<Origin>,
+    rules: Rules,
+) -> Result<Response, ForwardError> {
+    loop {
+        let pooled = if rules.close { None } else { pool::take(origin).await };
+        let was_pooled = pooled.is_some();
+        let mut connection = match pooled {
+            Some(connection) => connection,
+            None => connect(origin).await?,
+        };
+        match connection.try_send_request(request).await {
+            Ok(response) => return Ok(received(response, connection, origin, rules)),
+            Err(mut failed) => match failed.take_message() {
+                // The upstream closed the idle connection before a byte was sent: it has not seen the request.
+                Some(unsent) if was_pooled => request = unsent,
+                _ => return Err(told(failed.into_error())),
+            },
+        }
+    }
+}
+
+fn received(
+    response: hyper::Response<hyper::body::Incoming>,
+    connection: Connection,
+    origin: &Arc<Origin>,
+    rules: Rules,
+) -> Response {
+    let (mut head, incoming) = response.into_parts();
+    headers::toward_client(&mut head.headers);
+    let back = (!rules.close)
+        .then(|| Return { origin: Arc::clone(origin), connection, most: rules.max_idle });
+    Response::from_parts(head, PooledBody::body(incoming, back))
+}
+
+async fn connect(origin: &Arc<Origin>) -> Result<Connection, ForwardError> {
+    let addresses = dns::resolve(origin).await.map_err(|error| ForwardError::Lookup {
+        host: origin.host.clone(),
+        reason: error.to_string(),
+    })?;
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return handshake(stream).await,
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(ForwardError::Connect { origin: Arc::clone(origin), error }),
+        None => Err(ForwardError::Lookup { host: origin.host.clone(), reason: "it has no address".to_owned() }),
+    }
+}
+
+async fn handshake(stream: TcpStream) -> Result<Connection, ForwardError> {
+    // Without it small requests wait for the acknowledgement of those before.
+    let _ = stream.set_nodelay(true);
+    let mut builder = http1::Builder::new();
+    // As Go writes them: there are upstreams that look for `Foo`, not `foo`.
+    builder.title_case_headers(true);
+    let (connection, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(ForwardError::Exchange)?;
+    tokio::spawn(async move {
+        if let Err(error) = driver.await {
+            tracing::debug!(error = %chain(&error), "upstream connection ended");
+        }
+    });
+    Ok(connection)
+}
+
+/// Whose fault a failed exchange was: the body of the request is the client's.
+fn told(error: hyper::Error) -> ForwardError {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(BodyError::TooLarge { limit_bytes }) = cause.downcast_ref() {
+            return ForwardError::Body(BodyError::TooLarge { limit_bytes: *limit_bytes });
+        }
+        if let Some(BodyError::Broken(reason)) = cause.downcast_ref() {
+            return ForwardError::Body(BodyError::Broken(reason.to_string().into()));
+        }
+        source = cause.source();
+    }
+    ForwardError::Exchange(error)
+}
+
+/// An error and its causes on one line.
+fn chain(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

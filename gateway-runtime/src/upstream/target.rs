@@ -1,0 +1,173 @@
+//! Where an API's requests go: `proxy.target_url`, taken apart once, when the API loads.
+//!
+//! Source: Tyk, `gateway/reverse_proxy.go`, `gateway/api_definition.go`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gateway_model::Proxy;
+use gateway_sdk::http::uri::PathAndQuery;
+use gateway_sdk::{HeaderValue, Uri};
+
+/// A server that connections are made to, and pooled for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    /// A name or an address, without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// An upstream, and what its requests' paths begin with.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) origin: Arc<Origin>,
+    /// The `Host` header: the authority as written.
+    pub(crate) host: HeaderValue,
+    path: String,
+    query: Option<String>,
+    keep_slash: bool,
+}
+
+/// A URL that requests cannot be sent to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("not a URL: {0}")]
+    Syntax(String),
+    #[error("no host: write `http://host[:port][/path]`")]
+    NoHost,
+    #[error("`{0}` upstreams are not served by this version of the gateway: it speaks `http` to upstreams")]
+    Scheme(String),
+}
+
+impl Target {
+    /// The target of a definition.
+    ///
+    /// # Errors
+    /// When it is not an `http` URL.
+    pub(crate) fn parse(proxy: &Proxy) -> Result<Self, TargetError> {
+        let uri = proxy.target_url.parse::<Uri>().map_err(|error| TargetError::Syntax(error.to_string()))?;
+        let mut target = Self::of(&uri)?;
+        target.keep_slash = proxy.disable_strip_slash;
+        Ok(target)
+    }
+
+    /// # Errors
+    /// When the URI is not absolute, or not `http`.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, TargetError> {
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some(other) => return Err(TargetError::Scheme(other.to_owned())),
+            None => return Err(TargetError::NoHost),
+        }
+        let authority = uri.authority().ok_or(TargetError::NoHost)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return Err(TargetError::NoHost);
+        }
+        // Credentials in a URL are for the URL's reader, not for the `Host` header.
+        let shown = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let syntax = |error: &dyn fmt::Display| TargetError::Syntax(error.to_string());
+        Ok(Self {
+            origin: Arc::new(Origin { host, port: authority.port_u16().unwrap_or(80) }),
+            host: HeaderValue::from_str(shown).map_err(|error| syntax(&error))?,
+            path: uri.path().to_owned(),
+            query: uri.query().map(str::to_owned),
+            keep_slash: false,
+        })
+    }
+
+    /// The target of a request: this target's path, the request's, and both queries.
+    pub(crate) fn join(&self, path: &str, query: Option<&str>) -> Option<PathAndQuery> {
+        let base = self.path.trim_end_matches('/');
+        let rest = path.trim_start_matches('/');
+        let mut joined = String::with_capacity(base.len() + path.len() + query.map_or(0, str::len) + 2);
+        joined.push_str(base);
+        if !rest.is_empty() {
+            joined.push('/');
+            joined.push_str(rest);
+        } else if self.keep_slash {
+            joined.clear();
+            joined.push_str(&self.path);
+        }
+        if joined.is_empty() {
+            joined.push('/');
+        }
+        let queries = [self.query.as_deref(), query];
+        for (at, part) in queries.into_iter().flatten().filter(|part| !part.is_empty()).enumerate() {
+            joined.push(if at == 0 { '?' } else { '&' });
+            joined.push_str(part);
+        }
+        PathAndQuery::try_from(joined).ok()
+    }
+
+    /// The same server, with nothing before a request's own path and query.
+    pub(crate) fn without_path(self) -> Self {
+        Self { path: "/".to_owned(), query: None, ..self }
+    }
+
+    /// Whether a request's own path and query are already the target's.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.path == "/" && self.query.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> Target {
+        Target::of(&url.parse().expect("a URI")).expect("a target")
+    }
+
+    fn joined(url: &str, path: &str, query: Option<&str>) -> String {
+        target(url).join(path, query).expect("a path").to_string()
+    }
+
+    #[test]
+    fn paths_join_with_one_slash() {
+        assert_eq!(joined("http://up/base/", "/x", None), "/base/x");
+        assert_eq!(joined("http://up/base", "/x/", None), "/base/x/");
+        assert_eq!(joined("http://up", "/x", None), "/x");
+        assert_eq!(joined("http://up/", "/", None), "/");
+    }
+
+    #[test]
+    fn an_empty_rest_loses_the_targets_slash_unless_told() {
+        assert_eq!(joined("http://up/base/", "/", None), "/base");
+        let kept = Target { keep_slash: true, ..target("http://up/base/") };
+        assert_eq!(kept.join("/", None).expect("a path"), "/base/");
+    }
+
+    #[test]
+    fn both_queries_go_the_targets_first() {
+        assert_eq!(joined("http://up/?a=1", "/x", Some("b=2")), "/x?a=1&b=2");
+        assert_eq!(joined("http://up/", "/x", Some("b=2")), "/x?b=2");
+        assert_eq!(joined("http://up/?a=1", "/x", None), "/x?a=1");
+    }
+
+    #[test]
+    fn an_origin_has_a_port_and_no_brackets() {
+        assert_eq!(target("http://up").origin.to_string(), "up:80");
+        assert_eq!(target("http://[::1]:81/").origin.to_string(), "[::1]:81");
+        assert_eq!(target("http://[::1]:81/").origin.host, "::1");
+    }
+
+    #[test]
+    fn the_host_header_is_the_authority_without_credentials() {
+        assert_eq!(target("http://user:pass@up:8080/").host, "up:8080");
+    }
+
+    #[test]
+    fn what_cannot_be_forwarded_to_is_refused_in_words() {
+        let refused = |url: &str| Target::of(&url.parse().expect("a URI")).expect_err("no target").to_string();
+        assert!(refused("https://up/").starts_with("`https` upstreams are not served"));
+        assert_eq!(refused("/path"), "no host: write `http://host[:port][/path]`");
+    }
+}

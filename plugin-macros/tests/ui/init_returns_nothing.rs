@@ -1,0 +1,16 @@
+//! `init` makes nothing.
+
+use gateway_sdk::prelude::*;
+
+#[derive(Default)]
+struct HitCounter;
+
+#[gw_plugin(name = "HitCounter")]
+impl HitCounter {
+    fn init() {}
+
+    #[hook("pre")]
+    fn count(&self, _req: &Request) {}
+}
+
+fn main() {}

@@ -1,0 +1,244 @@
+//! The plugin table, read back out of the binary. A crate that is only named in Cargo.toml is dropped by the linker
+//! without a word; here that is an error.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_INTERP};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::{Endianness, FileKind, Object, ObjectSection};
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::plan::Plan;
+use super::plugin::Plugin;
+
+/// Where `#[gw_plugin]` puts its records: JSON objects, one per line; the linker may pad with NUL.
+pub const SECTION: &str = ".gw_plugins";
+
+/// Why the binary is not what was asked for.
+#[derive(Debug, Error)]
+pub enum ProveError {
+    /// Plugins were asked for and are not linked.
+    #[error("{}", missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Missing {
+        /// Which, and why.
+        missing: Vec<MissingPlugin>,
+    },
+    /// Another version than the one that was asked for.
+    #[error(
+        "plugin `{package}` is in the binary as {found}, and {asked} was asked for\n  = two crates register under one name; look at its dependencies"
+    )]
+    Version {
+        /// Its name.
+        package: String,
+        /// As planned.
+        asked: String,
+        /// As linked.
+        found: String,
+    },
+    /// Something wrote into our section.
+    #[error("record {number} of section {SECTION} in `{}` cannot be understood: {text}", path.display())]
+    Record {
+        /// The binary.
+        path: PathBuf,
+        /// Counted from one.
+        number: usize,
+        /// As it is there.
+        text: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// Not an executable for Linux.
+    #[error("`{}` is not an ELF file, so its plugins cannot be checked\n  = build for a Linux target: --target x86_64-unknown-linux-gnu", path.display())]
+    NotElf {
+        /// The binary.
+        path: PathBuf,
+        /// Why not.
+        source: object::Error,
+    },
+    /// The disk says no.
+    #[error("cannot read `{}`", path.display())]
+    Io {
+        /// The binary.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A plugin that was asked for and is not in the binary.
+#[derive(Debug)]
+pub struct MissingPlugin {
+    /// Its name.
+    pub package: String,
+    /// The line that would link it, and the file that lacks it. `None`: the line is there, so nothing registers.
+    pub lacks: Option<(String, PathBuf)>,
+    /// The plugin's folder.
+    pub dir: PathBuf,
+}
+
+impl fmt::Display for MissingPlugin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "plugin `{}` was asked for but is not in the binary: ", self.package)?;
+        match &self.lacks {
+            Some((line, file)) => write!(out, "`{line}` is missing in {}", file.display()),
+            None => write!(
+                out,
+                "it is linked, and nothing in it registers\n  = does it have a function marked #[gw_plugin]? look into {}",
+                self.dir.join("src").display()
+            ),
+        }
+    }
+}
+
+/// One function marked `#[gw_plugin]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Record {
+    /// The package that it is in.
+    #[serde(rename = "crate")]
+    pub package: String,
+    /// The version of that package.
+    pub version: String,
+    /// The name that definitions use.
+    pub name: String,
+    /// Where it attaches.
+    pub hooks: Vec<String>,
+}
+
+/// What a binary needs to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linkage {
+    /// Nothing.
+    Static,
+    /// A loader and libraries.
+    Dynamic,
+}
+
+impl fmt::Display for Linkage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Static => "static",
+            Self::Dynamic => "dynamic",
+        })
+    }
+}
+
+/// What the binary says about itself.
+#[derive(Debug)]
+pub struct Proof {
+    /// In the order of the linker.
+    pub records: Vec<Record>,
+    /// What it needs to run.
+    pub linkage: Linkage,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Checks that all plugins of the plan are in the binary.
+///
+/// # Errors
+/// When one is not.
+pub fn prove(plan: &Plan, binary: &Path) -> Result<Proof, ProveError> {
+    let proof = inspect(binary)?;
+    let uses = plan.dir().join("src/plugins.rs");
+    let source = fs::read_to_string(&uses).unwrap_or_default();
+    let mut missing = Vec::new();
+    for plugin in &plan.plugins {
+        let mut found = proof.records.iter().filter(|record| record.package == plugin.package);
+        let asked = plugin.version.to_string();
+        match found.next() {
+            None => missing.push(reason(plugin, &uses, &source)),
+            Some(record) if record.version != asked => {
+                let found = record.version.clone();
+                return Err(ProveError::Version { package: plugin.package.clone(), asked, found });
+            }
+            Some(_) => {}
+        }
+    }
+    if missing.is_empty() { Ok(proof) } else { Err(ProveError::Missing { missing }) }
+}
+
+/// Reads the plugins and the linkage of any ELF executable.
+///
+/// # Errors
+/// When it is none, or holds records that are not ours.
+pub fn inspect(binary: &Path) -> Result<Proof, ProveError> {
+    let path = binary.to_owned();
+    let data = fs::read(binary).map_err(|source| ProveError::Io { path: path.clone(), source })?;
+    let not_elf = |source| ProveError::NotElf { path: path.clone(), source };
+    let linkage = match FileKind::parse(&*data).map_err(not_elf)? {
+        FileKind::Elf32 => linkage::<FileHeader32<Endianness>>(&data),
+        _ => linkage::<FileHeader64<Endianness>>(&data),
+    };
+    let linkage = linkage.map_err(not_elf)?;
+    let file = object::File::parse(&*data).map_err(not_elf)?;
+    let section = match file.section_by_name(SECTION) {
+        Some(section) => section.data().map_err(not_elf)?,
+        None => &[],
+    };
+    Ok(Proof { records: records(binary, section)?, linkage, size: data.len() as u64 })
+}
+
+fn reason(plugin: &Plugin, uses: &Path, source: &str) -> MissingPlugin {
+    let line = format!("use {} as _;", plugin.ident());
+    let there = source.lines().any(|other| other.trim() == line);
+    let lacks = (!there).then(|| (line, uses.to_owned()));
+    MissingPlugin { package: plugin.package.clone(), lacks, dir: plugin.dir.clone() }
+}
+
+fn records(path: &Path, section: &[u8]) -> Result<Vec<Record>, ProveError> {
+    let lines = section.split(|byte| *byte == b'\n' || *byte == 0).filter(|line| !line.is_empty());
+    let mut records = Vec::new();
+    for line in lines {
+        records.push(serde_json::from_slice(line).map_err(|source| ProveError::Record {
+            path: path.to_owned(),
+            number: records.len() + 1,
+            text: String::from_utf8_lossy(line).into_owned(),
+            source,
+        })?);
+    }
+    Ok(records)
+}
+
+/// Static is what names neither a loader nor a library.
+fn linkage<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> object::Result<Linkage> {
+    let header = Elf::parse(data)?;
+    let endian = header.endian()?;
+    for segment in header.program_headers(endian, data)? {
+        let mut entries = segment.dynamic(endian, data)?.into_iter().flatten();
+        let needs = entries.any(|entry| entry.tag(endian) == DT_NEEDED);
+        if segment.p_type(endian) == PT_INTERP || needs {
+            return Ok(Linkage::Dynamic);
+        }
+    }
+    Ok(Linkage::Static)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(section: &[u8], expected: Result<&[&str], &str>) {
+        let got = records(Path::new("gateway"), section).map_err(|error| error.to_string());
+        let names = got.map(|records| records.into_iter().map(|record| record.name).collect::<Vec<_>>());
+        let expected = expected.map(|names| names.iter().map(ToString::to_string).collect()).map_err(str::to_owned);
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn records_are_lines_and_padding_is_skipped() {
+        let a = br#"{"crate":"a","version":"0.1.0","name":"A","hooks":["post"]}"#;
+        let b = br#"{"crate":"b","version":"0.1.0","name":"B","hooks":[],"added":"later"}"#;
+        check(b"", Ok(&[]));
+        check(b"\0\0\0", Ok(&[]));
+        check(&[a.as_slice(), b"\n\0\0\0", b, b"\n"].concat(), Ok(&["A", "B"]));
+        check(&[a.as_slice(), b"\n", b, b"\n\0\0"].concat(), Ok(&["A", "B"]));
+    }
+
+    #[test]
+    fn a_record_that_is_none_is_quoted() {
+        check(b"hello\n", Err("record 1 of section .gw_plugins in `gateway` cannot be understood: hello"));
+    }
+}

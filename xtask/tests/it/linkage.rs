@@ -1,0 +1,105 @@
+//! The real runtime, SDK and plugins: what is asked for is in the binary, or there is no binary.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use xtask::build::build;
+use xtask::gateway::compile::compile;
+use xtask::gateway::generate::generate;
+use xtask::gateway::plan::plan;
+use xtask::gateway::prove::{Linkage, prove};
+use xtask::gateway::resolve::resolve;
+use xtask::report::Report;
+use xtask::repository::Repository;
+
+use crate::cli::free_port;
+use crate::standin::{args, second_checkout};
+
+/// One test, as all of it works on one generated crate.
+#[test]
+fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
+    let repository = Repository::of_xtask();
+    let report = Report::silent();
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut args = args(&["add-foo-bar-header", "send-current-time"]);
+    args.offline = false;
+    args.output = Some(dir.path().join("gateway"));
+
+    let (placed, proof) = build(&repository, &args, &report).expect("built");
+    assert_eq!(proof.linkage, Linkage::Static);
+    let mut linked: Vec<_> = proof.records.into_iter().map(|record| (record.name, record.package)).collect();
+    linked.sort_unstable();
+    let expected = [("AddFooBarHeader", "add-foo-bar-header"), ("SendCurrentTime", "send-current-time")];
+    assert_eq!(linked, expected.map(|(name, package)| (name.to_owned(), package.to_owned())));
+    assert_eq!(listed_by(&placed.path), linked, "the running binary says the same");
+
+    let plan = plan(&repository, &args).expect("planned");
+    generate(&plan).expect("generated");
+    let file = plan.dir().join("src/plugins.rs");
+    let source = fs::read_to_string(&file).expect("generated");
+    fs::write(&file, source.replace("use send_current_time as _;\n", "")).expect("sabotaged");
+    resolve(&plan).expect("resolved");
+    let product = compile(&plan, &report).expect("it compiles, that is the danger");
+    let error = prove(&plan, &product.path).expect_err("not proven").to_string();
+    assert_eq!(
+        error,
+        format!(
+            "plugin `send-current-time` was asked for but is not in the binary: `use send_current_time as _;` is \
+             missing in {}",
+            file.display()
+        )
+    );
+    generate(&plan).expect("put right again");
+}
+
+/// Name and package of what `gateway plugins list --json` tells.
+fn listed_by(gateway: &Path) -> Vec<(String, String)> {
+    let output = Command::new(gateway).args(["plugins", "list", "--json"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let list = list.as_array().or_else(|| list["plugins"].as_array()).expect("a list");
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let mut listed: Vec<_> = list.iter().map(|plugin| (text(&plugin["name"]), text(&plugin["crate"]))).collect();
+    listed.sort_unstable();
+    listed
+}
+
+#[test]
+fn a_plugin_with_the_sdk_of_another_checkout_is_refused_by_name() {
+    let repository = Repository::of_xtask();
+    let other = second_checkout("9.9.9");
+    let sdk = other.path("gateway-runtime/sdk").display().to_string();
+    let plugin = other.package("mine", "mine", "0.1.0", "[workspace]", &format!("gateway-sdk = {{ path = {sdk:?} }}"));
+    let mut args = args(&["add-foo-bar-header", &plugin.display().to_string()]);
+    args.offline = false;
+    let plan = plan(&repository, &args).expect("planned");
+    generate(&plan).expect("generated");
+    let error = resolve(&plan).expect_err("two SDKs").to_string();
+    assert!(error.starts_with("a gateway holds one gateway-sdk, and these would be two:\n"), "{error}");
+    assert!(error.contains(&format!("\n  plugin `mine` brings gateway-sdk 9.9.9 ({sdk})\n")), "{error}");
+    let ours = repository.root().join("gateway-runtime/sdk").display().to_string();
+    let remedy = format!("in {}/Cargo.toml write: gateway-sdk = {{ path = \"{ours}\" }}", plugin.display());
+    assert!(error.contains(&remedy), "{error}");
+    fs::remove_dir_all(plan.dir()).expect("the generated crate names a folder that is about to go");
+}
+
+#[test]
+fn the_samples_of_run_show_their_plugins() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["run", "--once", "--plugins", "add-foo-bar-header,send-current-time,token-auth", "--port", &free_port()])
+        .arg("--output")
+        .arg(dir.path().join("gateway"))
+        .current_dir(Repository::of_xtask().root())
+        .output()
+        .expect("xtask runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Vec<&str> = said.lines().filter(|line| line.starts_with("200 {")).collect();
+    assert_eq!(answers.len(), 3, "{said}");
+    assert!(answers[0].to_lowercase().contains(r#""foo":"bar""#), "{said}");
+    assert!(answers[1].contains("current_time"), "{said}");
+    assert!(answers[2].contains(r#""Method":"GET""#), "{said}");
+}

@@ -1,0 +1,143 @@
+//! `cargo xtask new`: what it makes passes its own tests, for every hook, inside the repository and outside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use xtask::cli::{Hook, NewArgs};
+use xtask::gateway::generate::{generate, values};
+use xtask::gateway::plan::plan;
+use xtask::new::{HOOKS, NewError, new, scaffold};
+use xtask::report::Report;
+use xtask::repository::Repository;
+use xtask::toolchain::cargo;
+
+use crate::standin::{self, SDK_BY_PATH, StandIn, second_checkout};
+
+fn args(name: &str, hook: Hook, path: Option<&Path>) -> NewArgs {
+    NewArgs { name: name.to_owned(), hook, path: path.map(Path::to_owned) }
+}
+
+/// A name with both separators: the crate, the function and the README each write it in their own way.
+fn name(hook: Hook) -> String {
+    format!("my-{}", hook.name())
+}
+
+/// Tests and lints packages, with what earlier calls have compiled.
+fn check(dir: &Path, packages: &[String]) {
+    let target = Repository::of_xtask().work_dir().join("scaffolded");
+    let cargo_with = |command: &str| {
+        let mut cargo = cargo(dir);
+        cargo.args([command, "--quiet"]).args(packages.iter().flat_map(|package| ["-p", package]));
+        cargo.env("CARGO_TARGET_DIR", &target).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        cargo
+    };
+    let passes = |cargo: &mut Command| {
+        let output = cargo.output().expect("cargo runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{cargo:?} in {}:\n{said}", dir.display());
+        said
+    };
+    let said = passes(&mut cargo_with("test"));
+    assert!(said.matches("test result: ok").count() >= packages.len(), "nothing was tested:\n{said}");
+    passes(cargo_with("clippy").args(["--all-targets", "--no-deps", "--", "-D", "warnings"]));
+}
+
+#[test]
+fn a_plugin_for_every_hook_passes_its_tests_outside_the_repository() {
+    let repository = Repository::of_xtask();
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    for hook in HOOKS {
+        let made = new(&repository, &args(&name(*hook), *hook, Some(parent.path())), &Report::silent()).expect("made");
+        assert!(!made.inside);
+        for file in ["Cargo.toml", "src/lib.rs", "README.md", "api.json", ".gitignore"] {
+            assert!(made.dir.join(file).is_file(), "{file} of {}", made.dir.display());
+        }
+        names_the_plugin(&made.dir, *hook);
+        // The versions that are there already: the test needs no network.
+        fs::copy(repository.root().join("Cargo.lock"), made.dir.join("Cargo.lock")).expect("copied");
+        check(&made.dir, &[made.name]);
+    }
+}
+
+#[test]
+fn a_plugin_for_every_hook_passes_its_tests_inside_the_repository() {
+    let here = second_checkout("0.1.0");
+    let repository = here.repository();
+    for hook in HOOKS {
+        let made = new(&repository, &args(&name(*hook), *hook, None), &Report::silent()).expect("made");
+        assert!(made.inside);
+        assert!(!made.dir.join(".gitignore").exists(), "the repository has one");
+        let manifest = fs::read_to_string(made.dir.join("Cargo.toml")).expect("there");
+        assert!(manifest.contains("gateway-sdk.workspace = true"), "{manifest}");
+        assert!(!manifest.contains("[workspace]") && !manifest.contains("path"), "{manifest}");
+    }
+    check(repository.root(), &HOOKS.iter().copied().map(name).collect::<Vec<_>>());
+}
+
+/// The definition is JSON, and uses the function in the hook.
+fn names_the_plugin(dir: &Path, hook: Hook) {
+    let text = fs::read_to_string(dir.join("api.json")).expect("there");
+    let definition: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let middleware = &definition["custom_middleware"];
+    let name = match hook {
+        Hook::AuthCheck => &middleware["auth_check"]["name"],
+        Hook::Endpoint => {
+            &definition["version_data"]["versions"]["Default"]["extended_paths"]["go_plugin"][0]["func_name"]
+        }
+        other => &middleware[other.name()][0]["name"],
+    };
+    let source = fs::read_to_string(dir.join("src/lib.rs")).expect("there");
+    let attribute = format!("#[gw_plugin(hook = \"{}\", name = {name})]", hook.name());
+    assert!(source.contains(&attribute), "{attribute} in\n{source}");
+}
+
+#[test]
+fn a_folder_that_exists_is_refused_before_anything_is_written() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(parent.path().join("mine")).expect("made");
+    let error = new(&Repository::of_xtask(), &args("mine", Hook::Post, Some(parent.path())), &Report::silent());
+    assert!(matches!(error, Err(NewError::Exists(_))), "{error:?}");
+    assert_eq!(fs::read_dir(parent.path().join("mine")).expect("there").count(), 0);
+}
+
+#[test]
+fn a_template_that_cannot_be_rendered_leaves_nothing_behind() {
+    let here = second_checkout("0.1.0");
+    here.write("gateway-template/plugin/README.md", "{% no such tag %}");
+    let parent = here.path("parent");
+    let error = new(&here.repository(), &args("mine", Hook::Post, Some(&parent)), &Report::silent());
+    let error = error.expect_err("refused").to_string();
+    assert!(error.starts_with("the template cannot be rendered; cargo-generate says:\n    "), "{error}");
+    assert!(error.contains("README.md") && !error.contains("Destination"), "{error}");
+    assert!(!parent.exists());
+}
+
+/// So that a gateway that somebody began with `cargo generate` and one that the builder wrote differ in nothing.
+#[test]
+fn the_builder_and_cargo_generate_render_the_same_gateway() {
+    let here = StandIn::new();
+    here.plugin("plugins/add-foo", "add-foo", SDK_BY_PATH);
+    here.plugin("plugins/other", "other", SDK_BY_PATH);
+    let plan = plan(&here.repository(), &standin::args(&["add-foo", "other"])).expect("planned");
+    let ours = generate(&plan).expect("generated").dir;
+
+    let mut scaffold = Command::new(scaffold(&Report::silent()).expect("built"));
+    scaffold.arg(Repository::of_xtask().templates()).arg("gateway").arg(here.path("")).arg("gateway");
+    let known = values(&plan).expect("known").into_iter();
+    let known = known.map(|(name, value)| (name.to_owned(), toml::Value::from(value)));
+    let file = toml::Table::from_iter([("values".to_owned(), toml::Value::Table(known.collect()))]);
+    here.write("values.toml", &file.to_string());
+    scaffold.env("CARGO_GENERATE_TEMPLATE_VALUES_FILE", here.path("values.toml"));
+    let output = scaffold.env("USER", "gw").output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // cargo-generate runs rustfmt.
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        text.replace([' ', '\n', ','], "")
+    };
+    for file in ["Cargo.toml", "src/main.rs", "src/plugins.rs", ".cargo/config.toml"] {
+        assert_eq!(read(ours.join(file)), read(here.path("gateway").join(file)), "{file}");
+    }
+}
