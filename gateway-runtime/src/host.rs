@@ -14,6 +14,8 @@ use crate::upstream::{self, Forward, ForwardError, Rules};
 
 /// Entries that the store holds at most.
 const STORE_ENTRIES: usize = 100_000;
+/// A longer message of a plugin is cut.
+const MESSAGE_BYTES: usize = 8 * 1024;
 
 /// The gateway, as its plugins see it.
 pub(crate) struct GatewayHost {
@@ -38,8 +40,9 @@ impl Host for GatewayHost {
     }
 
     fn log(&self, record: &LogRecord<'_>) {
-        let LogRecord { api_id, request_id, message, .. } = record;
+        let LogRecord { api_id, request_id, .. } = record;
         let plugin = record.plugin.map(|plugin| plugin.name);
+        let message = one_line(record.message.to_string());
         match record.level {
             Level::Debug => tracing::debug!(plugin, api_id, request_id, "{message}"),
             Level::Info => tracing::info!(plugin, api_id, request_id, "{message}"),
@@ -71,6 +74,16 @@ impl Host for GatewayHost {
     fn store(&self) -> &dyn Store {
         &self.store
     }
+}
+
+/// A message that cannot pass for another line, nor fill the log: plugins write what clients sent.
+fn one_line(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES {
+        let end = (0..=MESSAGE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    if text.contains(char::is_control) { text.escape_debug().to_string() } else { text }
 }
 
 /// The key-value store of one process. It is not kept over a restart.
@@ -165,6 +178,14 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("it's \"fine\" ä".to_owned()), "it's \"fine\" ä");
+        assert_eq!(one_line("two\nlines".to_owned()), "two\\nlines");
+        let long = one_line("ä".repeat(MESSAGE_BYTES));
+        assert_eq!(long.len(), MESSAGE_BYTES + '…'.len_utf8());
+    }
 
     #[tokio::test]
     async fn a_counter_starts_at_its_first_step_and_expires_with_it() {

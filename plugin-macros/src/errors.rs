@@ -39,6 +39,6 @@ impl Errors {
 
     /// The mistakes as code that does not compile; `None` if there are none.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
-        self.found.map(|error| error.into_compile_error())
+        self.found.map(syn::Error::into_compile_error)
     }
 }

@@ -1,5 +1,7 @@
 //! The configuration and the definitions that `cargo xtask run` serves.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -104,9 +106,16 @@ fn configuration(port: u16, apps: &Path) -> Value {
     json!({
         "listen_address": "127.0.0.1",
         "listen_port": port,
-        "secret": "352d20ee67be67f6340b4c0605b044b7",
+        "secret": secret(),
         "app_path": apps,
     })
+}
+
+/// Another one in each run: a secret that is written in a program is none. The keys of the standard library's hash maps
+/// are random, and good enough for a control API on loopback.
+fn secret() -> String {
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
 }
 
 fn definition(sample: &Sample, upstream: SocketAddr, plugin: Option<&Record>) -> Value {
@@ -158,6 +167,7 @@ mod tests {
         let conf = fs::read(&written.conf).expect("there");
         let conf: Value = serde_json::from_slice(&conf).expect("JSON");
         assert_eq!(conf["listen_port"], 8080);
+        assert_eq!(conf["secret"].as_str().map(str::len), Some(32));
         assert_eq!(fs::read_dir(dir.path().join("apps")).expect("there").count(), expected.len());
     }
 

@@ -26,7 +26,7 @@ pub struct Body(Inner);
 enum Inner {
     #[default]
     Empty,
-    Full { data: Bytes, trailers: Option<HeaderMap> },
+    Full { data: Bytes, trailers: Option<Box<HeaderMap>> },
     Stream(Stream),
 }
 
@@ -34,7 +34,7 @@ enum Inner {
 struct Stream {
     read: VecDeque<Bytes>,
     /// They were read too: they come after all bytes.
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     rest: BodyStream,
 }
 
@@ -109,7 +109,7 @@ impl Body {
                     length += data.len();
                     stream.read.push_back(data);
                 }
-                Err(frame) => stream.trailers = frame.into_trailers().ok(),
+                Err(frame) => stream.trailers = frame.into_trailers().ok().map(Box::new),
             }
         }
         Err(too_large())
@@ -180,14 +180,14 @@ impl http_body::Body for Body {
         match &mut self.0 {
             Inner::Empty => Poll::Ready(None),
             Inner::Full { data, trailers } => Poll::Ready(if data.is_empty() {
-                trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))
+                trailers.take().map(|trailers| Ok(Frame::trailers(*trailers)))
             } else {
                 Some(Ok(Frame::data(std::mem::take(data))))
             }),
             Inner::Stream(stream) => match stream.read.pop_front() {
                 Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
                 None => match stream.trailers.take() {
-                    Some(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    Some(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
                     None => stream.rest.as_mut().poll_frame(cx),
                 },
             },

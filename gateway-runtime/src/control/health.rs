@@ -1,19 +1,37 @@
 //! `/hello` and `/ready`. Source: Tyk, `gateway/health_check.go`.
 
 use gateway_sdk::{Method, Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
 use super::{reply, status};
 use crate::gateway::{Gateway, Phase};
 
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+    description: &'static str,
+    /// The stores that are checked; there are none yet.
+    details: Details,
+}
+
+#[derive(Serialize)]
+struct Details {}
+
+impl Health {
+    fn new(description: &'static str) -> Self {
+        Self { status: "pass", version: VERSION, description, details: Details {} }
+    }
+}
+
 /// The process lives.
 pub(super) fn hello(method: &Method) -> Response {
     if method != Method::GET {
         return not_allowed();
     }
-    reply(StatusCode::OK, &json!({ "status": "pass", "version": VERSION, "description": "gw", "details": {} }))
+    reply(StatusCode::OK, &Health::new("gw"))
 }
 
 /// The process serves requests.
@@ -22,10 +40,7 @@ pub(super) fn ready(gateway: &Gateway, method: &Method) -> Response {
         return not_allowed();
     }
     match gateway.phase() {
-        Phase::Serving => reply(
-            StatusCode::OK,
-            &json!({ "status": "pass", "version": VERSION, "description": "gw Ready", "details": {} }),
-        ),
+        Phase::Serving => reply(StatusCode::OK, &Health::new("gw Ready")),
         Phase::Starting => {
             status(StatusCode::SERVICE_UNAVAILABLE, "error", "A successful API reload did not happen")
         }

@@ -12,7 +12,6 @@ use gateway_sdk::http::header::CONTENT_TYPE;
 use gateway_sdk::http::request;
 use gateway_sdk::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
-use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use crate::config::Config;
@@ -97,7 +96,12 @@ fn is_allowed(config: &Config, head: &request::Parts) -> bool {
 
 /// Tyk's generic object.
 fn status(code: StatusCode, status: &str, message: &str) -> Response {
-    reply(code, &json!({ "status": status, "message": message }))
+    #[derive(Serialize)]
+    struct Status<'a> {
+        status: &'a str,
+        message: &'a str,
+    }
+    reply(code, &Status { status, message })
 }
 
 /// JSON and a line's end.

@@ -94,7 +94,8 @@ fn nearest(linked: &[&'static Plugin], name: &str) -> Vec<String> {
 fn rebuild(linked: &[&'static Plugin], krate: &str) -> String {
     let mut crates: Vec<&str> = linked.iter().map(|plugin| plugin.package.name).collect();
     crates.dedup();
-    let plain = !krate.is_empty() && krate.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    // The published examples call every file `plugin.so`: that is no crate's name.
+    let plain = !["", "plugin"].contains(&krate) && krate.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     crates.push(if plain { krate } else { "<crate>" });
     format!("add it with `cargo xtask build --plugins {}`, or see what is linked: `gateway plugins list`", crates.join(","))
 }
