@@ -19,11 +19,17 @@ use crate::telemetry::panic_text;
 
 /// One link of an API's chain.
 pub(crate) enum Link {
-    BuiltIn { name: &'static str, step: Box<dyn Step> },
+    BuiltIn {
+        name: &'static str,
+        step: Box<dyn Step>,
+    },
     Plugin(PluginCall),
     Endpoints(Endpoints),
     /// The definition names a plugin that is not there: nothing passes.
-    Unresolved { name: String, hook: Hook },
+    Unresolved {
+        name: String,
+        hook: Hook,
+    },
 }
 
 /// Why the request steps ended before the upstream.
@@ -31,7 +37,10 @@ pub(crate) enum Stop {
     /// A plugin's answer.
     Answer(Box<Response>),
     /// A plugin refused, and wants the gateway's error body.
-    Refused { head: Response, message: String },
+    Refused {
+        head: Box<Response>,
+        message: String,
+    },
     Error(RequestError),
 }
 
@@ -70,11 +79,7 @@ impl Drop for Running {
 }
 
 /// Runs the request's steps.
-pub(crate) async fn run_request(
-    links: &[Link],
-    exchange: &mut Exchange,
-    listen: &ListenPath,
-) -> Result<(), Stop> {
+pub(crate) async fn run_request(links: &[Link], exchange: &mut Exchange, listen: &ListenPath) -> Result<(), Stop> {
     for link in links {
         match link {
             Link::BuiltIn { name, step } => step.run(exchange).inspect_err(|error| {
@@ -126,7 +131,7 @@ impl PluginCall {
                 self.log_answer(exchange, reject.status().as_u16(), reject.reason());
                 Err(match reject.into_answer() {
                     Answer::Own(response) => Stop::Answer(Box::new(response)),
-                    Answer::Gateway { head, message } => Stop::Refused { head, message },
+                    Answer::Gateway { head, message } => Stop::Refused { head: Box::new(head), message },
                 })
             }
         }
@@ -159,12 +164,10 @@ impl PluginCall {
 
 /// Awaits a plugin's future; a panic in any of its polls ends it.
 async fn catch_panic<T>(mut future: BoxFuture<'_, T>) -> std::thread::Result<T> {
-    std::future::poll_fn(move |cx| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
 }

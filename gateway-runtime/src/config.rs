@@ -144,8 +144,9 @@ pub(crate) fn load(
     let file = conf.or(found).map(Path::to_owned);
     let text = match &file {
         None => "{}".to_owned(),
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { file: file.clone(), source })?,
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.clone(), source })?
+        }
     };
     let shown = file.as_ref().map_or_else(|| "environment".to_owned(), |file| file.display().to_string());
     let (config, warnings) = parse(&shown, &text, variables).map_err(ConfigError::Wrong)?;

@@ -27,6 +27,8 @@ pub(crate) enum RequestError {
     UnresolvedPlugin { name: String, hook: Hook },
     #[error("plugin `{plugin}` panicked in hook `{hook}`: {message}")]
     PluginPanicked { plugin: &'static str, hook: Hook, message: String },
+    #[error("a plugin answered with status {status}, which cannot end a request")]
+    NotFinal { status: StatusCode },
     #[error("the session of plugin `{plugin}` names policies, and this gateway has none")]
     UnknownPolicies { plugin: &'static str },
     #[error("no session is set")]
@@ -80,12 +82,10 @@ impl RequestError {
             Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
-            Self::AmbiguousVersion => (
-                StatusCode::FORBIDDEN,
-                "Ambiguous default API version for this non-versioned API found",
-                Definition,
-            ),
-            Self::PluginPanicked { .. } | Self::UnknownPolicies { .. } => {
+            Self::AmbiguousVersion => {
+                (StatusCode::FORBIDDEN, "Ambiguous default API version for this non-versioned API found", Definition)
+            }
+            Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::UnknownPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
             Self::SessionMissing => (
@@ -105,19 +105,13 @@ impl RequestError {
                 ForwardError::Lookup { .. } => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
                 }
-                ForwardError::Body(BodyError::TooLarge { .. }) => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client)
+                ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
+                ForwardError::Body(_) => {
+                    (StatusCode::BAD_REQUEST, "There was a problem with reading Body of the Request.", Client)
                 }
-                ForwardError::Body(_) => (
-                    StatusCode::BAD_REQUEST,
-                    "There was a problem with reading Body of the Request.",
-                    Client,
-                ),
-                ForwardError::Target(_) | ForwardError::Connect { .. } | ForwardError::Exchange(_) => (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "There was a problem proxying the request",
-                    Upstream,
-                ),
+                ForwardError::Target(_) | ForwardError::Connect { .. } | ForwardError::Exchange(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
+                }
             },
         }
     }

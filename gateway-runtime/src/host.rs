@@ -51,11 +51,7 @@ impl Host for GatewayHost {
         }
     }
 
-    fn fetch(
-        &self,
-        request: Request,
-        timeout: Duration,
-    ) -> BoxFuture<'static, Result<Response, FetchError>> {
+    fn fetch(&self, request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
         let rules = Rules { timeout, ..self.rules };
         Box::pin(async move {
             let target = Target::of(request.uri()).map_err(|error| FetchError::Uri(error.to_string()))?;
@@ -130,12 +126,7 @@ impl Store for MemoryStore {
         self.act(|entries| Ok(entries.get(key).filter(|entry| entry.is_live()).map(|entry| entry.value.clone())))
     }
 
-    fn set<'a>(
-        &'a self,
-        key: &'a str,
-        value: Bytes,
-        ttl: Option<Duration>,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Option<Duration>) -> BoxFuture<'a, Result<(), StoreError>> {
         self.act(|entries| {
             room(entries, key)?;
             entries.insert(key.to_owned(), Entry::new(value, ttl));
@@ -143,12 +134,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn increment<'a>(
-        &'a self,
-        key: &'a str,
-        by: i64,
-        ttl: Option<Duration>,
-    ) -> BoxFuture<'a, Result<i64, StoreError>> {
+    fn increment<'a>(&'a self, key: &'a str, by: i64, ttl: Option<Duration>) -> BoxFuture<'a, Result<i64, StoreError>> {
         self.act(|entries| {
             room(entries, key)?;
             match entries.get_mut(key).filter(|entry| entry.is_live()) {

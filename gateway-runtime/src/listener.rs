@@ -25,7 +25,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Nobody can listen there.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {error}; choose another port with `--port` or `listen_port`, or stop what is there")]
+#[error(
+    "cannot listen on {address}: {error}; choose another port with `--port` or `listen_port`, or stop what is there"
+)]
 pub(crate) struct BindError {
     address: SocketAddr,
     error: io::Error,
@@ -179,4 +181,3 @@ async fn connection(
         tracing::debug!(%error, "client connection ended");
     }
 }
-

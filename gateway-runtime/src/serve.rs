@@ -1,5 +1,7 @@
 //! One request: from hyper, through the chain and the upstream, back to hyper.
 
+mod normal;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,13 +12,14 @@ use bytes::Bytes;
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, LOCATION};
-use gateway_sdk::http::{Uri, request};
-use gateway_sdk::{Body, BodyError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
+use gateway_sdk::http::request;
+use gateway_sdk::{
+    Body, BodyError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
+};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::apis::compile::Serving;
-use crate::apis::listen_path::canonical;
 use crate::apis::table::Route;
 use crate::chain::{self, Link, Stop};
 use crate::control;
@@ -42,7 +45,10 @@ pub(crate) async fn answer(
     peer: &Peer,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, Infallible> {
-    let (head, incoming) = request.into_parts();
+    let (mut head, incoming) = request.into_parts();
+    if let Some(uri) = normal::normalized(&head.uri) {
+        head.uri = uri;
+    }
     let path = head.uri.path();
     let mut response = if control::is_control(&gateway.config, path) {
         control::answer(gateway, &head).await
@@ -77,8 +83,8 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
     let rules = gateway.config.paths;
     let path = head.uri.path();
     if !rules.keep_unclean
-        && is_unclean(path)
-        && let Some(location) = cleaned(&head.uri)
+        && normal::is_unclean(path)
+        && let Some(location) = normal::cleaned(&head.uri)
     {
         return Routed::Elsewhere(location);
     }
@@ -86,37 +92,6 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
         Some(route) => Routed::To(Arc::clone(route)),
         None => Routed::Nowhere,
     }
-}
-
-/// Whether a path has empty or dot segments. Nearly none has: this looks at bytes, and makes nothing.
-fn is_unclean(path: &str) -> bool {
-    let mut previous = b'/';
-    let bytes = path.as_bytes();
-    for (at, byte) in bytes.iter().enumerate().skip(1) {
-        if previous == b'/' {
-            match byte {
-                b'/' => return true,
-                b'.' => {
-                    let segment = bytes[at..].split(|byte| *byte == b'/').next().unwrap_or_default();
-                    if segment == b"." || segment == b".." {
-                        return true;
-                    }
-                }
-                _ => {}
-            }
-        }
-        previous = *byte;
-    }
-    false
-}
-
-fn cleaned(uri: &Uri) -> Option<HeaderValue> {
-    let mut location = canonical(uri.path());
-    if let Some(query) = uri.query() {
-        location.push('?');
-        location.push_str(query);
-    }
-    HeaderValue::try_from(location).ok()
 }
 
 /// A request that belongs to an API.
@@ -187,8 +162,7 @@ async fn forward(
     let request = std::mem::replace(&mut exchange.request, empty_request());
     let is_head = request.method() == Method::HEAD;
     let proxy = &route.api.definition.proxy;
-    let stripped = (proxy.strip_listen_path && route.strips)
-        .then(|| route.listen.strip(request.path()).into_owned());
+    let stripped = (proxy.strip_listen_path && route.strips).then(|| route.listen.strip(request.path()).into_owned());
     let how = Forward {
         target: &serving.target,
         path: stripped.as_deref(),
@@ -218,15 +192,21 @@ async fn respond(links: &[Link], exchange: &mut Exchange, is_head: bool) -> Resu
             Link::BuiltIn { .. } | Link::Endpoints(_) => {}
         }
     }
-    let mut response = exchange.response.take().unwrap_or_else(|| Response::new(StatusCode::BAD_GATEWAY));
+    let response = exchange.response.take().unwrap_or_else(|| Response::new(StatusCode::BAD_GATEWAY));
+    Ok(written_by_plugin(response, is_head)?)
+}
+
+/// Makes what a plugin left fit for the wire: its own framing, and a status that can be final.
+fn written_by_plugin(mut response: Response, is_head: bool) -> Result<Response, RequestError> {
+    let status = response.status();
+    if status.is_informational() {
+        return Err(RequestError::NotFinal { status });
+    }
     headers::toward_client(response.headers_mut());
+    let bodiless = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     // A plugin may have changed the body and not its length, or the length and not the body.
-    if !is_head && response.body().is_buffered() {
-        let length = response.body().len().unwrap_or_default();
-        let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if !bodiless {
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
+    if !bodiless && let Some(length) = response.body().len() {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
 }
@@ -235,11 +215,14 @@ async fn respond(links: &[Link], exchange: &mut Exchange, is_head: bool) -> Resu
 fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
     let (config, headers) = (&gateway.config, exchange.request.headers());
     match stop {
-        Stop::Answer(mut response) => {
-            headers::toward_client(response.headers_mut());
-            *response
+        Stop::Answer(response) => {
+            let is_head = exchange.request.method() == Method::HEAD;
+            match written_by_plugin(*response, is_head) {
+                Ok(response) => response,
+                Err(error) => stopped(gateway, exchange, error.into()),
+            }
         }
-        Stop::Refused { head, message } => error::body(config, headers, head, &message),
+        Stop::Refused { head, message } => error::body(config, headers, *head, &message),
         Stop::Error(error) => {
             let api_id = &exchange.ctx.api().api_id;
             if error.status().is_server_error() {
@@ -323,10 +306,7 @@ impl http_body::Body for ClientBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         Poll::Ready(match frame {
             None => None,
@@ -356,28 +336,11 @@ impl http_body::Body for ClientBody {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use gateway_sdk::http::header::HOST;
 
     use super::*;
-
-    #[test]
-    fn only_empty_and_dot_segments_are_unclean() {
-        for path in ["//", "/a//b", "/./a", "/a/..", "/a/../b", "/a/."] {
-            assert!(is_unclean(path), "{path}");
-        }
-        for path in ["/", "/a/", "/a.b", "/.well-known/x", "/...", "/a/..b", "*", ""] {
-            assert!(!is_unclean(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_cleaned_path_keeps_its_query() {
-        let uri: Uri = "/a//b/../c?x=//".parse().expect("a URI");
-        assert_eq!(cleaned(&uri).expect("a location"), "/a/c?x=//");
-    }
 
     #[test]
     fn headers_that_an_answer_has_are_not_filled_in() {

@@ -130,8 +130,7 @@ pub(crate) async fn compile(
         }
     }
     let response: Vec<Link> = links(Hook::Response).collect();
-    let keeps_request =
-        response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
+    let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
     let serving = Ok(Serving { target, request, response, keeps_request });
     Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
 }

@@ -4,6 +4,7 @@
 
 use gateway_model::Hook;
 use gateway_sdk::Request;
+use percent_encoding::percent_decode_str;
 use regex::Regex;
 
 use crate::apis::listen_path::ListenPath;
@@ -24,22 +25,23 @@ pub(crate) struct Endpoint {
 
 impl Endpoints {
     /// The first endpoint that the request is for.
-    pub(crate) fn find(
-        &self,
-        request: &Request,
-        listen: &ListenPath,
-    ) -> Option<Result<&PluginCall, RequestError>> {
+    pub(crate) fn find(&self, request: &Request, listen: &ListenPath) -> Option<Result<&PluginCall, RequestError>> {
         let path = listen.strip(request.path());
         let again = listen.strip(&path);
+        // Upstreams see through escapes, and so must a rule: `/a%2Fb` is for the endpoint `/a/b` too.
+        let decoded = path.contains('%').then(|| percent_decode_str(&path).decode_utf8_lossy());
+        let spellings = [Some(&*again), Some(&*path), decoded.as_deref()];
         let hit = |endpoint: &&Endpoint| {
             endpoint.method == request.method().as_str()
-                && (endpoint.pattern.is_match(&again) || endpoint.pattern.is_match(&path))
+                && spellings.iter().flatten().any(|path| endpoint.pattern.is_match(path))
         };
         let endpoint = self.0.iter().find(hit)?;
-        Some(endpoint.call.as_ref().map_err(|name| RequestError::UnresolvedPlugin {
-            name: name.clone(),
-            hook: Hook::Endpoint,
-        }))
+        Some(
+            endpoint
+                .call
+                .as_ref()
+                .map_err(|name| RequestError::UnresolvedPlugin { name: name.clone(), hook: Hook::Endpoint }),
+        )
     }
 }
 
@@ -72,8 +74,13 @@ mod tests {
         pattern(path, rules).expect("a pattern").is_match(request)
     }
 
-    const PLAIN: PathRules =
-        PathRules { anchor_start: false, anchor_end: false, ignore_case: false, strict_routes: false, keep_unclean: false };
+    const PLAIN: PathRules = PathRules {
+        anchor_start: false,
+        anchor_end: false,
+        ignore_case: false,
+        strict_routes: false,
+        keep_unclean: false,
+    };
 
     #[test]
     fn a_path_is_not_anchored() {

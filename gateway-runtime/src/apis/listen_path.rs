@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn canonical_paths_have_no_empty_or_dot_segments() {
-        let cases = [("", "/"), ("a", "/a"), ("//a//b/", "/a/b/"), ("/a/./b/../c", "/a/c"), ("/../x", "/x"), ("/a/..", "/")];
+        let cases =
+            [("", "/"), ("a", "/a"), ("//a//b/", "/a/b/"), ("/a/./b/../c", "/a/c"), ("/../x", "/x"), ("/a/..", "/")];
         for (path, expected) in cases {
             assert_eq!(canonical(path), expected, "{path}");
         }

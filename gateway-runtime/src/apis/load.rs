@@ -68,7 +68,8 @@ pub(crate) async fn load(
     }
     let (table, conflicts) = Table::new(apis);
     for conflict in conflicts {
-        let reason = format!("{} listens here already; this API is moved to `{}`", conflict.taken_by, conflict.moved_to);
+        let reason =
+            format!("{} listens here already; this API is moved to `{}`", conflict.taken_by, conflict.moved_to);
         findings.push((Arc::clone(&conflict.api.file), error_at(&conflict.api.text, "proxy.listen_path", reason)));
     }
     Ok(Cycle { table, findings, kept })
@@ -115,11 +116,7 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
     Fresh { file, api: api.map(Arc::new), findings }
 }
 
-fn broken(
-    definition: Arc<gateway_model::ApiDefinition>,
-    origin: (Arc<str>, Arc<str>),
-    reason: String,
-) -> Option<Api> {
+fn broken(definition: Arc<gateway_model::ApiDefinition>, origin: (Arc<str>, Arc<str>), reason: String) -> Option<Api> {
     let listen = ListenPath::new(&definition.proxy.listen_path).ok()?;
     Some(Api::broken(definition, listen, origin, reason))
 }

@@ -72,9 +72,8 @@ impl Planner<'_> {
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
             .ok();
-        let target = Target::parse(&definition.proxy)
-            .map_err(|error| self.refuse("proxy.target_url", error.to_string()))
-            .ok();
+        let target =
+            Target::parse(&definition.proxy).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
         let mut calls = BTreeMap::new();
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
@@ -128,12 +127,8 @@ impl Planner<'_> {
                 continue;
             }
             let place = list.index(index);
-            let wanted = Wanted {
-                driver: "goplugin",
-                name: &entry.func_name,
-                path: &entry.plugin_path,
-                hook: Hook::Endpoint,
-            };
+            let wanted =
+                Wanted { driver: "goplugin", name: &entry.func_name, path: &entry.plugin_path, hook: Hook::Endpoint };
             let plugin = drivers::resolve(&wanted)
                 .inspect_err(|unresolved| self.report(&place.key("func_name").to_string(), unresolved));
             match endpoints::pattern(&entry.path, rules) {

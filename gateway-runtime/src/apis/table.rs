@@ -79,8 +79,7 @@ impl Table {
     }
 
     fn of(apis: Vec<Arc<Api>>, routes: Vec<Arc<Route>>) -> Self {
-        let (mut patterns, plain): (Vec<_>, Vec<_>) =
-            routes.into_iter().partition(|route| route.listen.is_pattern());
+        let (mut patterns, plain): (Vec<_>, Vec<_>) = routes.into_iter().partition(|route| route.listen.is_pattern());
         patterns.sort_by_key(|route| std::cmp::Reverse(route.listen.weight()));
         let prefix = |route: Arc<Route>| Prefix { text: route.listen.as_str().into(), route, parent: None };
         let mut prefixes: Vec<Prefix> = plain.into_iter().map(prefix).collect();
@@ -173,7 +172,8 @@ mod tests {
     #[test]
     fn it_agrees_with_trying_every_prefix() {
         let words = ["", "a", "ab", "abc", "b", "ba", "a/", "a/b", "a/b/", "ab/a", "c/"];
-        let apis: Vec<_> = words.iter().map(|word| (format!("id{word}").replace('/', "."), format!("/{word}"))).collect();
+        let apis: Vec<_> =
+            words.iter().map(|word| (format!("id{word}").replace('/', "."), format!("/{word}"))).collect();
         let listed: Vec<_> = apis.iter().map(|(id, listen)| (id.as_str(), listen.as_str())).collect();
         let table = table(&listed);
         for first in words {

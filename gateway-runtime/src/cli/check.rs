@@ -92,10 +92,8 @@ fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)]) -> Vec<(
     let mut found = Vec::new();
     let mut owners: HashMap<(&str, String), &Arc<str>> = HashMap::new();
     for (file, text, definition) in definitions {
-        let claims = [
-            ("api_id", definition.api_id.clone()),
-            ("proxy.listen_path", canonical(&definition.proxy.listen_path)),
-        ];
+        let claims =
+            [("api_id", definition.api_id.clone()), ("proxy.listen_path", canonical(&definition.proxy.listen_path))];
         for (path, value) in claims {
             let reason = match owners.get(&(path, value.clone())) {
                 Some(owner) => format!("`{value}` is taken by {owner}"),

@@ -30,16 +30,8 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_SKIPURLCLEANING", &["http_server_options", "skip_url_cleaning"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLESTRICTROUTES", &["http_server_options", "enable_strict_routes"], Kind::Flag),
-    (
-        "HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING",
-        &["http_server_options", "enable_path_prefix_matching"],
-        Kind::Flag,
-    ),
-    (
-        "HTTPSERVEROPTIONS_ENABLEPATHSUFFIXMATCHING",
-        &["http_server_options", "enable_path_suffix_matching"],
-        Kind::Flag,
-    ),
+    ("HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING", &["http_server_options", "enable_path_prefix_matching"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_ENABLEPATHSUFFIXMATCHING", &["http_server_options", "enable_path_suffix_matching"], Kind::Flag),
 ];
 
 const PREFIX: &str = "TYK_GW_";

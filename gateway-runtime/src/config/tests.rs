@@ -25,8 +25,7 @@ fn an_empty_file_listens_on_every_address_at_8080() {
 #[test]
 fn variables_win_over_the_file() {
     let file = r#"{"listen_port": 1, "http_server_options": {"max_request_body_size": 5}}"#;
-    let variables =
-        [("TYK_GW_LISTENPORT", "9000"), ("TYK_GW_HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", "7")];
+    let variables = [("TYK_GW_LISTENPORT", "9000"), ("TYK_GW_HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", "7")];
     let config = config(file, &variables);
     assert_eq!(config.listen.port(), 9000);
     assert_eq!(config.max_request_body, Some(7));

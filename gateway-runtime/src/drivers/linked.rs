@@ -19,8 +19,7 @@ fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, U
         None => (None, wanted.name),
     };
     let refuse = |reason, remedy| Unresolved { name: wanted.name.to_owned(), hook: wanted.hook, reason, remedy };
-    let mut named: Vec<&'static Plugin> =
-        linked.iter().copied().filter(|plugin| plugin.name == name).collect();
+    let mut named: Vec<&'static Plugin> = linked.iter().copied().filter(|plugin| plugin.name == name).collect();
     if let Some(krate) = krate {
         named.retain(|plugin| same_crate(plugin.package.name, krate));
     } else if named.len() > 1 {
@@ -30,10 +29,8 @@ fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, U
             named = by_file;
         }
     }
-    let serving: Vec<_> = named
-        .iter()
-        .filter_map(|plugin| plugin.hook(wanted.hook).map(|entry| Resolved { plugin, entry }))
-        .collect();
+    let serving: Vec<_> =
+        named.iter().filter_map(|plugin| plugin.hook(wanted.hook).map(|entry| Resolved { plugin, entry })).collect();
     match (serving.as_slice(), named.first()) {
         ([one], _) => Ok(*one),
         ([], None) => Err(refuse(
@@ -43,7 +40,8 @@ fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, U
         ([], Some(plugin)) => {
             let serves: Vec<Hook> = plugin.hooks.iter().map(|entry| entry.hook).collect();
             let hook = wanted.hook;
-            let remedy = format!("add `{hook}` to the `hook` key of its `#[gw_plugin]`, or name it under a hook it serves");
+            let remedy =
+                format!("add `{hook}` to the `hook` key of its `#[gw_plugin]`, or name it under a hook it serves");
             Err(refuse(Reason::OtherHooks { package: plugin.package.name, serves }, remedy))
         }
         (several, _) => {
@@ -95,9 +93,13 @@ fn rebuild(linked: &[&'static Plugin], krate: &str) -> String {
     let mut crates: Vec<&str> = linked.iter().map(|plugin| plugin.package.name).collect();
     crates.dedup();
     // The published examples call every file `plugin.so`: that is no crate's name.
-    let plain = !["", "plugin"].contains(&krate) && krate.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let plain =
+        !["", "plugin"].contains(&krate) && krate.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     crates.push(if plain { krate } else { "<crate>" });
-    format!("add it with `cargo xtask build --plugins {}`, or see what is linked: `gateway plugins list`", crates.join(","))
+    format!(
+        "add it with `cargo xtask build --plugins {}`, or see what is linked: `gateway plugins list`",
+        crates.join(",")
+    )
 }
 
 #[cfg(test)]

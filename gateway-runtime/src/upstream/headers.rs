@@ -27,6 +27,7 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
     headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(TRAILER);
     headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -50,7 +51,7 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
     }
 }
 
-/// Removes what is between the upstream and the gateway only.
+/// Removes what is between the upstream and the gateway only. `Trailer` stays: it announces what follows the body.
 pub(crate) fn toward_client(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
@@ -65,7 +66,6 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
     headers.remove(&KEEP_ALIVE);
     headers.remove(&PROXY_CONNECTION);
-    headers.remove(TRAILER);
     headers.remove(TRANSFER_ENCODING);
     headers.remove(UPGRADE);
 }

@@ -3,6 +3,7 @@
 mod dns;
 pub(crate) mod headers;
 pub(crate) mod pool;
+mod progress;
 pub(crate) mod target;
 
 use std::error::Error;
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 
 use crate::config::Config;
 use pool::{Connection, PooledBody, Return};
+use progress::Progress;
 use target::{Origin, Target, TargetError};
 
 /// Why there is no response from an upstream.
@@ -78,11 +80,20 @@ pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Respon
         head.headers.insert(HOST, target.host.clone());
     }
     head.version = Version::HTTP_11;
+    let (body, progress) = Progress::watch(body);
     let request = hyper::Request::from_parts(head, body);
-    let exchange = exchange(request, &target.origin, how.rules);
-    match tokio::time::timeout(how.rules.timeout, exchange).await {
-        Ok(response) => response,
-        Err(_) => Err(ForwardError::Timeout(how.rules.timeout)),
+    let mut exchange = std::pin::pin!(exchange(request, &target.origin, how.rules));
+    let mut wait = how.rules.timeout;
+    loop {
+        if let Ok(response) = tokio::time::timeout(wait, exchange.as_mut()).await {
+            return response;
+        }
+        // A body that is still moving is not an upstream that is silent.
+        let quiet = progress.as_ref().map_or(how.rules.timeout, |progress| progress.quiet());
+        match how.rules.timeout.checked_sub(quiet).filter(|left| !left.is_zero()) {
+            Some(left) => wait = left,
+            None => return Err(ForwardError::Timeout(how.rules.timeout)),
+        }
     }
 }
 
@@ -132,16 +143,14 @@ fn received(
 ) -> Response {
     let (mut head, incoming) = response.into_parts();
     headers::toward_client(&mut head.headers);
-    let back = (!rules.close)
-        .then(|| Return { origin: Arc::clone(origin), connection, most: rules.max_idle });
+    let back = (!rules.close).then(|| Return { origin: Arc::clone(origin), connection, most: rules.max_idle });
     Response::from_parts(head, PooledBody::body(incoming, back))
 }
 
 async fn connect(origin: &Arc<Origin>) -> Result<Connection, ForwardError> {
-    let addresses = dns::resolve(origin).await.map_err(|error| ForwardError::Lookup {
-        host: origin.host.clone(),
-        reason: error.to_string(),
-    })?;
+    let addresses = dns::resolve(origin)
+        .await
+        .map_err(|error| ForwardError::Lookup { host: origin.host.clone(), reason: error.to_string() })?;
     let mut last = None;
     for address in addresses {
         match TcpStream::connect(address).await {

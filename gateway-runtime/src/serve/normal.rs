@@ -1,0 +1,115 @@
+//! One spelling for a path: what can be written in two ways must not pass a rule in one of them.
+
+use gateway_sdk::http::uri::PathAndQuery;
+use gateway_sdk::{HeaderValue, Uri};
+
+use crate::apis::listen_path::canonical;
+
+/// The URI with `%66` as `f`, for every character that means the same with and without its escape (RFC 3986 §6.2.2.2);
+/// `None` if there is none, as in nearly every request.
+pub(super) fn normalized(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if !path.contains('%') {
+        return None;
+    }
+    let mut normal = unescaped(path)?;
+    if let Some(query) = uri.query() {
+        normal.push('?');
+        normal.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(normal).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// `None`: nothing to change.
+fn unescaped(path: &str) -> Option<String> {
+    let mut normal = String::with_capacity(path.len());
+    let mut rest = path;
+    let mut changed = false;
+    while let Some(at) = rest.find('%') {
+        normal.push_str(&rest[..at]);
+        let code = rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normal.push(char::from(byte));
+                changed = true;
+                rest = &rest[at + 3..];
+            }
+            _ => {
+                normal.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    normal.push_str(rest);
+    changed.then_some(normal)
+}
+
+/// Whether a path has empty or dot segments. Nearly none has: this looks at bytes, and makes nothing.
+pub(super) fn is_unclean(path: &str) -> bool {
+    let mut previous = b'/';
+    let bytes = path.as_bytes();
+    for (at, byte) in bytes.iter().enumerate().skip(1) {
+        if previous == b'/' {
+            match byte {
+                b'/' => return true,
+                b'.' => {
+                    let segment = bytes[at..].split(|byte| *byte == b'/').next().unwrap_or_default();
+                    if segment == b"." || segment == b".." {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        previous = *byte;
+    }
+    false
+}
+
+pub(super) fn cleaned(uri: &Uri) -> Option<HeaderValue> {
+    let mut location = canonical(uri.path());
+    if let Some(query) = uri.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    HeaderValue::try_from(location).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(uri: &str) -> Option<String> {
+        normalized(&uri.parse().expect("a URI")).map(|uri| uri.to_string())
+    }
+
+    #[test]
+    fn escapes_of_plain_characters_are_undone() {
+        assert_eq!(normal("/%66oo/%2e%2E/%7Ex?q=%66").as_deref(), Some("/foo/../~x?q=%66"));
+    }
+
+    #[test]
+    fn escapes_that_mean_something_stay() {
+        for uri in ["/a%2Fb", "/a%20b", "/%C3%A9", "/100%25", "/plain?x=%66"] {
+            assert_eq!(normal(uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_empty_and_dot_segments_are_unclean() {
+        for path in ["//", "/a//b", "/./a", "/a/..", "/a/../b", "/a/."] {
+            assert!(is_unclean(path), "{path}");
+        }
+        for path in ["/", "/a/", "/a.b", "/.well-known/x", "/...", "/a/..b", "*", ""] {
+            assert!(!is_unclean(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_cleaned_path_keeps_its_query() {
+        let uri: Uri = "/a//b/../c?x=//".parse().expect("a URI");
+        assert_eq!(cleaned(&uri).expect("a location"), "/a/c?x=//");
+    }
+}
