@@ -52,12 +52,7 @@ impl Argument {
                         Pat::Ident(pat) => pat.ident.to_string(),
                         _ => "_".to_owned(),
                     };
-                    let argument = Self {
-                        kind,
-                        ty: (*input.ty).clone(),
-                        outside: outside(&input.ty, self_type),
-                        name,
-                    };
+                    let argument = Self { kind, ty: (*input.ty).clone(), outside: outside(&input.ty, self_type), name };
                     let clash = arguments.iter().find_map(|other| other.clash(&argument));
                     if let Some(message) = clash {
                         errors.at(&argument.ty, message);
@@ -75,13 +70,7 @@ impl Argument {
     }
 
     pub(crate) fn needs_session(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Session {
-                optional: false,
-                ..
-            }
-        )
+        matches!(self.kind, Kind::Session { optional: false, .. })
     }
 
     /// Binds `name` to this argument, at its author's own type: a type of that name that is not ours is reported there.
@@ -102,22 +91,12 @@ impl Argument {
             Kind::Response { mutable: true } => {
                 quote!(__response.as_mut().expect("the response hook has a response"))
             }
-            Kind::Session {
-                mutable: false,
-                optional: true,
-            } => quote!(__session.as_deref()),
-            Kind::Session {
-                mutable: true,
-                optional: true,
-            } => quote!(__session.as_deref_mut()),
-            Kind::Session {
-                mutable: false,
-                optional: false,
-            } => quote!(__session.as_deref().expect("checked above")),
-            Kind::Session {
-                mutable: true,
-                optional: false,
-            } => quote!(__session.as_deref_mut().expect("checked above")),
+            Kind::Session { mutable: false, optional: true } => quote!(__session.as_deref()),
+            Kind::Session { mutable: true, optional: true } => quote!(__session.as_deref_mut()),
+            Kind::Session { mutable: false, optional: false } => quote!(__session.as_deref().expect("checked above")),
+            Kind::Session { mutable: true, optional: false } => {
+                quote!(__session.as_deref_mut().expect("checked above"))
+            }
             Kind::Api => quote!(__ctx.api()),
             Kind::Config(_) | Kind::State(_) => {
                 let field = fields.of(&self.kind);
@@ -143,9 +122,7 @@ impl Argument {
             _ => return None,
         };
         let (a, b) = (&self.name, &other.name);
-        Some(format!(
-            "`{a}` and `{b}` both borrow {what}, and one of them changes it: take {take} once"
-        ))
+        Some(format!("`{a}` and `{b}` both borrow {what}, and one of them changes it: take {take} once"))
     }
 }
 
@@ -166,9 +143,7 @@ fn kind(ty: &Type, self_type: Option<&Type>) -> Result<Kind, String> {
             }
             if by_reference(segment, false, self_type).is_some() {
                 let ty = shown(ty);
-                return Err(format!(
-                    "a plugin borrows what it is given: take `&{ty}`, not `{ty}`"
-                ));
+                return Err(format!("a plugin borrows what it is given: take `&{ty}`, not `{ty}`"));
             }
             Err(unknown())
         }
@@ -187,29 +162,17 @@ fn optional(inner: &Type) -> Option<Result<Kind, String>> {
         return None;
     }
     Some(match reference {
-        Some(reference) => Ok(Kind::Session {
-            mutable: reference.mutability.is_some(),
-            optional: true,
-        }),
-        None => Err(
-            "a plugin borrows what it is given: take `Option<&Session>`, not `Option<Session>`"
-                .to_owned(),
-        ),
+        Some(reference) => Ok(Kind::Session { mutable: reference.mutability.is_some(), optional: true }),
+        None => Err("a plugin borrows what it is given: take `Option<&Session>`, not `Option<Session>`".to_owned()),
     })
 }
 
 /// What is behind a reference. `None`: no such argument. `Some(Err)`: there is, but not like this.
-fn by_reference(
-    segment: &PathSegment,
-    mutable: bool,
-    self_type: Option<&Type>,
-) -> Option<Result<Kind, String>> {
+fn by_reference(segment: &PathSegment, mutable: bool, self_type: Option<&Type>) -> Option<Result<Kind, String>> {
     let name = &segment.ident;
     let lent = |kind: Kind, instead: &str| {
         Some(if mutable {
-            Err(format!(
-                "`{name}` is lent for reading: take `&{name}`, not `&mut {name}`{instead}"
-            ))
+            Err(format!("`{name}` is lent for reading: take `&{name}`, not `&mut {name}`{instead}"))
         } else {
             Ok(kind)
         })
@@ -217,18 +180,13 @@ fn by_reference(
     match name.to_string().as_str() {
         "Request" => Some(Ok(Kind::Request { mutable })),
         "Response" => Some(Ok(Kind::Response { mutable })),
-        "Session" => Some(Ok(Kind::Session {
-            mutable,
-            optional: false,
-        })),
+        "Session" => Some(Ok(Kind::Session { mutable, optional: false })),
         "ApiDefinition" => lent(Kind::Api, ""),
         "Ctx" => lent(Kind::Ctx, "; all its functions need no more"),
         "InitEnv" => lent(Kind::InitEnv, ""),
         "Config" | "State" => {
             let Some(inner) = argument_of(segment) else {
-                return Some(Err(format!(
-                    "say what it holds: `&{name}<T>` with a type of yours"
-                )));
+                return Some(Err(format!("say what it holds: `&{name}<T>` with a type of yours")));
             };
             if borrows(inner) {
                 return Some(Err(format!(
@@ -240,10 +198,7 @@ fn by_reference(
             if name == "Config" {
                 lent(Kind::Config(inner), "")
             } else {
-                lent(
-                    Kind::State(inner),
-                    ", and keep what changes in an atomic or a lock",
-                )
+                lent(Kind::State(inner), ", and keep what changes in an atomic or a lock")
             }
         }
         _ => None,

@@ -1,11 +1,11 @@
 //! What stands in the parentheses of `#[gw_plugin(…)]` and `#[hook(…)]`.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Ident, Lit, LitStr, Token};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
 
 use crate::errors::Errors;
 use crate::hooks::Hook;
@@ -47,16 +47,13 @@ impl Parse for Key {
     }
 }
 
-const PAIRS: &str =
-    "expected `key = value`, such as `#[gw_plugin(hook = \"post\", name = \"Greet\")]`";
+const PAIRS: &str = "expected `key = value`, such as `#[gw_plugin(hook = \"post\", name = \"Greet\")]`";
 
 impl Attribute {
     pub(crate) fn parse(keys: TokenStream, errors: &mut Errors) -> Self {
         let mut attribute = Self::default();
         match Punctuated::<Key, Token![,]>::parse_terminated.parse2(keys) {
-            Ok(keys) => keys
-                .into_iter()
-                .for_each(|key| attribute.take(key, errors)),
+            Ok(keys) => keys.into_iter().for_each(|key| attribute.take(key, errors)),
             Err(error) => {
                 attribute.unread = true;
                 errors.extend(error);
@@ -84,8 +81,7 @@ impl Attribute {
         };
         match key.to_string().as_str() {
             "hook" if self.hooks.is_some() => {
-                let message =
-                    "`hook` is given twice; several are a list: `hook = [\"pre\", \"post\"]`";
+                let message = "`hook` is given twice; several are a list: `hook = [\"pre\", \"post\"]`";
                 errors.at(key, message);
             }
             "name" if self.name.is_some() => errors.at(key, "`name` is given twice"),
@@ -109,10 +105,7 @@ impl Attribute {
 }
 
 /// The literals of `#[hook("pre", "post")]`.
-pub(crate) fn method_hooks(
-    attribute: &syn::Attribute,
-    errors: &mut Errors,
-) -> Vec<(LitStr, Hook)> {
+pub(crate) fn method_hooks(attribute: &syn::Attribute, errors: &mut Errors) -> Vec<(LitStr, Hook)> {
     let parser = Punctuated::<LitStr, Token![,]>::parse_terminated;
     match attribute.parse_args_with(parser) {
         Ok(literals) if !literals.is_empty() => literals
@@ -132,10 +125,7 @@ fn hooks(value: &Expr, errors: &mut Errors) -> Vec<Hook> {
         one => vec![one],
     };
     if listed.is_empty() {
-        errors.at(
-            value,
-            "name at least one hook, such as `hook = \"post\"`",
-        );
+        errors.at(value, "name at least one hook, such as `hook = \"post\"`");
     }
     let mut hooks = Vec::new();
     for expr in listed {
@@ -157,10 +147,7 @@ fn hooks(value: &Expr, errors: &mut Errors) -> Vec<Hook> {
 
 fn name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
     let Some(literal) = text(value) else {
-        errors.at(
-            value,
-            "a name is a text, such as `name = \"AddFooBarHeader\"`",
-        );
+        errors.at(value, "a name is a text, such as `name = \"AddFooBarHeader\"`");
         return None;
     };
     let written = literal.value();
@@ -174,10 +161,7 @@ fn name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
 
 fn text(expr: &Expr) -> Option<&LitStr> {
     match plain(expr) {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(literal),
-            ..
-        }) => Some(literal),
+        Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(literal),
         _ => None,
     }
 }
@@ -190,8 +174,21 @@ fn plain(expr: &Expr) -> &Expr {
     }
 }
 
-/// The `#[cfg(…)]` of an item: what is written for the item is there under the same conditions.
-pub(crate) fn conditions(attributes: &[syn::Attribute]) -> TokenStream {
-    let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-    conditions.map(ToTokens::to_token_stream).collect()
+/// What an item's author allows: its types stand in the expansion once more. A blanket `allow` of ours would not compile
+/// where a crate forbids the lint.
+pub(crate) fn allowed(attributes: &[syn::Attribute]) -> TokenStream {
+    let allow = |attribute: &syn::Attribute| {
+        let path = attribute.path();
+        if path.is_ident("deprecated") {
+            return quote!(#[allow(deprecated)]);
+        }
+        match &attribute.meta {
+            Meta::List(list) if path.is_ident("allow") || path.is_ident("expect") => {
+                let lints = &list.tokens;
+                quote!(#[allow(#lints)])
+            }
+            _ => TokenStream::new(),
+        }
+    };
+    attributes.iter().map(allow).collect()
 }

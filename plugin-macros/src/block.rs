@@ -1,12 +1,10 @@
 //! `#[gw_plugin]` on an `impl` block: a plugin with state.
 
 use proc_macro2::TokenStream;
-use syn::{
-    ImplItem, ImplItemFn, ItemImpl, LitStr, Receiver, ReceiverKind, ReturnType, Signature, Type,
-};
+use syn::{ImplItem, ImplItemFn, ItemImpl, LitStr, Receiver, ReceiverKind, ReturnType, Signature, Type};
 
 use crate::argument::{Argument, Kind};
-use crate::attribute::{Attribute, conditions, method_hooks};
+use crate::attribute::{Attribute, allowed, method_hooks};
 use crate::call::{HookCode, Returns};
 use crate::errors::Errors;
 use crate::expand::{InitCode, PluginCode, ShutdownCode, StateCode, doc};
@@ -14,16 +12,10 @@ use crate::function::{check_plain, hook_code};
 use crate::hooks::Hook;
 use crate::tokens::{Place, bare, shown};
 
-pub(crate) fn expand(
-    attribute: &Attribute,
-    block: &mut ItemImpl,
-    errors: &mut Errors,
-) -> TokenStream {
+pub(crate) fn expand(attribute: &Attribute, block: &mut ItemImpl, errors: &mut Errors) -> TokenStream {
     if let Some((path, ..)) = &block.trait_ {
         let ty = shown(&block.self_ty);
-        let message = format!(
-            "`#[gw_plugin]` goes on the type's own block, `impl {ty}`, not on that of a trait"
-        );
+        let message = format!("`#[gw_plugin]` goes on the type's own block, `impl {ty}`, not on that of a trait");
         errors.at(path, message);
         return TokenStream::new();
     }
@@ -31,12 +23,9 @@ pub(crate) fn expand(
     let ty = (*block.self_ty).clone();
     let mut hooks: Vec<HookCode> = Vec::new();
     let mut served: Vec<Hook> = Vec::new();
-    let mut state = StateCode {
-        ty: ty.clone(),
-        init: None,
-        shutdown: None,
-    };
+    let mut state = StateCode { ty: ty.clone(), init: None, shutdown: None };
     let mut marked = false;
+    let mut allows = allowed(&block.attrs);
     for method in block.items.iter_mut().filter_map(as_method) {
         let named = take_hooks(method, &mut served, errors);
         let signature = &method.sig;
@@ -50,6 +39,7 @@ pub(crate) fn expand(
             (None, "shutdown") => state.shutdown = Some(shutdown_code(signature, errors)),
             (None, _) => continue,
         }
+        allows.extend(allowed(&method.attrs));
         if let Some(cfg) = method.attrs.iter().find(|a| a.path().is_ident("cfg")) {
             let message = "a plugin serves the same hooks in every build: put `#[cfg]` on the `impl` block, or \
                            inside of the function";
@@ -64,7 +54,7 @@ pub(crate) fn expand(
         sdk: attribute.sdk(),
         name: attribute.name.clone().unwrap_or_else(unnamed),
         doc: doc(&block.attrs),
-        conditions: conditions(&block.attrs),
+        allowed: allows,
         hooks,
         state: Some(state),
     };
@@ -96,14 +86,9 @@ fn as_method(item: &mut ImplItem) -> Option<&mut ImplItemFn> {
 }
 
 /// Takes `#[hook(…)]` off a method. `None`: it has none.
-fn take_hooks(
-    method: &mut ImplItemFn,
-    served: &mut Vec<Hook>,
-    errors: &mut Errors,
-) -> Option<Vec<Hook>> {
-    let (hooks, others): (Vec<_>, _) = std::mem::take(&mut method.attrs)
-        .into_iter()
-        .partition(|attribute| attribute.path().is_ident("hook"));
+fn take_hooks(method: &mut ImplItemFn, served: &mut Vec<Hook>, errors: &mut Errors) -> Option<Vec<Hook>> {
+    let (hooks, others): (Vec<_>, _) =
+        std::mem::take(&mut method.attrs).into_iter().partition(|attribute| attribute.path().is_ident("hook"));
     let (nested, others): (Vec<_>, _) = others.into_iter().partition(is_gw_plugin);
     method.attrs = others;
     for attribute in &nested {
@@ -165,8 +150,7 @@ fn init_code(signature: &Signature, ty: &Type, errors: &mut Errors) -> InitCode 
     let arguments = Argument::all(&signature.inputs, Some(ty), errors);
     for argument in &arguments {
         if !matches!(argument.kind, Kind::Config(_) | Kind::InitEnv) {
-            let message =
-                "`init` runs when the API loads: it may take `&Config<T>` and `&InitEnv`";
+            let message = "`init` runs when the API loads: it may take `&Config<T>` and `&InitEnv`";
             errors.at(&argument.ty, message);
         }
     }
@@ -187,8 +171,5 @@ fn shutdown_code(signature: &Signature, errors: &mut Errors) -> ShutdownCode {
         Some(_) if signature.inputs.len() == 1 => {}
         _ => errors.at(&signature.ident, message),
     }
-    ShutdownCode {
-        is_async: signature.asyncness.is_some(),
-        place: Place::of_head(signature),
-    }
+    ShutdownCode { is_async: signature.asyncness.is_some(), place: Place::of_head(signature) }
 }

@@ -40,14 +40,9 @@ impl HookCode {
                 }
             }
         });
-        let names: Vec<_> = (0..self.arguments.len())
-            .map(|i| format_ident!("__argument_{i}"))
-            .collect();
-        let bound = self
-            .arguments
-            .iter()
-            .zip(&names)
-            .map(|(argument, name)| argument.bind(name, argument.expression(fields)));
+        let names: Vec<_> = (0..self.arguments.len()).map(|i| format_ident!("__argument_{i}")).collect();
+        let bound =
+            self.arguments.iter().zip(&names).map(|(argument, name)| argument.bind(name, argument.expression(fields)));
         let receiver = self.receiver.then(|| quote!(&__data.__plugin,));
         let wait = self.is_async.then(|| quote!(.await));
         let (outcome, method, beside) = hook.outcome();
@@ -118,14 +113,8 @@ pub(crate) struct Returns {
 impl Returns {
     pub(crate) fn of(signature: &Signature, owner: Option<&Type>) -> Self {
         match &signature.output {
-            ReturnType::Default => Self {
-                ty: Some(quote!(())),
-                place: Place::of(&signature.ident),
-            },
-            ReturnType::Type(_, ty) => Self {
-                ty: (!is_opaque(ty)).then(|| outside(ty, owner)),
-                place: Place::of(ty),
-            },
+            ReturnType::Default => Self { ty: Some(quote!(())), place: Place::of(&signature.ident) },
+            ReturnType::Type(_, ty) => Self { ty: (!is_opaque(ty)).then(|| outside(ty, owner)), place: Place::of(ty) },
         }
     }
 

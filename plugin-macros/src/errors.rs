@@ -14,10 +14,7 @@ impl Errors {
     /// No mistakes yet. `item` is any token of the item: the attribute's own span is that of an expansion, which rustc
     /// explains at length; what its author wrote needs no explanation.
     pub(crate) fn new(item: Span) -> Self {
-        Self {
-            attribute: item.located_at(Span::call_site()),
-            found: None,
-        }
+        Self { attribute: item.located_at(Span::call_site()), found: None }
     }
 
     /// A mistake at all of `tokens`.

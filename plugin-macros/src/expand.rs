@@ -14,8 +14,8 @@ pub(crate) struct PluginCode {
     pub(crate) sdk: TokenStream,
     pub(crate) name: LitStr,
     pub(crate) doc: String,
-    /// The `#[cfg(…)]` under which it is there.
-    pub(crate) conditions: TokenStream,
+    /// The `#[allow(…)]` of its functions.
+    pub(crate) allowed: TokenStream,
     pub(crate) hooks: Vec<HookCode>,
     pub(crate) state: Option<StateCode>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct ShutdownCode {
 
 impl PluginCode {
     pub(crate) fn tokens(&self) -> TokenStream {
-        let (sdk, conditions) = (&self.sdk, &self.conditions);
+        let (sdk, allowed) = (&self.sdk, &self.allowed);
         let mut fields = Fields::default();
         if let Some(init) = self.state.as_ref().and_then(|state| state.init.as_ref()) {
             fields.add(&init.arguments);
@@ -57,9 +57,8 @@ impl PluginCode {
         let plugin = self.registration();
         let unique = self.unique_name();
         quote! {
-            #conditions
             #unique
-            #conditions
+            #allowed
             const _: () = {
                 #data
                 #prepare
@@ -84,6 +83,7 @@ impl PluginCode {
         let ident = Ident::new(&text, self.name.span());
         Place::of(&self.name).locate(quote! {
             #[doc(hidden)]
+            #[allow(non_local_definitions)]
             #[macro_export]
             macro_rules! #ident { () => {} }
         })
@@ -123,9 +123,7 @@ impl PluginCode {
         };
         let init_code = self.state.as_ref().and_then(|state| state.init.as_ref());
         let place = init_code.map_or_else(Place::call_site, |init| init.place);
-        let instance = self
-            .kept(fields)
-            .locate(quote!(#sdk::Instance::new(__data, #shutdown)));
+        let instance = self.kept(fields).locate(quote!(#sdk::Instance::new(__data, #shutdown)));
         let waiting = place.waiting(quote! {
             #(#made)*
             #init
@@ -148,9 +146,7 @@ impl PluginCode {
     fn kept(&self, fields: &Fields) -> Place {
         let state = self.state.as_ref().map(|state| Place::of(&state.ty));
         let first = |field: &Field| Place::of(&field.inner);
-        state
-            .or_else(|| fields.iter().next().map(first))
-            .unwrap_or_else(Place::call_site)
+        state.or_else(|| fields.iter().next().map(first)).unwrap_or_else(Place::call_site)
     }
 
     fn init(&self, state: &StateCode, fields: &Fields) -> TokenStream {
@@ -159,9 +155,7 @@ impl PluginCode {
             let make = Place::of(ty).function_of(ty, &quote!(#sdk::DefaultPlugin), &quote!(make));
             return quote!(let __plugin = #make(););
         };
-        let names: Vec<_> = (0..init.arguments.len())
-            .map(|i| format_ident!("__argument_{i}"))
-            .collect();
+        let names: Vec<_> = (0..init.arguments.len()).map(|i| format_ident!("__argument_{i}")).collect();
         let bound = init.arguments.iter().zip(&names).map(|(argument, name)| {
             let value = match &argument.kind {
                 Kind::Config(_) => {
@@ -252,19 +246,13 @@ impl PluginCode {
 pub(crate) fn doc(attributes: &[Attribute]) -> String {
     let texts = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => Some(text.value()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
             _ => None,
         },
         _ => None,
     });
     let texts: Vec<_> = texts.collect();
     let lines = texts.iter().flat_map(|text| text.split('\n').map(str::trim));
-    let paragraph: Vec<_> = lines
-        .skip_while(|line| line.is_empty())
-        .take_while(|line| !line.is_empty())
-        .collect();
+    let paragraph: Vec<_> = lines.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty()).collect();
     paragraph.join(" ")
 }

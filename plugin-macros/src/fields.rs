@@ -25,12 +25,7 @@ impl Fields {
             if self.0.iter().all(|field| field.key != key) {
                 let kind = if is_config { "config" } else { "state" };
                 let name = format!("__{kind}_{}", self.0.len());
-                self.0.push(Field {
-                    name: Ident::new(&name, Span::call_site()),
-                    inner: inner.clone(),
-                    is_config,
-                    key,
-                });
+                self.0.push(Field { name: Ident::new(&name, Span::call_site()), inner: inner.clone(), is_config, key });
             }
         }
     }
@@ -43,9 +38,7 @@ impl Fields {
     pub(crate) fn of(&self, kind: &Kind) -> &Ident {
         let wanted = held(kind).map(|(is_config, inner)| key(is_config, inner));
         let field = self.0.iter().find(|field| Some(&field.key) == wanted.as_ref());
-        &field
-            .expect("fields are made from the same arguments")
-            .name
+        &field.expect("fields are made from the same arguments").name
     }
 }
 

@@ -6,18 +6,14 @@ use syn::ext::IdentExt;
 use syn::{GenericParam, ItemFn, LitStr, ReturnType, Safety, Signature, Type, TypeParamBound};
 
 use crate::argument::{Argument, Kind};
-use crate::attribute::{Attribute, conditions};
-use crate::errors::Errors;
+use crate::attribute::{Attribute, allowed};
 use crate::call::{HookCode, Returns};
+use crate::errors::Errors;
 use crate::expand::{PluginCode, doc};
 use crate::hooks::Hook;
 use crate::tokens::{Place, bare};
 
-pub(crate) fn expand(
-    attribute: &Attribute,
-    function: &ItemFn,
-    errors: &mut Errors,
-) -> TokenStream {
+pub(crate) fn expand(attribute: &Attribute, function: &ItemFn, errors: &mut Errors) -> TokenStream {
     let signature = &function.sig;
     let hooks = match &attribute.hooks {
         Some((_, hooks)) => hooks.clone(),
@@ -42,7 +38,7 @@ pub(crate) fn expand(
         sdk: attribute.sdk(),
         name: attribute.name.clone().unwrap_or_else(default),
         doc: doc(&function.attrs),
-        conditions: conditions(&function.attrs),
+        allowed: allowed(&function.attrs),
         hooks: vec![code],
         state: None,
     };
@@ -50,12 +46,7 @@ pub(crate) fn expand(
 }
 
 /// Checks a function that serves hooks, and gives what is needed to call it. `owner` is the type of a method.
-pub(crate) fn hook_code(
-    hooks: &[Hook],
-    signature: &Signature,
-    owner: Option<&Type>,
-    errors: &mut Errors,
-) -> HookCode {
+pub(crate) fn hook_code(hooks: &[Hook], signature: &Signature, owner: Option<&Type>, errors: &mut Errors) -> HookCode {
     check_plain(signature, errors);
     let arguments = Argument::all(&signature.inputs, owner, errors);
     for argument in &arguments {
@@ -72,8 +63,7 @@ pub(crate) fn hook_code(
     }
     let ident = &signature.ident;
     if matches!(signature.output, ReturnType::Default) && hooks.contains(&Hook::AuthCheck) {
-        let message =
-            "an `auth_check` plugin must say who the caller is: return `Result<Session, Reject>`";
+        let message = "an `auth_check` plugin must say who the caller is: return `Result<Session, Reject>`";
         errors.at(ident, message);
     }
     HookCode {

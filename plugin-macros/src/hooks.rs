@@ -30,10 +30,7 @@ impl Hook {
     /// The hook that a literal names, or an error that lists them.
     pub(crate) fn parse(literal: &LitStr, errors: &mut Errors) -> Option<Self> {
         let written = literal.value();
-        let found = ALL
-            .iter()
-            .find(|(_, name, _)| *name == written)
-            .map(|(hook, ..)| *hook);
+        let found = ALL.iter().find(|(_, name, _)| *name == written).map(|(hook, ..)| *hook);
         if found.is_none() {
             let message = format!("unknown hook `{written}`; hooks are {}", Self::known());
             errors.at(literal, message);
@@ -58,16 +55,10 @@ impl Hook {
     /// The trait that makes an outcome of what the function returned, its method, and what the method takes beside it.
     pub(crate) fn outcome(self) -> (TokenStream, TokenStream, Option<TokenStream>) {
         match self {
-            Self::AuthCheck => (
-                quote!(IntoAuthOutcome),
-                quote!(into_auth_outcome),
-                Some(quote!(&mut __exchange.session)),
-            ),
-            Self::Response => (
-                quote!(IntoResponseOutcome),
-                quote!(into_response_outcome),
-                None,
-            ),
+            Self::AuthCheck => {
+                (quote!(IntoAuthOutcome), quote!(into_auth_outcome), Some(quote!(&mut __exchange.session)))
+            }
+            Self::Response => (quote!(IntoResponseOutcome), quote!(into_response_outcome), None),
             Self::Pre | Self::PostKeyAuth | Self::Post | Self::Endpoint => {
                 (quote!(IntoOutcome), quote!(into_outcome), None)
             }
@@ -80,10 +71,7 @@ impl Hook {
         if refusing.is_empty() {
             return;
         }
-        let names: Vec<_> = refusing
-            .iter()
-            .map(|hook| format!("`{}`", hook.name()))
-            .collect();
+        let names: Vec<_> = refusing.iter().map(|hook| format!("`{}`", hook.name())).collect();
         let names = names.join(", ");
         let message = match &argument.kind {
             Kind::Response { .. } => format!(
@@ -95,9 +83,7 @@ impl Hook {
             }
             Kind::Session { mutable, .. } => {
                 let lend = if *mutable { "&mut Session" } else { "&Session" };
-                format!(
-                    "in {names} nobody is authenticated yet, so there may be no session: take `Option<{lend}>`"
-                )
+                format!("in {names} nobody is authenticated yet, so there may be no session: take `Option<{lend}>`")
             }
             _ => return,
         };
@@ -108,16 +94,12 @@ impl Hook {
         match &argument.kind {
             Kind::Response { .. } => self != Self::Response,
             Kind::Request { mutable } => *mutable && self == Self::Response,
-            Kind::Session { optional, .. } => {
-                !optional && matches!(self, Self::Pre | Self::AuthCheck)
-            }
+            Kind::Session { optional, .. } => !optional && matches!(self, Self::Pre | Self::AuthCheck),
             _ => false,
         }
     }
 
     fn row(self) -> &'static (Self, &'static str, &'static str) {
-        ALL.iter()
-            .find(|(hook, ..)| *hook == self)
-            .expect("every hook has a row")
+        ALL.iter().find(|(hook, ..)| *hook == self).expect("every hook has a row")
     }
 }

@@ -13,10 +13,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn of(tokens: impl ToTokens) -> Self {
-        let mut spans = tokens
-            .to_token_stream()
-            .into_iter()
-            .map(|token| token.span());
+        let mut spans = tokens.to_token_stream().into_iter().map(|token| token.span());
         let first = spans.next().unwrap_or_else(Span::call_site);
         let last = spans.last().unwrap_or(first);
         Self { first, last }
@@ -30,10 +27,7 @@ impl Place {
 
     pub(crate) fn call_site() -> Self {
         let span = Span::call_site();
-        Self {
-            first: span,
-            last: span,
-        }
+        Self { first: span, last: span }
     }
 
     /// The same tokens at this place. What they name stays the same: only messages move.
@@ -47,12 +41,7 @@ impl Place {
 
     /// `<ty as of_trait>::function`, at this place; the type stays where it is. A type without the trait is reported
     /// where its author wrote it, in the trait's own words.
-    pub(crate) fn function_of(
-        self,
-        ty: &impl ToTokens,
-        of_trait: &TokenStream,
-        function: &TokenStream,
-    ) -> TokenStream {
+    pub(crate) fn function_of(self, ty: &impl ToTokens, of_trait: &TokenStream, function: &TokenStream) -> TokenStream {
         let (less, rest) = (quote!(<), quote!(as #of_trait>::#function));
         let (less, rest) = (self.locate(less), self.locate(rest));
         quote!(#less #ty #rest)
@@ -77,10 +66,7 @@ impl Place {
 
     /// The same tokens at the beginning of this place.
     fn start(self, tokens: TokenStream) -> TokenStream {
-        tokens
-            .into_iter()
-            .map(|token| move_to(token, self.first))
-            .collect()
+        tokens.into_iter().map(|token| move_to(token, self.first)).collect()
     }
 }
 
@@ -144,16 +130,6 @@ pub(crate) fn bare(ty: &Type) -> &Type {
 /// A type as a person writes it: tokens are printed with spaces around every sign.
 pub(crate) fn shown(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
-    let tight = [
-        (" <", "<"),
-        ("< ", "<"),
-        (" >", ">"),
-        ("& ", "&"),
-        (" ::", "::"),
-        (":: ", "::"),
-        (" ,", ","),
-    ];
-    tight
-        .iter()
-        .fold(text, |text, (from, to)| text.replace(from, to))
+    let tight = [(" <", "<"), ("< ", "<"), (" >", ">"), ("& ", "&"), (" ::", "::"), (":: ", "::"), (" ,", ",")];
+    tight.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }

@@ -13,18 +13,12 @@ const PINNED: &str = env!("CARGO_PKG_RUST_VERSION");
 #[test]
 fn every_mistake_has_its_message() {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .arg("-V")
-        .output()
-        .expect("rustc tells its version");
+    let output = Command::new(rustc).arg("-V").output().expect("rustc tells its version");
     let version = String::from_utf8_lossy(&output.stdout).into_owned();
     if !version.starts_with(&format!("rustc {PINNED}.")) {
         // Not `eprintln!`, which the test harness keeps to itself when a test passes.
-        writeln!(
-            io::stderr(),
-            "SKIPPED: messages are compared on rustc {PINNED}, and this is {version}"
-        )
-        .expect("stderr can be written to");
+        writeln!(io::stderr(), "SKIPPED: messages are compared on rustc {PINNED}, and this is {version}")
+            .expect("stderr can be written to");
         return;
     }
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");

@@ -12,8 +12,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 /// A streamed body as the gateway hands it in: `Send` and `Sync`, so that a plugin may hold it across an `await`.
-pub type BodyStream =
-    Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send + Sync + 'static>>;
+pub type BodyStream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send + Sync + 'static>>;
 
 /// The body of a request or a response.
 ///
@@ -26,7 +25,10 @@ pub struct Body(Inner);
 enum Inner {
     #[default]
     Empty,
-    Full { data: Bytes, trailers: Option<Box<HeaderMap>> },
+    Full {
+        data: Bytes,
+        trailers: Option<Box<HeaderMap>>,
+    },
     Stream(Stream),
 }
 
@@ -48,11 +50,7 @@ impl Body {
     /// A body whose bytes arrive later.
     #[must_use]
     pub fn stream(stream: BodyStream) -> Self {
-        Self(Inner::Stream(Stream {
-            read: VecDeque::new(),
-            trailers: None,
-            rest: stream,
-        }))
+        Self(Inner::Stream(Stream { read: VecDeque::new(), trailers: None, rest: stream }))
     }
 
     /// The length in bytes, where it is known before reading.
@@ -97,10 +95,7 @@ impl Body {
             let Some(frame) = poll_fn(|cx| stream.rest.as_mut().poll_frame(cx)).await else {
                 let data = joined(&stream.read, length);
                 let trailers = stream.trailers.take();
-                self.0 = Inner::Full {
-                    data: data.clone(),
-                    trailers,
-                };
+                self.0 = Inner::Full { data: data.clone(), trailers };
                 return Ok(data);
             };
             let frame = frame.map_err(|error| stream.breaks(error))?;
@@ -144,15 +139,10 @@ impl http_body::Body for Broken {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Poll::Ready(Some(Err(match &self.0 {
             Ok(reason) => BodyError::Broken(reason.clone().into()),
-            Err(limit_bytes) => BodyError::TooLarge {
-                limit_bytes: *limit_bytes,
-            },
+            Err(limit_bytes) => BodyError::TooLarge { limit_bytes: *limit_bytes },
         })))
     }
 }
@@ -173,10 +163,7 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
             Inner::Empty => Poll::Ready(None),
             Inner::Full { data, trailers } => Poll::Ready(if data.is_empty() {
@@ -198,9 +185,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Empty => true,
             Inner::Full { data, trailers } => data.is_empty() && trailers.is_none(),
-            Inner::Stream(stream) => {
-                stream.read.is_empty() && stream.trailers.is_none() && stream.rest.is_end_stream()
-            }
+            Inner::Stream(stream) => stream.read.is_empty() && stream.trailers.is_none() && stream.rest.is_end_stream(),
         }
     }
 

@@ -29,11 +29,7 @@ pub struct Services {
 impl Services {
     /// The services for a plugin of an API, while that API loads.
     #[must_use]
-    pub fn new(
-        host: Arc<dyn Host>,
-        api: Arc<ApiDefinition>,
-        plugin: Option<&'static Plugin>,
-    ) -> Self {
+    pub fn new(host: Arc<dyn Host>, api: Arc<ApiDefinition>, plugin: Option<&'static Plugin>) -> Self {
         Self { host, api, plugin, request_id: None }
     }
 
@@ -75,11 +71,7 @@ impl Services {
     ///
     /// # Errors
     /// When there is no response in time.
-    pub async fn fetch_within(
-        &self,
-        timeout: Duration,
-        request: impl Into<Request>,
-    ) -> Result<Response, FetchError> {
+    pub async fn fetch_within(&self, timeout: Duration, request: impl Into<Request>) -> Result<Response, FetchError> {
         self.host.fetch(request.into(), timeout).await
     }
 
@@ -128,12 +120,7 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// When the store is full or does not answer.
-    pub async fn set(
-        &self,
-        key: &str,
-        value: impl Into<Bytes>,
-        ttl: Option<Duration>,
-    ) -> Result<(), StoreError> {
+    pub async fn set(&self, key: &str, value: impl Into<Bytes>, ttl: Option<Duration>) -> Result<(), StoreError> {
         self.services.host.store().set(&self.own(key), value.into(), ttl).await
     }
 
@@ -141,12 +128,7 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// When the value is not a number, or the store is full or does not answer.
-    pub async fn increment(
-        &self,
-        key: &str,
-        by: i64,
-        ttl: Option<Duration>,
-    ) -> Result<i64, StoreError> {
+    pub async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StoreError> {
         self.services.host.store().increment(&self.own(key), by, ttl).await
     }
 

@@ -140,13 +140,10 @@ impl<M: Into<String>> From<(StatusCode, M)> for Reject {
 impl From<BodyError> for Reject {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge { .. } => {
-                Self::error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+            BodyError::TooLarge { .. } => Self::error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            BodyError::Broken(_) => {
+                Self::error(StatusCode::BAD_REQUEST, "There was a problem with reading Body of the Request.")
             }
-            BodyError::Broken(_) => Self::error(
-                StatusCode::BAD_REQUEST,
-                "There was a problem with reading Body of the Request.",
-            ),
         }
         .because(error)
     }
@@ -184,8 +181,7 @@ impl IntoResponse for StatusCode {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         // A value that cannot be JSON is the plugin's mistake, found by its first test: the client reads a 500.
-        Response::json(StatusCode::OK, &self.0)
-            .unwrap_or_else(|_| Response::new(StatusCode::INTERNAL_SERVER_ERROR))
+        Response::json(StatusCode::OK, &self.0).unwrap_or_else(|_| Response::new(StatusCode::INTERNAL_SERVER_ERROR))
     }
 }
 

@@ -47,11 +47,7 @@ pub trait Host: Send + Sync + 'static {
     fn log(&self, record: &LogRecord<'_>);
 
     /// Sends a request to any server and gives its response; `timeout` bounds connecting and waiting for the head.
-    fn fetch(
-        &self,
-        request: Request,
-        timeout: Duration,
-    ) -> BoxFuture<'static, Result<Response, FetchError>>;
+    fn fetch(&self, request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>>;
 
     /// The key-value store.
     fn store(&self) -> &dyn Store;
@@ -63,20 +59,10 @@ pub trait Store: Send + Sync {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, StoreError>>;
 
     /// Puts `value` under `key`, for `ttl` or for good.
-    fn set<'a>(
-        &'a self,
-        key: &'a str,
-        value: Bytes,
-        ttl: Option<Duration>,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Option<Duration>) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Adds `by` to the number under `key` (0 if there is none) and gives the sum. `ttl` counts from the first.
-    fn increment<'a>(
-        &'a self,
-        key: &'a str,
-        by: i64,
-        ttl: Option<Duration>,
-    ) -> BoxFuture<'a, Result<i64, StoreError>>;
+    fn increment<'a>(&'a self, key: &'a str, by: i64, ttl: Option<Duration>) -> BoxFuture<'a, Result<i64, StoreError>>;
 
     /// Removes `key`.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;

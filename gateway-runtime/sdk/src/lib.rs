@@ -54,9 +54,8 @@ pub use plugin_macros::gw_plugin;
 /// What nearly every plugin needs: `use gateway_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Flow, HeaderMap, HeaderName, HeaderValue,
-        InitEnv, InitError, Json, Method, Reject, Request, Response, Session, State, StatusCode, Uri,
-        gw_plugin,
+        ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Flow, HeaderMap, HeaderName, HeaderValue, InitEnv,
+        InitError, Json, Method, Reject, Request, Response, Session, State, StatusCode, Uri, gw_plugin,
     };
 }
 

@@ -157,14 +157,9 @@ impl Response {
     ///
     /// # Errors
     /// When `value` cannot be written as JSON, such as a map whose keys are not strings.
-    pub fn json<T: Serialize + ?Sized>(
-        status: StatusCode,
-        value: &T,
-    ) -> Result<Self, serde_json::Error> {
+    pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Result<Self, serde_json::Error> {
         let body = serde_json::to_vec(value)?;
-        Ok(Self::new(status)
-            .with_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .with_body(body))
+        Ok(Self::new(status).with_header(CONTENT_TYPE, HeaderValue::from_static("application/json")).with_body(body))
     }
 
     /// A response from its parts.

@@ -133,8 +133,7 @@ impl Running {
         let Input { request, response, session } = input.into();
         let mut ctx = Ctx::new(self.host.clone(), Arc::clone(&self.api), None);
         ctx.enter(self.plugin);
-        let response = (hook == Hook::Response)
-            .then(|| response.unwrap_or_else(|| Response::new(StatusCode::OK)));
+        let response = (hook == Hook::Response).then(|| response.unwrap_or_else(|| Response::new(StatusCode::OK)));
         let session = session.map(Box::new);
         let mut exchange = Exchange { request, response, session, ctx };
         let outcome = match entry.call {
@@ -247,9 +246,7 @@ impl Done {
 fn answer_of(reject: Reject) -> Response {
     match reject.into_answer() {
         Answer::Own(response) => response,
-        Answer::Gateway { head, message } => {
-            head.with_body(serde_json::json!({ "error": message }).to_string())
-        }
+        Answer::Gateway { head, message } => head.with_body(serde_json::json!({ "error": message }).to_string()),
     }
 }
 
@@ -283,11 +280,7 @@ impl Host for TestHost {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
-    fn fetch(
-        &self,
-        request: Request,
-        _timeout: Duration,
-    ) -> BoxFuture<'static, Result<Response, FetchError>> {
+    fn fetch(&self, request: Request, _timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
         let response = (self.server)(request);
         Box::pin(async move { Ok(response) })
     }
@@ -316,12 +309,7 @@ impl Store for MemoryStore {
         self.with(|map| Ok(map.get(key).cloned()))
     }
 
-    fn set<'a>(
-        &'a self,
-        key: &'a str,
-        value: Bytes,
-        _ttl: Option<Duration>,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, _ttl: Option<Duration>) -> BoxFuture<'a, Result<(), StoreError>> {
         self.with(|map| {
             map.insert(key.to_owned(), value);
             Ok(())

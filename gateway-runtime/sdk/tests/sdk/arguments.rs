@@ -9,10 +9,7 @@ use gateway_sdk::{Hook, http};
 use crate::get;
 
 fn alias(alias: &str) -> Session {
-    Session {
-        alias: alias.to_owned(),
-        ..Session::default()
-    }
+    Session { alias: alias.to_owned(), ..Session::default() }
 }
 
 #[derive(serde::Deserialize)]
@@ -50,19 +47,11 @@ async fn all_arguments_async(
     let hit = hits.fetch_add(1, Ordering::Relaxed);
     ctx.info("called");
     req.headers_mut().remove("x-remove");
-    Ok(format!(
-        "{} {} {} {hit}{}",
-        greeting.word,
-        api.api_id,
-        req.path(),
-        body.len()
-    ))
+    Ok(format!("{} {} {} {hit}{}", greeting.word, api.api_id, req.path(), body.len()))
 }
 
 fn check_all(name: &str, answers: [&str; 2]) {
-    let plugin = testing::plugin(name)
-        .config(serde_json::json!({ "word": "hi" }))
-        .start();
+    let plugin = testing::plugin(name).config(serde_json::json!({ "word": "hi" })).start();
     for expected in answers {
         let request = http::Request::get("/get").header("x-remove", "1").body(());
         let request = request.expect("it is a request");
@@ -81,18 +70,11 @@ fn a_function_gets_each_argument_by_its_type() {
 
 #[test]
 fn an_async_function_gets_each_argument_by_its_type() {
-    check_all(
-        "all_arguments_async",
-        ["hi test /get 00", "hi test /get 10"],
-    );
+    check_all("all_arguments_async", ["hi test /get 00", "hi test /get 10"]);
 }
 
 #[gw_plugin(hook = "response")]
-fn response_and_request(
-    req: &Request,
-    res: &mut Response,
-    session: Option<&Session>,
-) {
+fn response_and_request(req: &Request, res: &mut Response, session: Option<&Session>) {
     let value = format!("{} {}", req.path(), session.is_some());
     let value = HeaderValue::from_str(&value).expect("it is visible ASCII");
     res.headers_mut().insert("x-seen", value);

@@ -32,10 +32,7 @@ impl Counter {
         }
         env.store().set("started", "yes", None).await?;
         env.info(format_args!("counting for {}", env.api().api_id));
-        Ok(Self {
-            limit: cfg.per_minute,
-            hits: AtomicU64::new(0),
-        })
+        Ok(Self { limit: cfg.per_minute, hits: AtomicU64::new(0) })
     }
 
     #[hook("pre")]
@@ -67,9 +64,7 @@ impl Counter {
 
 #[test]
 fn a_block_is_made_once_and_ended_once() {
-    let plugin = testing::plugin("Counter")
-        .config(json!({ "per_minute": 2 }))
-        .start();
+    let plugin = testing::plugin("Counter").config(json!({ "per_minute": 2 })).start();
     assert!(plugin.call(Hook::Pre, get()).answer.is_none());
     let stamped = plugin.call(Hook::Response, get()).response.expect("it stays");
     assert_eq!(stamped.header("x-left"), Some("1"));
@@ -84,9 +79,7 @@ fn a_block_is_made_once_and_ended_once() {
 
 #[test]
 fn what_init_logs_is_in_the_log() {
-    let plugin = testing::plugin("Counter")
-        .config(json!({ "per_minute": 2 }))
-        .start();
+    let plugin = testing::plugin("Counter").config(json!({ "per_minute": 2 })).start();
     assert_eq!(plugin.call(Hook::Pre, get()).log, ["info: counting for test"]);
 }
 
@@ -101,10 +94,7 @@ fn an_init_that_fails_says_why() {
 fn a_config_that_is_wrong_is_found_before_init_runs() {
     let config = json!({ "Counter": { "per_minute": "two" } });
     let failed = testing::plugin("Counter").config(config).try_start();
-    assert_eq!(
-        error_of(failed),
-        "config_data.Counter.per_minute: invalid type: string \"two\", expected u64"
-    );
+    assert_eq!(error_of(failed), "config_data.Counter.per_minute: invalid type: string \"two\", expected u64");
 }
 
 fn error_of(result: Result<testing::Running, InitError>) -> String {
@@ -183,6 +173,7 @@ impl Plain {
     const STEP: u64 = 2;
 
     #[hook("pre")]
+    #[expect(clippy::needless_arbitrary_self_type, reason = "it may be written so")]
     fn count(self: &Self, own: &State<AtomicU64>) {
         own.fetch_add(1, Ordering::Relaxed);
         self.add(Self::STEP);
@@ -233,9 +224,7 @@ impl OwnConfig {
 
 #[test]
 fn self_stands_for_the_type_in_arguments() {
-    let plugin = testing::plugin("OwnConfig")
-        .config(json!({ "word": "hi" }))
-        .start();
+    let plugin = testing::plugin("OwnConfig").config(json!({ "word": "hi" })).start();
     assert_eq!(plugin.call(Hook::Post, get()).text(), "hi hi");
 }
 

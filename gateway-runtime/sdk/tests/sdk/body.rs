@@ -29,10 +29,7 @@ impl http_body::Body for Script {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Poll::Ready(match self.next.pop_front() {
             None => None,
             Some(Next::Wait) => {
@@ -47,22 +44,16 @@ impl http_body::Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
 fn trailers(value: &'static str) -> HeaderMap {
-    HeaderMap::from_iter([(
-        gateway_sdk::HeaderName::from_static("x-end"),
-        HeaderValue::from_static(value),
-    )])
+    HeaderMap::from_iter([(gateway_sdk::HeaderName::from_static("x-end"), HeaderValue::from_static(value))])
 }
 
 fn stream(next: impl IntoIterator<Item = Next>) -> Body {
-    Body::stream(Box::pin(Script {
-        next: next.into_iter().collect(),
-        hint: SizeHint::default(),
-    }))
+    Body::stream(Box::pin(Script { next: next.into_iter().collect(), hint: SizeHint::default() }))
 }
 
 /// All that is forwarded: data, `[trailer]`, `!error`.
@@ -78,7 +69,7 @@ fn forwarded(mut body: Body) -> String {
             Err(frame) => {
                 let trailers = frame.into_trailers().expect("it is one or the other");
                 let value = trailers["x-end"].to_str().expect("it is ASCII");
-                all.push_str(&format!("[{value}]"));
+                all = format!("{all}[{value}]");
             }
         }
     }
@@ -134,10 +125,8 @@ fn a_stream_that_ends_above_the_limit_stays_above_it() {
 
 #[test]
 fn a_length_above_the_limit_is_refused_before_reading() {
-    let mut body = Body::stream(Box::pin(Script {
-        next: VecDeque::from([Next::Break]),
-        hint: SizeHint::with_exact(10),
-    }));
+    let mut body =
+        Body::stream(Box::pin(Script { next: VecDeque::from([Next::Break]), hint: SizeHint::with_exact(10) }));
     assert!(is_too_large(&read(&mut body, 9), 9));
     let mut set = Body::from("four");
     assert!(is_too_large(&read(&mut set, 3), 3));
@@ -167,13 +156,7 @@ fn a_stream_with_a_limit_of_its_own_says_so_again() {
 
 #[test]
 fn a_cancelled_read_loses_nothing() {
-    let steps = [
-        Next::Data("ab"),
-        Next::Wait,
-        Next::Data("cd"),
-        Next::Trailer("t"),
-        Next::Wait,
-    ];
+    let steps = [Next::Data("ab"), Next::Wait, Next::Data("cd"), Next::Trailer("t"), Next::Wait];
     let mut body = stream(steps);
     for _ in 0..2 {
         let mut cx = Context::from_waker(Waker::noop());

@@ -63,14 +63,8 @@ fn no_configuration_is_an_empty_one() {
 
 #[test]
 fn a_disabled_configuration_is_an_empty_one() {
-    let Value::Object(config) = json!({ "a": 1 }) else {
-        unreachable!("it is an object")
-    };
-    let api = ApiDefinition {
-        config_data: Some(config),
-        config_data_disabled: true,
-        ..ApiDefinition::default()
-    };
+    let Value::Object(config) = json!({ "a": 1 }) else { unreachable!("it is an object") };
+    let api = ApiDefinition { config_data: Some(config), config_data_disabled: true, ..ApiDefinition::default() };
     let plugin = testing::plugin("AnyConfig").api(api).start();
     assert_eq!(plugin.call(Hook::Post, get()).text(), "{}");
 }
@@ -81,44 +75,21 @@ fn an_error_says_where_in_the_definition() {
     let check = |name: &str, config: Value, path: &str, reason: &str| {
         assert_eq!(refused(name, config), format!("{path}: {reason}"));
     };
-    check(
-        "Limits",
-        json!({ "Limits": { "per_minute": "x" } }),
-        "config_data.Limits.per_minute",
-        expected,
-    );
+    check("Limits", json!({ "Limits": { "per_minute": "x" } }), "config_data.Limits.per_minute", expected);
     check("Limits", json!({ "per_minute": "x" }), "config_data.per_minute", expected);
-    check(
-        "Limits",
-        json!({ "by_key": { "ada": "x" } }),
-        "config_data.by_key.ada",
-        expected,
-    );
+    check("Limits", json!({ "by_key": { "ada": "x" } }), "config_data.by_key.ada", expected);
     check(
         "Limits",
         json!({ "Limits": { "paths": ["/a", 1] } }),
         "config_data.Limits.paths[1]",
         "invalid type: integer `1`, expected a string",
     );
-    check(
-        "Limits",
-        json!({ "Limits": 1 }),
-        "config_data.Limits",
-        "invalid type: integer `1`, expected struct Limits",
-    );
-    check(
-        "dashed-name",
-        json!({ "dashed-name": "x" }),
-        "config_data[\"dashed-name\"]",
-        expected,
-    );
+    check("Limits", json!({ "Limits": 1 }), "config_data.Limits", "invalid type: integer `1`, expected struct Limits");
+    check("dashed-name", json!({ "dashed-name": "x" }), "config_data[\"dashed-name\"]", expected);
 }
 
 #[test]
 fn a_configuration_can_be_made_for_tests() {
-    let limits = Limits {
-        per_minute: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { per_minute: 3, ..Limits::default() };
     assert_eq!(self::limits(&Config::new(limits)), "3 [] {}");
 }

@@ -8,13 +8,7 @@ use crate::get;
 
 #[gw_plugin(hook = "post")]
 fn asks(ctx: &Ctx) {
-    ctx.set_session(
-        Session {
-            alias: "new".to_owned(),
-            ..Session::default()
-        },
-        true,
-    );
+    ctx.set_session(Session { alias: "new".to_owned(), ..Session::default() }, true);
     let (name, other) = (HeaderName::from_static("x-a"), HeaderName::from_static("x-b"));
     ctx.set_response_header(name.clone(), HeaderValue::from_static("lost"));
     ctx.set_response_header(name, HeaderValue::from_static("1"));
@@ -24,10 +18,7 @@ fn asks(ctx: &Ctx) {
 
 #[test]
 fn a_session_that_was_set_replaces_the_one_there_was() {
-    let old = Session {
-        alias: "old".to_owned(),
-        ..Session::default()
-    };
+    let old = Session { alias: "old".to_owned(), ..Session::default() };
     let plugin = testing::plugin("asks").start();
     let done = plugin.call(Hook::Post, Input::new(get()).session(old));
     assert_eq!(done.session.expect("there is one").alias, "new");
@@ -69,9 +60,7 @@ async fn fetches(ctx: &Ctx) -> Result<Response, Reject> {
 #[test]
 fn a_fetch_is_answered_by_the_tests_server() {
     let plugin = testing::plugin("fetches")
-        .server(|request| {
-            Response::new(StatusCode::ACCEPTED).with_body(request.uri().to_string())
-        })
+        .server(|request| Response::new(StatusCode::ACCEPTED).with_body(request.uri().to_string()))
         .start();
     let done = plugin.call(Hook::Post, get());
     assert_eq!(done.text(), "http://users/1");

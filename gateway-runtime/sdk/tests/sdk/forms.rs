@@ -18,6 +18,7 @@ fn see(req: &mut Request) {
 
 /// Public, and documented.
 #[gw_plugin(hook = "post")]
+#[allow(unreachable_pub, reason = "this is what the form is about")]
 pub fn form_pub(req: &mut Request) {
     see(req);
 }
@@ -29,13 +30,14 @@ pub(crate) fn form_pub_crate(mut req: &mut Request, _: &Ctx) {
 }
 
 #[gw_plugin(hook = "post")]
+#[allow(unused_qualifications, reason = "this is what the form is about")]
 fn form_full_path(req: &mut gateway_sdk::Request, _ctx: &::gateway_sdk::context::Ctx) {
     see(req);
 }
 
 #[gw_plugin(hook = "post")]
 #[rustfmt::skip]
-#[allow(unused_parens, reason = "this is what the form is about")]
+#[allow(unused_parens, clippy::unused_unit, reason = "this is what the form is about")]
 fn form_parentheses(req: (&mut (Request)), _session: (Option<(&Session)>)) -> (()) {
     see(req);
 }
@@ -128,6 +130,7 @@ mod renamed {
     use my_sdk::prelude::*;
 
     #[gw_plugin(hook = "post", crate = crate::forms::renamed::my_sdk)]
+    #[allow(unused_qualifications, reason = "this is what the form is about")]
     fn form_renamed(req: &mut Request, _: &my_sdk::Config<super::Anything>) {
         super::see(req);
     }

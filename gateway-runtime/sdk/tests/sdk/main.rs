@@ -3,13 +3,7 @@
 //! The lints below are what a strict plugin crate may ask for: expansions pass them.
 
 #![forbid(unsafe_code)]
-#![deny(warnings, missing_docs, clippy::pedantic)]
-#![allow(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    clippy::unused_self,
-    reason = "the functions here show signatures, not bodies"
-)]
+#![deny(warnings, missing_docs)]
 
 mod arguments;
 mod blocks;

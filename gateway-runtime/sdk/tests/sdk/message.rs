@@ -1,8 +1,6 @@
 //! `Request` and `Response`: heads that stay true to their bodies.
 
-use gateway_sdk::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING,
-};
+use gateway_sdk::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use gateway_sdk::http::{self, Version};
 use gateway_sdk::prelude::*;
 
@@ -44,11 +42,7 @@ fn stream() -> Body {
 
 #[test]
 fn headers_describe_the_body_that_was_set() {
-    for (body, length) in [
-        (Body::from("four"), Some("4")),
-        (Body::empty(), Some("0")),
-        (stream(), None),
-    ] {
+    for (body, length) in [(Body::from("four"), Some("4")), (Body::empty(), Some("0")), (stream(), None)] {
         let mut request = get();
         *request.headers_mut() = old_headers();
         request.set_body(body);

@@ -1,8 +1,8 @@
 //! What is linked, and how it is told.
 
+use gateway_sdk::Hook;
 use gateway_sdk::prelude::*;
 use gateway_sdk::registry::{Package, Plugin, plugins};
-use gateway_sdk::Hook;
 
 ///
 /// Says which hooks it serves,
@@ -13,9 +13,9 @@ use gateway_sdk::Hook;
 fn recorded() {}
 
 /** A block comment
-    on two lines.
+on two lines.
 
-    And more. */
+And more. */
 #[gw_plugin(hook = "response")]
 async fn response_only(_req: &Request) {}
 
@@ -67,8 +67,7 @@ fn a_record_is_a_line_of_json() {
 #[test]
 fn every_record_says_what_the_registration_says() {
     for plugin in plugins() {
-        let record: serde_json::Value =
-            serde_json::from_slice(plugin.record).expect("it is JSON");
+        let record: serde_json::Value = serde_json::from_slice(plugin.record).expect("it is JSON");
         let hooks: Vec<_> = plugin.hooks.iter().map(|entry| entry.hook.as_str()).collect();
         assert_eq!(record["name"], plugin.name);
         assert_eq!(record["crate"], plugin.package.name);
@@ -79,10 +78,7 @@ fn every_record_says_what_the_registration_says() {
 #[test]
 fn a_plugin_tells_its_crate() {
     let plugin = find("Recorded");
-    let package = Package {
-        name: "gateway-sdk",
-        version: env!("CARGO_PKG_VERSION"),
-    };
+    let package = Package { name: "gateway-sdk", version: env!("CARGO_PKG_VERSION") };
     assert_eq!(plugin.package, package);
     assert_eq!(plugin.module, "sdk::registry");
     let about = plugin.about().expect("a crate with a plugin is described");

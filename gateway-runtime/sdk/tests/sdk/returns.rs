@@ -15,6 +15,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 macro_rules! returning {
     ($hook:literal: $($name:ident -> $type:ty = $value:expr;)+) => {$(
         #[gw_plugin(hook = $hook)]
+        #[allow(clippy::result_large_err, reason = "some return a response as an error")]
         fn $name() -> $type { $value }
     )+};
 }
@@ -214,15 +215,11 @@ fn an_own_error_converts_into_a_reject() {
 #[test]
 fn a_reject_keeps_its_headers_whatever_it_answers() {
     let name = HeaderName::from_static("retry-after");
-    for reject in [
-        Reject::new(StatusCode::FORBIDDEN),
-        Reject::error(StatusCode::FORBIDDEN, "no"),
-    ] {
+    for reject in [Reject::new(StatusCode::FORBIDDEN), Reject::error(StatusCode::FORBIDDEN, "no")] {
         let reject = reject.with_header(name.clone(), HeaderValue::from_static("5"));
         assert_eq!(reject.status(), StatusCode::FORBIDDEN);
         let head = match reject.into_answer() {
-            gateway_sdk::flow::Answer::Own(head)
-            | gateway_sdk::flow::Answer::Gateway { head, .. } => head,
+            gateway_sdk::flow::Answer::Own(head) | gateway_sdk::flow::Answer::Gateway { head, .. } => head,
         };
         assert_eq!(head.header("retry-after"), Some("5"));
     }
