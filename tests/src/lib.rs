@@ -1,1 +1,47 @@
-//! .
+//! The harness: a gateway, an upstream and a client, with nothing between them but sockets.
+//!
+//! ```text
+//! binary.rs       the gateways under test, each built once
+//! gateway.rs      one of them as a running process, with a folder of its own
+//! log.rs          what it wrote to stderr, to be waited for and asserted
+//! definition.rs   API definitions
+//! upstream.rs     a server that echoes, and that holds, streams and breaks off when told
+//! client.rs       a client that keeps its connection
+//! feed.rs         bodies that are fed while they are sent
+//! wire.rs         messages exactly as they are on the wire
+//! golden.rs       folders of requests and expected responses
+//! ```
+//!
+//! Invariants: nobody sleeps to wait for somebody; every wait ends after [`DEADLINE`], and its message has the gateway's
+//! log. Each test has a gateway of its own, on a port that the system chose.
+
+use std::time::Duration;
+
+pub mod binary;
+pub mod client;
+pub mod definition;
+pub mod feed;
+pub mod gateway;
+pub mod golden;
+pub mod log;
+pub mod upstream;
+pub mod wire;
+
+pub use client::{Answer, Ask, Client, get, post};
+pub use definition::{Definition, api};
+pub use gateway::{Conf, Gateway};
+pub use upstream::Upstream;
+
+/// How long anything may take. Far more than it does: whoever waits this long waits in vain.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a future gives, within [`DEADLINE`].
+///
+/// # Panics
+/// When it takes longer; `what` says what was waited for.
+pub async fn within_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {DEADLINE:?} for {what}"),
+    }
+}

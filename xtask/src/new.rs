@@ -247,7 +247,7 @@ pub fn scaffold(report: &Report) -> Result<PathBuf, NewError> {
     let binary = target.join("debug/scaffold");
     let mut build = cargo(repository.root());
     build.args(["build", "--locked", "--manifest-path", "xtask/scaffold/Cargo.toml", "--target-dir"]).arg(&target);
-    if !binary.exists() {
+    if !binary.exists() && !report.is_silent() {
         report.note("building the template renderer, this once; it takes a minute or two");
         let status =
             build.status().map_err(|source| ToolchainError::Missing { program: PathBuf::from("cargo"), source })?;

@@ -54,7 +54,7 @@ pub struct ApiDefinition {
     /// Configuration for its plugins, in whatever shape they ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_data: Option<Map<String, Value>>,
-    /// Hides `config_data` from plugins.
+    /// Kept but not enforced: linked plugins see `config_data` all the same. Source: Tyk, `ctx/ctx.go`.
     pub config_data_disabled: bool,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
@@ -73,15 +73,8 @@ impl ApiDefinition {
 
     /// The header that carries a token: `auth_configs.authToken`, else `auth`, else `Authorization`.
     pub fn token_header(&self) -> &str {
-        let named = self
-            .auth_configs
-            .get("authToken")
-            .into_iter()
-            .chain([&self.auth]);
-        named
-            .map(|auth| auth.auth_header_name.as_str())
-            .find(|name| !name.is_empty())
-            .unwrap_or(TOKEN_HEADER)
+        let named = self.auth_configs.get("authToken").into_iter().chain([&self.auth]);
+        named.map(|auth| auth.auth_header_name.as_str()).find(|name| !name.is_empty()).unwrap_or(TOKEN_HEADER)
     }
 }
 
@@ -90,37 +83,16 @@ mod tests {
     use super::*;
 
     fn header(name: &str) -> AuthConfig {
-        AuthConfig {
-            auth_header_name: name.to_owned(),
-            ..AuthConfig::default()
-        }
+        AuthConfig { auth_header_name: name.to_owned(), ..AuthConfig::default() }
     }
 
     #[test]
     fn any_of_three_flags_turns_custom_auth_on() {
         let off = ApiDefinition::default();
         assert!(!off.custom_auth_enabled());
-        assert!(
-            ApiDefinition {
-                custom_plugin_auth_enabled: true,
-                ..off.clone()
-            }
-            .custom_auth_enabled()
-        );
-        assert!(
-            ApiDefinition {
-                use_go_plugin_auth: true,
-                ..off.clone()
-            }
-            .custom_auth_enabled()
-        );
-        assert!(
-            ApiDefinition {
-                enable_coprocess_auth: true,
-                ..off
-            }
-            .custom_auth_enabled()
-        );
+        assert!(ApiDefinition { custom_plugin_auth_enabled: true, ..off.clone() }.custom_auth_enabled());
+        assert!(ApiDefinition { use_go_plugin_auth: true, ..off.clone() }.custom_auth_enabled());
+        assert!(ApiDefinition { enable_coprocess_auth: true, ..off }.custom_auth_enabled());
     }
 
     #[test]
@@ -131,8 +103,7 @@ mod tests {
         assert_eq!(api.token_header(), "x-old");
         api.auth_configs.insert("authToken".to_owned(), header(""));
         assert_eq!(api.token_header(), "x-old");
-        api.auth_configs
-            .insert("authToken".to_owned(), header("x-new"));
+        api.auth_configs.insert("authToken".to_owned(), header("x-new"));
         assert_eq!(api.token_header(), "x-new");
     }
 }

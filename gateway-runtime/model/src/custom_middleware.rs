@@ -7,15 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// Every driver that a definition may name. Source: Tyk, `apidef/api_definitions.go`; `native` is our own.
-pub const KNOWN_DRIVERS: [&str; 7] = [
-    "goplugin",
-    "native",
-    "otto",
-    "javascript",
-    "python",
-    "lua",
-    "grpc",
-];
+pub const KNOWN_DRIVERS: [&str; 7] = ["goplugin", "native", "otto", "javascript", "python", "lua", "grpc"];
 
 /// The drivers that this gateway runs: both mean a plugin linked into the binary.
 pub const HONOURED_DRIVERS: [&str; 2] = ["goplugin", "native"];
@@ -40,14 +32,8 @@ pub enum Hook {
 
 impl Hook {
     /// Every hook, in the order in which a request meets them.
-    pub const ALL: [Self; 6] = [
-        Self::Pre,
-        Self::AuthCheck,
-        Self::PostKeyAuth,
-        Self::Post,
-        Self::Response,
-        Self::Endpoint,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Pre, Self::AuthCheck, Self::PostKeyAuth, Self::Post, Self::Response, Self::Endpoint];
 
     /// The name by which definitions and plugins know the hook.
     pub fn as_str(self) -> &'static str {
@@ -70,9 +56,7 @@ impl fmt::Display for Hook {
 
 /// A word that names no hook.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown hook `{name}`; hooks are `pre`, `auth_check`, `post_key_auth`, `post`, `response`, `endpoint`"
-)]
+#[error("unknown hook `{name}`; hooks are `pre`, `auth_check`, `post_key_auth`, `post`, `response`, `endpoint`")]
 pub struct UnknownHook {
     /// The word.
     pub name: String,
@@ -83,9 +67,7 @@ impl FromStr for Hook {
 
     fn from_str(name: &str) -> Result<Self, UnknownHook> {
         let found = Self::ALL.into_iter().find(|hook| hook.as_str() == name);
-        found.ok_or_else(|| UnknownHook {
-            name: name.to_owned(),
-        })
+        found.ok_or_else(|| UnknownHook { name: name.to_owned() })
     }
 }
 
@@ -156,10 +138,7 @@ mod tests {
         for hook in Hook::ALL {
             assert_eq!(hook.to_string().parse(), Ok(hook));
             assert_eq!(serde_json::to_value(hook).unwrap(), hook.as_str());
-            assert_eq!(
-                serde_json::from_value::<Hook>(hook.as_str().into()).unwrap(),
-                hook
-            );
+            assert_eq!(serde_json::from_value::<Hook>(hook.as_str().into()).unwrap(), hook);
         }
     }
 
@@ -167,34 +146,14 @@ mod tests {
     fn an_unknown_hook_lists_those_known() {
         let error = "pots".parse::<Hook>().unwrap_err().to_string();
         assert!(error.starts_with("unknown hook `pots`; hooks are "));
-        assert!(
-            Hook::ALL
-                .into_iter()
-                .all(|hook| error.contains(&format!("`{hook}`"))),
-            "{error}"
-        );
+        assert!(Hook::ALL.into_iter().all(|hook| error.contains(&format!("`{hook}`"))), "{error}");
     }
 
     #[test]
     fn an_entry_is_enabled_by_a_name_and_by_nothing_that_disables_it() {
-        let named = MiddlewareDefinition {
-            name: "A".into(),
-            ..MiddlewareDefinition::default()
-        };
+        let named = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
         assert!(named.is_enabled());
-        assert!(
-            !MiddlewareDefinition {
-                disabled: true,
-                ..named
-            }
-            .is_enabled()
-        );
-        assert!(
-            !MiddlewareDefinition {
-                path: "a.so".into(),
-                ..MiddlewareDefinition::default()
-            }
-            .is_enabled()
-        );
+        assert!(!MiddlewareDefinition { disabled: true, ..named }.is_enabled());
+        assert!(!MiddlewareDefinition { path: "a.so".into(), ..MiddlewareDefinition::default() }.is_enabled());
     }
 }

@@ -26,10 +26,7 @@ pub fn read(text: &str) -> Reading {
     let document = match serde_json::from_str::<Value>(text) {
         Ok(document) => document,
         Err(error) => {
-            return Reading {
-                definition: None,
-                findings: vec![syntax(&locator, &error)],
-            };
+            return Reading { definition: None, findings: vec![syntax(&locator, &error)] };
         }
     };
     let (mut definition, notes) = shape::read::<ApiDefinition>(&document);
@@ -37,15 +34,10 @@ pub fn read(text: &str) -> Reading {
     definition.unhonoured_guards = guards.iter().map(JsonPath::to_string).collect();
 
     // What was of the wrong type was read as empty: that it is empty would be no news.
-    let is_news = |(_, path, _): &meaning::Mistake| {
-        !notes.mistakes.iter().any(|(wrong, _)| wrong.contains(path))
-    };
+    let is_news = |(_, path, _): &meaning::Mistake| !notes.mistakes.iter().any(|(wrong, _)| wrong.contains(path));
     let mistakes = meaning::check(&definition).into_iter().filter(is_news);
     let warnings = unhonoured::warnings(&document, &notes.unknown, &guards).into_iter();
-    let shapes = notes
-        .mistakes
-        .iter()
-        .map(|(path, reason)| (Severity::Error, path.clone(), reason.clone()));
+    let shapes = notes.mistakes.iter().map(|(path, reason)| (Severity::Error, path.clone(), reason.clone()));
     let mut findings: Vec<Finding> = shapes
         .chain(mistakes)
         .chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason)))
@@ -58,13 +50,8 @@ pub fn read(text: &str) -> Reading {
         .collect();
     findings.sort_by_key(|finding| finding.position);
 
-    let refused = findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error);
-    Reading {
-        definition: (!refused).then_some(definition),
-        findings,
-    }
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    Reading { definition: (!refused).then_some(definition), findings }
 }
 
 fn syntax(locator: &Locator<'_>, error: &serde_json::Error) -> Finding {

@@ -51,10 +51,7 @@ pub struct Finding {
 impl Finding {
     /// The finding as one line, `file:line:column: path: reason`; an empty path is left out.
     pub fn at<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
-        At {
-            finding: self,
-            file,
-        }
+        At { finding: self, file }
     }
 }
 
@@ -65,12 +62,7 @@ struct At<'a> {
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding {
-            path,
-            position,
-            reason,
-            ..
-        } = self.finding;
+        let Finding { path, position, reason, .. } = self.finding;
         write!(f, "{}:{position}: ", self.file)?;
         if !path.is_empty() {
             write!(f, "{path}: ")?;
@@ -88,10 +80,7 @@ mod tests {
         let mut finding = Finding {
             severity: Severity::Error,
             path: "custom_middleware.post[0].name".to_owned(),
-            position: Position {
-                line: 6,
-                column: 17,
-            },
+            position: Position { line: 6, column: 17 },
             reason: "invalid type: integer `7`, expected a string".to_owned(),
         };
         assert_eq!(

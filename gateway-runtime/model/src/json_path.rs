@@ -90,9 +90,7 @@ impl FromStr for JsonPath {
         let mut rest = path;
         while !rest.is_empty() {
             let (segment, after) =
-                first_segment(rest, segments.is_empty()).ok_or_else(|| NotAPath {
-                    path: path.to_owned(),
-                })?;
+                first_segment(rest, segments.is_empty()).ok_or_else(|| NotAPath { path: path.to_owned() })?;
             segments.push(segment);
             rest = after;
         }
@@ -113,11 +111,7 @@ fn first_segment(path: &str, outermost: bool) -> Option<(Segment, &str)> {
         };
         return Some((segment, after.strip_prefix(']')?));
     }
-    let plain = if outermost {
-        path
-    } else {
-        path.strip_prefix('.')?
-    };
+    let plain = if outermost { path } else { path.strip_prefix('.')? };
     let end = plain.find(|c| !is_plain(c)).unwrap_or(plain.len());
     (end > 0).then(|| (Segment::Key(plain[..end].to_owned()), &plain[end..]))
 }
@@ -131,23 +125,11 @@ mod tests {
         let root = JsonPath::default();
         for (path, printed) in [
             (root.clone(), ""),
-            (
-                root.key("a").key("b").index(0).index(12).key("c"),
-                "a.b[0][12].c",
-            ),
-            (
-                root.key("config_data").key("my-data"),
-                "config_data.my-data",
-            ),
-            (
-                root.key("versions").key("v1.0").key("name"),
-                r#"versions["v1.0"].name"#,
-            ),
+            (root.key("a").key("b").index(0).index(12).key("c"), "a.b[0][12].c"),
+            (root.key("config_data").key("my-data"), "config_data.my-data"),
+            (root.key("versions").key("v1.0").key("name"), r#"versions["v1.0"].name"#),
             (root.key("a.b").key("x"), r#"["a.b"].x"#),
-            (
-                root.key("").key("\"]\\\n").key("ü"),
-                r#"[""]["\"]\\\n"]["ü"]"#,
-            ),
+            (root.key("").key("\"]\\\n").key("ü"), r#"[""]["\"]\\\n"]["ü"]"#),
             (root.index(3).key("0"), "[3].0"),
         ] {
             assert_eq!(path.to_string(), printed);
@@ -157,10 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in [
-            ".", "a.", "a..b", ".a", "a[", "a[0", "a[x]", "a[\"b]", "a[\"b\"", "a b", "a[0]b",
-            "a[-1]",
-        ] {
+        for text in [".", "a.", "a..b", ".a", "a[", "a[0", "a[x]", "a[\"b]", "a[\"b\"", "a b", "a[0]b", "a[-1]"] {
             assert!(text.parse::<JsonPath>().is_err(), "{text}");
         }
     }

@@ -50,12 +50,7 @@ impl<'t> Children<'t> {
     fn get(&self, segment: &Segment) -> Option<&'t RawValue> {
         match (self, segment) {
             (Self::Members(members), Segment::Key(key)) => {
-                let folded = || {
-                    members
-                        .iter()
-                        .find(|(name, _)| name.eq_ignore_ascii_case(key))
-                        .map(|(_, raw)| raw)
-                };
+                let folded = || members.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, raw)| raw);
                 members.get(key).or_else(folded).copied()
             }
             (Self::Elements(elements), Segment::Index(index)) => elements.get(*index).copied(),
@@ -67,32 +62,19 @@ impl<'t> Children<'t> {
 impl<'t> Locator<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = [0]
-            .into_iter()
-            .chain(ends.map(|(end, _)| end + 1))
-            .collect();
-        Self {
-            text,
-            lines,
-            document: OnceCell::new(),
-            parsed: BTreeMap::new(),
-        }
+        let lines = [0].into_iter().chain(ends.map(|(end, _)| end + 1)).collect();
+        Self { text, lines, document: OnceCell::new(), parsed: BTreeMap::new() }
     }
 
     /// Where the value at `path` begins, or the nearest thing around it that exists.
     pub(crate) fn position(&mut self, path: &JsonPath) -> Position {
-        let document = self
-            .document
-            .get_or_init(|| serde_json::from_str(self.text).ok());
+        let document = self.document.get_or_init(|| serde_json::from_str(self.text).ok());
         let Some(mut raw) = *document else {
             return Position { line: 1, column: 1 };
         };
         let mut reached = JsonPath::default();
         for segment in path.segments() {
-            let children = self
-                .parsed
-                .entry(reached.clone())
-                .or_insert_with(|| Children::of(raw));
+            let children = self.parsed.entry(reached.clone()).or_insert_with(|| Children::of(raw));
             let Some(child) = children.get(segment) else {
                 break;
             };
@@ -104,32 +86,18 @@ impl<'t> Locator<'t> {
 
     /// Where serde_json stopped; it counts bytes, and 0 for a line of which nothing was read.
     pub(crate) fn position_of_error(&self, error: &serde_json::Error) -> Position {
-        let begin = self
-            .lines
-            .get(error.line().saturating_sub(1))
-            .copied()
-            .unwrap_or_default();
+        let begin = self.lines.get(error.line().saturating_sub(1)).copied().unwrap_or_default();
         self.position_of_byte(begin + error.column().saturating_sub(1))
     }
 
     fn position_of_byte(&self, byte: usize) -> Position {
         let line = self.lines.partition_point(|begin| *begin <= byte);
-        let begin = self
-            .lines
-            .get(line.saturating_sub(1))
-            .copied()
-            .unwrap_or_default();
+        let begin = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let before = self.text.as_bytes().get(begin..byte).unwrap_or_default();
         // Every byte that does not continue a character begins one.
-        let characters = before
-            .iter()
-            .filter(|byte| **byte & 0b1100_0000 != 0b1000_0000)
-            .count();
+        let characters = before.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count();
         let within = !self.text.is_char_boundary(byte.min(self.text.len()));
-        Position {
-            line,
-            column: characters + usize::from(!within),
-        }
+        Position { line, column: characters + usize::from(!within) }
     }
 }
 
@@ -150,10 +118,7 @@ mod tests {
         let Position { line, column } = locate(TEXT, path);
         let line = TEXT.lines().nth(line - 1).unwrap();
         let found: String = line.chars().skip(column - 1).collect();
-        assert!(
-            found.starts_with(expected),
-            "{path}: found `{found}`, expected `{expected}`"
-        );
+        assert!(found.starts_with(expected), "{path}: found `{found}`, expected `{expected}`");
     }
 
     #[test]
@@ -190,13 +155,7 @@ mod tests {
 
     #[test]
     fn of_a_member_given_twice_the_last_counts() {
-        assert_eq!(
-            locate(r#"{"a":1,"a":2}"#, "a"),
-            Position {
-                line: 1,
-                column: 12
-            }
-        );
+        assert_eq!(locate(r#"{"a":1,"a":2}"#, "a"), Position { line: 1, column: 12 });
     }
 
     #[test]

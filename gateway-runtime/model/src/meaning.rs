@@ -12,10 +12,7 @@ pub(crate) type Mistake = (Severity, JsonPath, String);
 
 /// Every mistake of meaning in a definition.
 pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
-    let mut check = Check {
-        api,
-        mistakes: Vec::new(),
-    };
+    let mut check = Check { api, mistakes: Vec::new() };
     check.identity();
     check.proxy();
     for (name, version) in &api.version_data.versions {
@@ -45,90 +42,44 @@ impl Check<'_> {
         let id = &self.api.api_id;
         let foreign = |c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace() || c.is_control();
         if id.is_empty() {
-            self.error(
-                path(&["api_id"]),
-                "is empty; every API needs one of its own",
-            );
+            self.error(path(&["api_id"]), "is empty; every API needs one of its own");
         } else if let Some(c) = id.chars().find(|c| foreign(*c)) {
-            self.error(
-                path(&["api_id"]),
-                format!("contains {c:?}, which cannot be in a segment of a URL"),
-            );
+            self.error(path(&["api_id"]), format!("contains {c:?}, which cannot be in a segment of a URL"));
         }
     }
 
     fn proxy(&mut self) {
         let proxy = &self.api.proxy;
-        let (listen_path, target_url) = (
-            path(&["proxy", "listen_path"]),
-            path(&["proxy", "target_url"]),
-        );
+        let (listen_path, target_url) = (path(&["proxy", "listen_path"]), path(&["proxy", "target_url"]));
         if proxy.listen_path.is_empty() {
-            self.error(
-                listen_path,
-                "is empty; say where the API listens, such as `/orders/`",
-            );
+            self.error(listen_path, "is empty; say where the API listens, such as `/orders/`");
         } else if proxy.listen_path.contains(char::is_whitespace) {
             self.error(listen_path, "contains whitespace; no request can match it");
         } else if !has_balanced_braces(&proxy.listen_path) {
-            self.error(
-                listen_path,
-                "has unbalanced braces; a variable is `{name}` or `{name:regex}`",
-            );
+            self.error(listen_path, "has unbalanced braces; a variable is `{name}` or `{name:regex}`");
         }
         if proxy.target_url.is_empty() {
-            self.error(
-                target_url,
-                "is empty; say where requests go, such as `http://orders:80/`",
-            );
+            self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
         } else if !has_scheme_and_host(&proxy.target_url) {
-            self.error(
-                target_url,
-                format!(
-                    "`{}` is not of the form `scheme://host[:port][/path]`",
-                    proxy.target_url
-                ),
-            );
+            self.error(target_url, format!("`{}` is not of the form `scheme://host[:port][/path]`", proxy.target_url));
         }
     }
 
     fn version(&mut self, at: &JsonPath, version: &Version) {
         let list = at.key("extended_paths").key("go_plugin");
-        let enabled = || {
-            version
-                .extended_paths
-                .go_plugin
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| !entry.disabled)
-        };
+        let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {
             if enabled().next().is_some() {
-                self.warning(
-                    list,
-                    "has no effect: `use_extended_paths` of this version is false",
-                );
+                self.warning(list, "has no effect: `use_extended_paths` of this version is false");
             }
             return;
         }
-        for (
-            index,
-            GoPlugin {
-                path, func_name, ..
-            },
-        ) in enabled()
-        {
+        for (index, GoPlugin { path, func_name, .. }) in enabled() {
             if path.is_empty() {
-                self.error(
-                    list.index(index).key("path"),
-                    "is empty; say which path the plugin is for",
-                );
+                self.error(list.index(index).key("path"), "is empty; say which path the plugin is for");
             }
             if func_name.is_empty() {
-                self.error(
-                    list.index(index).key("func_name"),
-                    "is empty; say which plugin runs",
-                );
+                self.error(list.index(index).key("func_name"), "is empty; say which plugin runs");
             }
         }
     }
@@ -136,17 +87,11 @@ impl Check<'_> {
     fn driver(&mut self) {
         let section = &self.api.custom_middleware;
         let driver = section.driver.as_str();
-        let used = Hook::ALL
-            .into_iter()
-            .flat_map(|hook| section.entries(hook))
-            .any(MiddlewareDefinition::is_enabled);
+        let used = Hook::ALL.into_iter().flat_map(|hook| section.entries(hook)).any(MiddlewareDefinition::is_enabled);
         let at = path(&["custom_middleware", "driver"]);
         if driver.is_empty() {
             if used {
-                self.warning(
-                    at,
-                    "is empty, so its plugins are not found; set `\"driver\": \"goplugin\"`",
-                );
+                self.warning(at, "is empty, so its plugins are not found; set `\"driver\": \"goplugin\"`");
             }
         } else if !KNOWN_DRIVERS.contains(&driver) {
             let hint = match nearest(driver, &KNOWN_DRIVERS) {
@@ -156,10 +101,7 @@ impl Check<'_> {
             self.error(at, format!("unknown driver `{driver}`; {hint}"));
         } else if used && !HONOURED_DRIVERS.contains(&driver) {
             let instead = "plugins are linked, with `\"driver\": \"goplugin\"`";
-            self.warning(
-                at,
-                format!("driver `{driver}` is not honoured: its plugins are not found; {instead}"),
-            );
+            self.warning(at, format!("driver `{driver}` is not honoured: its plugins are not found; {instead}"));
         }
     }
 
@@ -173,10 +115,7 @@ impl Check<'_> {
                     _ => (list.index(index), true),
                 };
                 if meant && !entry.disabled && entry.name.is_empty() {
-                    self.warning(
-                        at.key("name"),
-                        "is empty, so the entry is left out; say which plugin runs",
-                    );
+                    self.warning(at.key("name"), "is empty, so the entry is left out; say which plugin runs");
                 }
             }
         }
@@ -190,29 +129,17 @@ impl Check<'_> {
             if self.api.use_keyless {
                 self.warning(auth_check, "has no effect: `use_keyless` is true");
             } else if !self.api.custom_auth_enabled() {
-                self.warning(
-                    auth_check,
-                    "has no effect: set `\"custom_plugin_auth_enabled\": true`",
-                );
+                self.warning(auth_check, "has no effect: set `\"custom_plugin_auth_enabled\": true`");
             }
         }
-        if self.api.use_keyless
-            && section
-                .post_key_auth
-                .iter()
-                .any(MiddlewareDefinition::is_enabled)
-        {
-            self.warning(
-                path(&["custom_middleware", "post_key_auth"]),
-                "has no effect: `use_keyless` is true",
-            );
+        if self.api.use_keyless && section.post_key_auth.iter().any(MiddlewareDefinition::is_enabled) {
+            self.warning(path(&["custom_middleware", "post_key_auth"]), "has no effect: `use_keyless` is true");
         }
     }
 }
 
 fn path(keys: &[&str]) -> JsonPath {
-    keys.iter()
-        .fold(JsonPath::default(), |path, key| path.key(*key))
+    keys.iter().fold(JsonPath::default(), |path, key| path.key(*key))
 }
 
 fn has_balanced_braces(text: &str) -> bool {

@@ -4,20 +4,9 @@
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_ascii_lowercase();
     let slips = (word.len() / 4).max(1);
-    let near = known
-        .iter()
-        .copied()
-        .filter(|name| name.len().abs_diff(word.len()) <= slips);
-    let distances = near.map(|name| {
-        (
-            strsim::osa_distance(&word, &name.to_ascii_lowercase()),
-            name,
-        )
-    });
-    distances
-        .filter(|(distance, _)| *distance <= slips)
-        .min()
-        .map(|(_, name)| name)
+    let near = known.iter().copied().filter(|name| name.len().abs_diff(word.len()) <= slips);
+    let distances = near.map(|name| (strsim::osa_distance(&word, &name.to_ascii_lowercase()), name));
+    distances.filter(|(distance, _)| *distance <= slips).min().map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -250,16 +250,9 @@ mod tests {
 
     #[test]
     fn the_key_id_is_never_written() {
-        let session = Session::new()
-            .with_org_id("o")
-            .with_alias("a")
-            .with_key_id("secret")
-            .with_meta("tier", "gold");
+        let session = Session::new().with_org_id("o").with_alias("a").with_key_id("secret").with_meta("tier", "gold");
         assert_eq!(session.key_id, "secret");
         let written = serde_json::to_value(session).unwrap();
-        assert_eq!(
-            written,
-            json!({"org_id": "o", "alias": "a", "meta_data": {"tier": "gold"}})
-        );
+        assert_eq!(written, json!({"org_id": "o", "alias": "a", "meta_data": {"tier": "gold"}}));
     }
 }

@@ -8,8 +8,7 @@ use std::cell::RefCell;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Error, Value};
@@ -39,16 +38,10 @@ pub(crate) struct Unknown {
 /// A mistake in anything else ends the reading, and is noted for the document as a whole.
 pub(crate) fn read<'v, T: Deserialize<'v> + Default>(value: &'v Value) -> (T, Notes) {
     let notes = RefCell::default();
-    let result = T::deserialize(Node {
-        value,
-        trail: &Trail::Root,
-        notes: &notes,
-    });
+    let result = T::deserialize(Node { value, trail: &Trail::Root, notes: &notes });
     let mut notes: Notes = notes.into_inner();
     let read = result.unwrap_or_else(|error| {
-        notes
-            .mistakes
-            .push((JsonPath::default(), error.to_string()));
+        notes.mistakes.push((JsonPath::default(), error.to_string()));
         T::default()
     });
     (read, notes)
@@ -80,11 +73,7 @@ struct Node<'v, 'p> {
 
 impl<'v> Node<'v, '_> {
     /// The value if `pick` finds it there; else the zero value, and a mistake is noted unless it was `null`.
-    fn expect<T: Default>(
-        &self,
-        visitor: &impl Visitor<'v>,
-        pick: impl FnOnce(&'v Value) -> Option<T>,
-    ) -> T {
+    fn expect<T: Default>(&self, visitor: &impl Visitor<'v>, pick: impl FnOnce(&'v Value) -> Option<T>) -> T {
         pick(self.value).unwrap_or_else(|| {
             if !self.value.is_null() {
                 let reason = Error::invalid_type(unexpected(self.value), visitor).to_string();
@@ -96,15 +85,10 @@ impl<'v> Node<'v, '_> {
     }
 
     /// The members, each under the name of the field that it is for; the others are noted.
-    fn fields(
-        &self,
-        members: Vec<(&'v str, &'v Value)>,
-        fields: &'static [&'static str],
-    ) -> Vec<(&'v str, &'v Value)> {
+    fn fields(&self, members: Vec<(&'v str, &'v Value)>, fields: &'static [&'static str]) -> Vec<(&'v str, &'v Value)> {
         let mut found: Vec<(&str, &Value)> = Vec::with_capacity(members.len());
         for &(key, value) in &members {
-            let is_taken =
-                |field: &&str| members.iter().chain(&found).any(|(name, _)| name == field);
+            let is_taken = |field: &&str| members.iter().chain(&found).any(|(name, _)| name == field);
             let is_folded = |field: &&str| field.eq_ignore_ascii_case(key) && !is_taken(field);
             if fields.contains(&key) {
                 found.push((key, value));
@@ -112,10 +96,7 @@ impl<'v> Node<'v, '_> {
                 found.push((field, value));
             } else {
                 let path = self.trail.path().key(key);
-                self.notes
-                    .borrow_mut()
-                    .unknown
-                    .push(Unknown { path, fields });
+                self.notes.borrow_mut().unknown.push(Unknown { path, fields });
             }
         }
         found
@@ -138,12 +119,7 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
 }
 
 fn members(value: &Value) -> Option<Vec<(&str, &Value)>> {
-    value.as_object().map(|object| {
-        object
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
-            .collect()
-    })
+    value.as_object().map(|object| object.iter().map(|(key, value)| (key.as_str(), value)).collect())
 }
 
 impl<'de> Deserializer<'de> for Node<'de, '_> {
@@ -172,36 +148,21 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.value.is_null() {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let elements = self.expect(&visitor, |value| value.as_array().map(Vec::as_slice));
-        visitor.visit_seq(Elements {
-            of: self,
-            rest: elements.iter().enumerate(),
-        })
+        visitor.visit_seq(Elements { of: self, rest: elements.iter().enumerate() })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let members = self.expect(&visitor, members);
-        visitor.visit_map(Members {
-            of: self,
-            rest: members.into_iter(),
-            next: None,
-        })
+        visitor.visit_map(Members { of: self, rest: members.into_iter(), next: None })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -211,11 +172,7 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let members = self.fields(self.expect(&visitor, members), fields);
-        visitor.visit_map(Members {
-            of: self,
-            rest: members.into_iter(),
-            next: None,
-        })
+        visitor.visit_map(Members { of: self, rest: members.into_iter(), next: None })
     }
 
     forward_to_deserialize_any! {
@@ -232,20 +189,12 @@ struct Elements<'v, 'p> {
 impl<'v> SeqAccess<'v> for Elements<'v, '_> {
     type Error = Error;
 
-    fn next_element_seed<T: DeserializeSeed<'v>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Error> {
+    fn next_element_seed<T: DeserializeSeed<'v>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let Some((index, value)) = self.rest.next() else {
             return Ok(None);
         };
         let trail = Trail::Index(self.of.trail, index);
-        seed.deserialize(Node {
-            value,
-            trail: &trail,
-            notes: self.of.notes,
-        })
-        .map(Some)
+        seed.deserialize(Node { value, trail: &trail, notes: self.of.notes }).map(Some)
     }
 }
 
@@ -258,10 +207,7 @@ struct Members<'v, 'p> {
 impl<'v> MapAccess<'v> for Members<'v, '_> {
     type Error = Error;
 
-    fn next_key_seed<K: DeserializeSeed<'v>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Error> {
+    fn next_key_seed<K: DeserializeSeed<'v>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         self.next = self.rest.next();
         let Some((key, _)) = self.next else {
             return Ok(None);
@@ -275,10 +221,6 @@ impl<'v> MapAccess<'v> for Members<'v, '_> {
             return Err(Error::custom("a value was asked for twice"));
         };
         let trail = Trail::Key(self.of.trail, key);
-        seed.deserialize(Node {
-            value,
-            trail: &trail,
-            notes: self.of.notes,
-        })
+        seed.deserialize(Node { value, trail: &trail, notes: self.of.notes })
     }
 }

@@ -10,8 +10,7 @@ use crate::nearest::nearest;
 use crate::shape::Unknown;
 
 const NO_EFFECT: &str = "not honoured by this gateway; the field has no effect";
-const REFUSED: &str =
-    "not honoured by this gateway, and it guards access: requests to this API are refused";
+const REFUSED: &str = "not honoured by this gateway, and it guards access: requests to this API are refused";
 
 /// Objects that exports write in full, and the member without which they do nothing.
 const SWITCHES: &[(&str, &str)] = &[
@@ -45,19 +44,14 @@ const GUARDS: &[(&[&str], Option<&str>)] = &[
     (&["listen_port"], None),
     (&["definition", "enabled"], None),
     // A bundle brings plugins of its own, and these may be what guards the API.
-    (
-        &["custom_middleware_bundle"],
-        Some("custom_middleware_bundle_disabled"),
-    ),
+    (&["custom_middleware_bundle"], Some("custom_middleware_bundle_disabled")),
 ];
 
 /// The paths of all fields that guard access and that nothing here enforces.
 pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
     let root = JsonPath::default();
     let ways_in = AUTHENTICATION.iter().filter(|_| !api.use_keyless).copied();
-    let others = GUARDS
-        .iter()
-        .filter(|(_, off)| !off.is_some_and(|off| is_set(document, &[off])));
+    let others = GUARDS.iter().filter(|(_, off)| !off.is_some_and(|off| is_set(document, &[off])));
     let mut found: Vec<JsonPath> = ways_in
         .chain(others.map(|(path, _)| *path))
         .filter(|path| is_set(document, path))
@@ -71,10 +65,7 @@ pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
     for (name, version) in &api.version_data.versions {
         // Source: Tyk, `gateway/api_definition.go`: `paths` are the older form of `extended_paths`.
         let (lists, names) = if version.use_extended_paths {
-            (
-                "extended_paths",
-                ["white_list", "black_list", "internal"].as_slice(),
-            )
+            ("extended_paths", ["white_list", "black_list", "internal"].as_slice())
         } else {
             ("paths", ["white_list", "black_list"].as_slice())
         };
@@ -89,22 +80,12 @@ pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
 }
 
 /// A reason for every guard and for every field without effect, the latter once for all elements of an array.
-pub(crate) fn warnings(
-    document: &Value,
-    unknown: &[Unknown],
-    guards: &[JsonPath],
-) -> Vec<(JsonPath, String)> {
-    let mut warnings: Vec<_> = guards
-        .iter()
-        .map(|path| (path.clone(), REFUSED.to_owned()))
-        .collect();
+pub(crate) fn warnings(document: &Value, unknown: &[Unknown], guards: &[JsonPath]) -> Vec<(JsonPath, String)> {
+    let mut warnings: Vec<_> = guards.iter().map(|path| (path.clone(), REFUSED.to_owned())).collect();
     let mut patterns = BTreeSet::new();
     for Unknown { path, fields } in unknown {
         let idle = get(document, path.segments()).is_none_or(|value| is_idle_field(path, value));
-        if idle
-            || guards.iter().any(|guard| is_around(path, guard))
-            || !patterns.insert(pattern(path))
-        {
+        if idle || guards.iter().any(|guard| is_around(path, guard)) || !patterns.insert(pattern(path)) {
             continue;
         }
         let meant = path.segments().last().and_then(|last| match last {
@@ -129,21 +110,15 @@ fn pattern(path: &JsonPath) -> JsonPath {
 }
 
 fn get<'v>(document: &'v Value, path: &[Segment]) -> Option<&'v Value> {
-    path.iter()
-        .try_fold(document, |value, segment| match segment {
-            Segment::Key(key) => value.as_object().and_then(|object| member(object, key)),
-            Segment::Index(index) => value.get(index),
-        })
+    path.iter().try_fold(document, |value, segment| match segment {
+        Segment::Key(key) => value.as_object().and_then(|object| member(object, key)),
+        Segment::Index(index) => value.get(index),
+    })
 }
 
 /// A member by its key, whatever its case. Source: Go, `encoding/json`.
 fn member<'v>(object: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
-    let folded = || {
-        object
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(key))
-            .map(|(_, value)| value)
-    };
+    let folded = || object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
     object.get(key).or_else(folded)
 }
 
@@ -153,9 +128,7 @@ fn is_set(value: &Value, path: &[&str]) -> bool {
         return !is_idle(value);
     };
     let members = value.as_object().into_iter().flatten();
-    members
-        .filter(|(name, _)| name.eq_ignore_ascii_case(key))
-        .any(|(_, member)| is_set(member, rest))
+    members.filter(|(name, _)| name.eq_ignore_ascii_case(key)).any(|(_, member)| is_set(member, rest))
 }
 
 /// Whether the value at `guard` is the one at `path`, or within it, whatever the case of the keys.
@@ -164,8 +137,7 @@ fn is_around(path: &JsonPath, guard: &JsonPath) -> bool {
         (Segment::Key(outer), Segment::Key(inner)) => outer.eq_ignore_ascii_case(inner),
         _ => outer == inner,
     };
-    path.segments().len() <= guard.segments().len()
-        && path.segments().iter().zip(guard.segments()).all(same)
+    path.segments().len() <= guard.segments().len() && path.segments().iter().zip(guard.segments()).all(same)
 }
 
 /// Whether a field says nothing, or only that something is off which is never on here.
@@ -173,12 +145,8 @@ fn is_idle_field(path: &JsonPath, value: &Value) -> bool {
     let Some(Segment::Key(key)) = path.segments().last() else {
         return is_idle(value);
     };
-    let switch = SWITCHES
-        .iter()
-        .find(|(field, _)| field.eq_ignore_ascii_case(key));
-    key.ends_with("_disabled")
-        || switch.is_some_and(|(_, switch)| !is_set(value, &[switch]))
-        || is_idle(value)
+    let switch = SWITCHES.iter().find(|(field, _)| field.eq_ignore_ascii_case(key));
+    key.ends_with("_disabled") || switch.is_some_and(|(_, switch)| !is_set(value, &[switch])) || is_idle(value)
 }
 
 /// Whether a value is zero, consists of zeros, or says of itself that it is disabled.
@@ -189,8 +157,6 @@ fn is_idle(value: &Value) -> bool {
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(elements) => elements.iter().all(is_idle),
-        Value::Object(members) => {
-            members.get("disabled") == Some(&Value::Bool(true)) || members.values().all(is_idle)
-        }
+        Value::Object(members) => members.get("disabled") == Some(&Value::Bool(true)) || members.values().all(is_idle),
     }
 }

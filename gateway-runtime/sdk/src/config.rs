@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A plugin's configuration, parsed once, when the API loads.
 ///
 /// It is `config_data["<plugin name>"]` of the definition if there is such a member, else the whole `config_data`
-/// (`{}` if there is none, or if `config_data_disabled` hides it).
+/// (`{}` if there is none). `config_data_disabled` does not hide it from plugins. Source: Tyk, `ctx/ctx.go`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Config<T>(T);
 
@@ -57,7 +57,7 @@ impl<'a> ConfigSource<'a> {
     #[must_use]
     pub fn of(api: &'a ApiDefinition, name: &'a str) -> Self {
         let path = "config_data";
-        match api.config_data.as_ref().filter(|_| !api.config_data_disabled) {
+        match &api.config_data {
             None => Self { path, name: None, value: Cow::Owned(Value::Object(serde_json::Map::new())) },
             Some(all) => match all.get(name) {
                 Some(own) => Self { path, name: Some(name), value: Cow::Borrowed(own) },

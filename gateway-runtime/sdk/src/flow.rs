@@ -131,12 +131,6 @@ impl From<StatusCode> for Reject {
     }
 }
 
-impl<M: Into<String>> From<(StatusCode, M)> for Reject {
-    fn from((status, message): (StatusCode, M)) -> Self {
-        Self::error(status, message)
-    }
-}
-
 impl From<BodyError> for Reject {
     fn from(error: BodyError) -> Self {
         match error {

@@ -55,7 +55,7 @@ pub use plugin_macros::gw_plugin;
 pub mod prelude {
     pub use crate::{
         ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Flow, HeaderMap, HeaderName, HeaderValue, InitEnv,
-        InitError, Json, Method, Reject, Request, Response, Session, State, StatusCode, Uri, gw_plugin,
+        InitError, IntoResponse, Json, Method, Reject, Request, Response, Session, State, StatusCode, Uri, gw_plugin,
     };
 }
 

@@ -199,16 +199,21 @@ pub struct Done {
     pub response: Option<Response>,
     /// The session from here on.
     pub session: Option<Session>,
+    /// Whether that session is to be saved: the plugin called `ctx.set_session(session, true)`.
+    pub saves_session: bool,
     /// What the plugin added to the final response.
     pub response_headers: HeaderMap,
-    /// The lines it logged.
+    /// The lines it logged, as `level: message`.
     pub log: Vec<String>,
 }
 
 impl Done {
     fn new(outcome: Outcome, mut exchange: Exchange, log: Vec<String>) -> Self {
         let asked = std::mem::take(exchange.ctx.asked_mut());
-        let session = asked.session.map(|(session, _)| session).or(exchange.session);
+        let (session, saves_session) = match asked.session {
+            Some((session, saves)) => (Some(session), saves),
+            None => (exchange.session, false),
+        };
         let (answer, reason) = match outcome {
             Outcome::Continue => (None, None),
             Outcome::Respond(response) => (Some(*response), None),
@@ -226,6 +231,7 @@ impl Done {
             request: exchange.request,
             response: exchange.response,
             session: session.map(|session| *session),
+            saves_session,
             response_headers: asked.response_headers,
             log,
         }
@@ -276,7 +282,8 @@ impl Host for TestHost {
     }
 
     fn log(&self, record: &LogRecord<'_>) {
-        let line = format!("{:?}: {}", record.level, record.message).to_lowercase();
+        let level = format!("{:?}", record.level).to_lowercase();
+        let line = format!("{level}: {}", record.message);
         self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 

@@ -8,23 +8,17 @@ use gateway_sdk::prelude::*;
 #[gw_plugin(hook = ["pre", "post_key_auth", "post", "endpoint"], name = "AddFooBarHeader")]
 fn add_foo_bar_header(req: &mut Request, ctx: &Ctx) {
     ctx.info("Processing HTTP request in a linked plugin");
-    req.headers_mut()
-        .append("foo", HeaderValue::from_static("Bar"));
+    req.headers_mut().append("foo", HeaderValue::from_static("Bar"));
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use gateway_sdk::testing::{self, Done};
     use gateway_sdk::{ApiDefinition, HeaderValue, Hook, http};
 
     fn call(request: http::Request<&'static str>) -> Done {
-        testing::plugin("AddFooBarHeader")
-            .start()
-            .call(Hook::Post, request)
+        testing::plugin("AddFooBarHeader").start().call(Hook::Post, request)
     }
 
     #[test]
@@ -38,9 +32,7 @@ mod tests {
     #[test]
     fn the_header_is_added_to_those_that_are_there() {
         let not_ascii = HeaderValue::from_bytes(b"gr\xfc\xdfe").unwrap();
-        let request = http::Request::get("/get")
-            .header("foo", "mine")
-            .header("foo", &not_ascii);
+        let request = http::Request::get("/get").header("foo", "mine").header("foo", &not_ascii);
         let done = call(request.body("").unwrap());
 
         let values: Vec<_> = done.request.headers().get_all("foo").iter().collect();
@@ -64,28 +56,16 @@ mod tests {
         let plugin = testing::plugin("AddFooBarHeader").start();
         for hook in [Hook::Pre, Hook::PostKeyAuth, Hook::Post, Hook::Endpoint] {
             let done = plugin.call(hook, http::Request::get("/get").body("").unwrap());
-            let [line] = done.log.as_slice() else {
-                panic!("one line, not {:?}", done.log)
-            };
-            assert!(
-                line.eq_ignore_ascii_case("info: Processing HTTP request in a linked plugin"),
-                "{line}"
-            );
+            let [line] = done.log.as_slice() else { panic!("one line, not {:?}", done.log) };
+            assert!(line.eq_ignore_ascii_case("info: Processing HTTP request in a linked plugin"), "{line}");
         }
     }
 
     #[test]
     fn the_definition_to_paste_names_this_plugin() {
         let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-        let plugin = testing::plugin(&api.custom_middleware.post[0].name)
-            .api(api)
-            .start();
-        let done = plugin.call(
-            Hook::Post,
-            http::Request::get("/add-foo-bar-header/get")
-                .body("")
-                .unwrap(),
-        );
+        let plugin = testing::plugin(&api.custom_middleware.post[0].name).api(api).start();
+        let done = plugin.call(Hook::Post, http::Request::get("/add-foo-bar-header/get").body("").unwrap());
         assert_eq!(done.request.header("foo"), Some("Bar"));
     }
 }

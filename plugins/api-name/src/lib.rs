@@ -11,36 +11,22 @@ fn my_plugin_function(api: &ApiDefinition, ctx: &Ctx) {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use gateway_sdk::testing::{self, Done};
     use gateway_sdk::{ApiDefinition, Hook, http};
 
     fn call(name: &str, hook: Hook) -> Done {
-        let api = ApiDefinition {
-            name: name.to_owned(),
-            ..ApiDefinition::default()
-        };
-        let request = http::Request::get("/get")
-            .header("x-mine", "1")
-            .body("body")
-            .unwrap();
-        testing::plugin("MyPluginFunction")
-            .api(api)
-            .start()
-            .call(hook, request)
+        let api = ApiDefinition { name: name.to_owned(), ..ApiDefinition::default() };
+        let request = http::Request::get("/get").header("x-mine", "1").body("body").unwrap();
+        testing::plugin("MyPluginFunction").api(api).start().call(hook, request)
     }
 
     #[track_caller]
     fn logs(name: &str, expected: &str) {
         for hook in [Hook::Pre, Hook::PostKeyAuth, Hook::Post, Hook::Endpoint] {
             let done = call(name, hook);
-            let [line] = done.log.as_slice() else {
-                panic!("one line, not {:?}", done.log)
-            };
+            let [line] = done.log.as_slice() else { panic!("one line, not {:?}", done.log) };
             assert_eq!(line.to_lowercase(), expected);
         }
     }
@@ -68,17 +54,8 @@ mod tests {
     #[test]
     fn the_definition_to_paste_names_this_plugin() {
         let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-        let plugin = testing::plugin(&api.custom_middleware.pre[0].name)
-            .api(api)
-            .start();
-        let done = plugin.call(
-            Hook::Pre,
-            http::Request::get("/api-name/get").body("").unwrap(),
-        );
-        assert!(
-            done.log[0].eq_ignore_ascii_case("info: API name is Orders"),
-            "{:?}",
-            done.log
-        );
+        let plugin = testing::plugin(&api.custom_middleware.pre[0].name).api(api).start();
+        let done = plugin.call(Hook::Pre, http::Request::get("/api-name/get").body("").unwrap());
+        assert!(done.log[0].eq_ignore_ascii_case("info: API name is Orders"), "{:?}", done.log);
     }
 }

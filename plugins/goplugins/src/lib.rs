@@ -21,11 +21,7 @@ const X_SESSION_ALIAS: HeaderName = HeaderName::from_static("x-session-alias");
 #[derive(Deserialize)]
 struct PluginData {
     /// What they put in `X-Plugin-Data`.
-    #[serde(
-        rename = "my-context-data",
-        default = "null",
-        deserialize_with = "header_or_null"
-    )]
+    #[serde(rename = "my-context-data", default = "null", deserialize_with = "header_or_null")]
     header: HeaderValue,
 }
 
@@ -35,10 +31,7 @@ fn my_plugin_pre(req: &Request, session: Option<&Session>, ctx: &Ctx) -> Result<
     if session.is_some() {
         return Err(StatusCode::INTERNAL_SERVER_ERROR);
     }
-    let uri = req
-        .uri()
-        .path_and_query()
-        .map_or(req.path(), |uri| uri.as_str());
+    let uri = req.uri().path_and_query().map_or(req.path(), |uri| uri.as_str());
     // A path may hold any byte above ASCII, and so may a header.
     if let Ok(uri) = HeaderValue::from_bytes(uri.as_bytes()) {
         ctx.append_response_header(X_INITIAL_URI, uri);
@@ -55,10 +48,7 @@ fn my_plugin_auth_check(req: &Request, ctx: &Ctx) -> Flow {
         return Flow::respond((StatusCode::FORBIDDEN, "auth failed"));
     }
     ctx.append_response_header(X_AUTH_RESULT, HeaderValue::from_static("OK"));
-    let session = Session::new()
-        .with_org_id("default")
-        .with_alias("abc-session")
-        .with_key_id(token);
+    let session = Session::new().with_org_id("default").with_alias("abc-session").with_key_id(token);
     ctx.set_session(session, true);
     Flow::Continue
 }
@@ -87,10 +77,8 @@ fn my_plugin_post(config: &Config<PluginData>, ctx: &Ctx) -> Json<Value> {
 /// Replaces the body of the response, and adds the configuration and a mark in headers.
 #[gw_plugin(hook = "response", name = "MyPluginResponse")]
 fn my_plugin_response(res: &mut Response, config: &Config<PluginData>) {
-    res.headers_mut()
-        .append(X_RESPONSE_ADDED, HeaderValue::from_static("resp-added"));
-    res.headers_mut()
-        .append(X_PLUGIN_DATA, config.header.clone());
+    res.headers_mut().append(X_RESPONSE_ADDED, HeaderValue::from_static("resp-added"));
+    res.headers_mut().append(X_PLUGIN_DATA, config.header.clone());
     res.set_body(r#"{"message":"response injected message"}"#);
 }
 
@@ -138,9 +126,7 @@ fn null() -> HeaderValue {
 fn header_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderValue, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let text = value.as_str().filter(|text| !text.is_empty());
-    Ok(text
-        .and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok())
-        .unwrap_or_else(null))
+    Ok(text.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok()).unwrap_or_else(null))
 }
 
 #[cfg(test)]

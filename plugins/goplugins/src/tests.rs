@@ -1,9 +1,6 @@
 //! What each function does, as the tests of the Go plugin have it, and what it makes of odd input.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
 use gateway_sdk::testing::{self, Done, Input};
 use gateway_sdk::{ApiDefinition, HeaderValue, Hook, Response, Session, StatusCode, http};
@@ -40,23 +37,11 @@ fn goes_on_with(done: &Done, header: Option<(&str, &str)>) {
 
 #[test]
 fn pre_tells_the_uri_with_the_listen_path() {
-    for uri in [
-        "/goplugin/plugin_hit",
-        "/goplugin/a%2Fb?x=1&x=2",
-        "/goplugin/grün",
-        "/",
-        "*",
-    ] {
-        goes_on_with(
-            &call("MyPluginPre", Hook::Pre, get(uri)),
-            Some(("X-Initial-URI", uri)),
-        );
+    for uri in ["/goplugin/plugin_hit", "/goplugin/a%2Fb?x=1&x=2", "/goplugin/grün", "/", "*"] {
+        goes_on_with(&call("MyPluginPre", Hook::Pre, get(uri)), Some(("X-Initial-URI", uri)));
     }
     let absolute = get("http://gateway.example/goplugin?x=1");
-    goes_on_with(
-        &call("MyPluginPre", Hook::Pre, absolute),
-        Some(("X-Initial-URI", "/goplugin?x=1")),
-    );
+    goes_on_with(&call("MyPluginPre", Hook::Pre, absolute), Some(("X-Initial-URI", "/goplugin?x=1")));
 }
 
 #[test]
@@ -68,43 +53,23 @@ fn pre_refuses_a_session() {
 
 #[test]
 fn auth_check_lets_abc_in_under_its_own_key() {
-    let request = http::Request::get("/")
-        .header("authorization", "abc")
-        .body("")
-        .unwrap();
+    let request = http::Request::get("/").header("authorization", "abc").body("").unwrap();
     let done = call("MyPluginAuthCheck", Hook::AuthCheck, request.into());
     goes_on_with(&done, Some(("X-Auth-Result", "OK")));
-    let expected = Session::new()
-        .with_org_id("default")
-        .with_alias("abc-session")
-        .with_key_id("abc");
+    let expected = Session::new().with_org_id("default").with_alias("abc-session").with_key_id("abc");
     assert_eq!(done.session, Some(expected));
 }
 
 #[test]
 fn auth_check_refuses_everybody_else() {
-    let tokens: [&[&[u8]]; 6] = [
-        &[],
-        &[b""],
-        &[b"invalid_token"],
-        &[b"Bearer abc"],
-        &[b"abc\xff"],
-        &[b"x", b"abc"],
-    ];
+    let tokens: [&[&[u8]]; 6] = [&[], &[b""], &[b"invalid_token"], &[b"Bearer abc"], &[b"abc\xff"], &[b"x", b"abc"]];
     for tokens in tokens {
         let mut request = http::Request::get("/").body("").unwrap();
         for token in tokens {
-            request
-                .headers_mut()
-                .append("authorization", HeaderValue::from_bytes(token).unwrap());
+            request.headers_mut().append("authorization", HeaderValue::from_bytes(token).unwrap());
         }
         let done = call("MyPluginAuthCheck", Hook::AuthCheck, request.into());
-        answers(
-            &done,
-            StatusCode::FORBIDDEN,
-            Some("text/plain; charset=utf-8"),
-            "auth failed",
-        );
+        answers(&done, StatusCode::FORBIDDEN, Some("text/plain; charset=utf-8"), "auth failed");
         assert_eq!(done.response_headers["X-Auth-Result"], "failed");
         assert!(done.session.is_none());
     }
@@ -114,11 +79,7 @@ fn auth_check_refuses_everybody_else() {
 fn post_key_auth_tells_the_alias() {
     for alias in ["abc-session", "", "größe"] {
         let session = Session::new().with_alias(alias);
-        let done = call(
-            "MyPluginPostKeyAuth",
-            Hook::PostKeyAuth,
-            get("/").session(session),
-        );
+        let done = call("MyPluginPostKeyAuth", Hook::PostKeyAuth, get("/").session(session));
         goes_on_with(&done, Some(("X-Session-Alias", alias)));
     }
 }
@@ -126,14 +87,7 @@ fn post_key_auth_tells_the_alias() {
 #[test]
 fn post_key_auth_leaves_out_an_alias_that_no_header_can_hold() {
     let session = Session::new().with_alias("a\r\nset-cookie: b");
-    goes_on_with(
-        &call(
-            "MyPluginPostKeyAuth",
-            Hook::PostKeyAuth,
-            get("/").session(session),
-        ),
-        None,
-    );
+    goes_on_with(&call("MyPluginPostKeyAuth", Hook::PostKeyAuth, get("/").session(session)), None);
 }
 
 #[test]
@@ -146,27 +100,15 @@ fn post_key_auth_answers_500_without_a_session() {
 /// What `X-Plugin-Data` is for this `config_data`, in both plugins that send it.
 #[track_caller]
 fn plugin_data(config: &Value, expected: &str) {
-    let post = testing::plugin("MyPluginPost")
-        .config(config.clone())
-        .start()
-        .call(Hook::Post, get("/"));
+    let post = testing::plugin("MyPluginPost").config(config.clone()).start().call(Hook::Post, get("/"));
     assert_eq!(post.response_headers["X-Plugin-Data"], expected.as_bytes());
-    let response = testing::plugin("MyPluginResponse")
-        .config(config.clone())
-        .start()
-        .call(Hook::Response, get("/"));
-    assert_eq!(
-        response.response.unwrap().headers()["X-Plugin-Data"],
-        expected.as_bytes()
-    );
+    let response = testing::plugin("MyPluginResponse").config(config.clone()).start().call(Hook::Response, get("/"));
+    assert_eq!(response.response.unwrap().headers()["X-Plugin-Data"], expected.as_bytes());
 }
 
 #[test]
 fn plugin_data_is_the_text_of_the_configuration() {
-    plugin_data(
-        &json!({"my-context-data": "my-plugin-config"}),
-        "my-plugin-config",
-    );
+    plugin_data(&json!({"my-context-data": "my-plugin-config"}), "my-plugin-config");
     plugin_data(&json!({"my-context-data": "größe", "other": 1}), "größe");
 }
 
@@ -183,34 +125,22 @@ fn plugin_data_is_null_where_there_is_no_text() {
         plugin_data(&config, "null");
     }
     let done = call("MyPluginPost", Hook::Post, get("/"));
-    assert_eq!(
-        done.response_headers["X-Plugin-Data"], "null",
-        "without any `config_data`"
-    );
+    assert_eq!(done.response_headers["X-Plugin-Data"], "null", "without any `config_data`");
 }
 
 #[test]
 fn post_answers_with_its_message() {
     for hook in REQUEST_HOOKS {
         let done = call("MyPluginPost", hook, get("/"));
-        answers(
-            &done,
-            StatusCode::OK,
-            Some("application/json"),
-            r#"{"message":"post message"}"#,
-        );
+        answers(&done, StatusCode::OK, Some("application/json"), r#"{"message":"post message"}"#);
     }
 }
 
 #[test]
 fn response_replaces_the_body_and_tells_its_length() {
-    let upstream = Response::new(StatusCode::NOT_FOUND)
-        .with_body("a body that is longer than the one put in its place");
-    let done = call(
-        "MyPluginResponse",
-        Hook::Response,
-        get("/").response(upstream),
-    );
+    let upstream =
+        Response::new(StatusCode::NOT_FOUND).with_body("a body that is longer than the one put in its place");
+    let done = call("MyPluginResponse", Hook::Response, get("/").response(upstream));
     assert_eq!(done.text(), r#"{"message":"response injected message"}"#);
     let response = done.response.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -221,21 +151,10 @@ fn response_replaces_the_body_and_tells_its_length() {
 #[test]
 fn per_path_plugins_add_their_headers_in_every_request_hook() {
     for hook in REQUEST_HOOKS {
-        goes_on_with(
-            &call("MyPluginPerPathFoo", hook, get("/foo")),
-            Some(("X-foo", "foo")),
-        );
-        goes_on_with(
-            &call("MyPluginPerPathBar", hook, get("/bar")),
-            Some(("X-bar", "bar")),
-        );
+        goes_on_with(&call("MyPluginPerPathFoo", hook, get("/foo")), Some(("X-foo", "foo")));
+        goes_on_with(&call("MyPluginPerPathBar", hook, get("/bar")), Some(("X-bar", "bar")));
         let done = call("MyPluginPerPathResp", hook, get("/resp"));
-        answers(
-            &done,
-            StatusCode::OK,
-            Some("application/json"),
-            r#"{"current_time":"now"}"#,
-        );
+        answers(&done, StatusCode::OK, Some("application/json"), r#"{"current_time":"now"}"#);
     }
 }
 
@@ -245,44 +164,22 @@ fn refusals_are_exactly_what_the_plugin_wrote() {
     for hook in REQUEST_HOOKS.into_iter().chain([Hook::AuthCheck]) {
         let teapot = call("MyPluginReturningError", hook, get("/"));
         answers(&teapot, StatusCode::IM_A_TEAPOT, text, "I'm a teapot");
-        answers(
-            &call("RejectWithBody", hook, get("/")),
-            StatusCode::FORBIDDEN,
-            text,
-            "hello",
-        );
-        answers(
-            &call("RejectWithoutBody", hook, get("/")),
-            StatusCode::FORBIDDEN,
-            None,
-            "",
-        );
+        answers(&call("RejectWithBody", hook, get("/")), StatusCode::FORBIDDEN, text, "hello");
+        answers(&call("RejectWithoutBody", hook, get("/")), StatusCode::FORBIDDEN, None, "");
     }
 }
 
 #[test]
 fn the_definition_to_paste_names_these_plugins() {
     let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-    assert!(
-        api.custom_auth_enabled() && !api.use_keyless,
-        "every hook runs"
-    );
+    assert!(api.custom_auth_enabled() && !api.use_keyless, "every hook runs");
     let section = &api.custom_middleware;
     for hook in Hook::ALL {
         for entry in section.entries(hook) {
-            testing::plugin(&entry.name)
-                .api(api.clone())
-                .start()
-                .call(hook, get("/goplugins/get"));
+            testing::plugin(&entry.name).api(api.clone()).start().call(hook, get("/goplugins/get"));
         }
     }
-    for entry in &api.version_data.versions["Default"]
-        .extended_paths
-        .go_plugin
-    {
-        testing::plugin(&entry.func_name)
-            .api(api.clone())
-            .start()
-            .call(Hook::Endpoint, get(&entry.path));
+    for entry in &api.version_data.versions["Default"].extended_paths.go_plugin {
+        testing::plugin(&entry.func_name).api(api.clone()).start().call(Hook::Endpoint, get(&entry.path));
     }
 }

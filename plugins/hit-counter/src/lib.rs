@@ -43,22 +43,14 @@ impl HitCounter {
         if hit_counter > MANY {
             ctx.warn("Hit counter too high");
         }
-        Flow::respond(Json(Reply {
-            session,
-            endpoint: &endpoint,
-            hit_counter,
-        }))
+        Flow::respond(Json(Reply { session, endpoint: &endpoint, hit_counter }))
     }
 
     fn record_hit(&self, endpoint: &str) -> u64 {
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = hits.len() < MAX_ENDPOINTS && endpoint.len() <= MAX_ENDPOINT_BYTES;
         // No endpoint is called "": each has a method.
-        let key = if has_room || hits.contains_key(endpoint) {
-            endpoint
-        } else {
-            ""
-        };
+        let key = if has_room || hits.contains_key(endpoint) { endpoint } else { "" };
         match hits.get_mut(key) {
             Some(count) => {
                 *count += 1;
@@ -73,10 +65,7 @@ impl HitCounter {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use gateway_sdk::testing::{self, Done, Input, Running};
     use gateway_sdk::{ApiDefinition, Hook, Session, StatusCode, http};
@@ -89,11 +78,7 @@ mod tests {
     }
 
     fn request(method: &str, uri: &str) -> http::Request<&'static str> {
-        http::Request::builder()
-            .method(method)
-            .uri(uri)
-            .body("")
-            .unwrap()
+        http::Request::builder().method(method).uri(uri).body("").unwrap()
     }
 
     fn reply(done: &Done) -> Value {
@@ -108,28 +93,15 @@ mod tests {
         let plugin = start();
         for n in 1..=3 {
             let done = plugin.call(Hook::Post, request("GET", "/get?n=1"));
-            assert_eq!(
-                reply(&done),
-                json!({"session": null, "endpoint": "GET /get", "hit_counter": n})
-            );
+            assert_eq!(reply(&done), json!({"session": null, "endpoint": "GET /get", "hit_counter": n}));
         }
     }
 
     #[test]
     fn endpoints_are_counted_apart() {
         let plugin = start();
-        for (method, uri) in [
-            ("GET", "/get"),
-            ("POST", "/get"),
-            ("GET", "/get/"),
-            ("get", "/get"),
-            ("GET", "/%ff"),
-        ] {
-            assert_eq!(
-                reply(&plugin.call(Hook::Pre, request(method, uri)))["hit_counter"],
-                1,
-                "{method} {uri}"
-            );
+        for (method, uri) in [("GET", "/get"), ("POST", "/get"), ("GET", "/get/"), ("get", "/get"), ("GET", "/%ff")] {
+            assert_eq!(reply(&plugin.call(Hook::Pre, request(method, uri)))["hit_counter"], 1, "{method} {uri}");
         }
     }
 
@@ -137,19 +109,13 @@ mod tests {
     fn apis_are_counted_apart() {
         let (one, other) = (start(), start());
         one.call(Hook::Post, request("GET", "/get"));
-        assert_eq!(
-            reply(&other.call(Hook::Post, request("GET", "/get")))["hit_counter"],
-            1
-        );
+        assert_eq!(reply(&other.call(Hook::Post, request("GET", "/get")))["hit_counter"], 1);
     }
 
     #[test]
     fn the_session_is_in_the_reply_but_not_its_key() {
         let session = Session::new().with_alias("abc-session").with_key_id("abc");
-        let done = start().call(
-            Hook::PostKeyAuth,
-            Input::new(request("GET", "/get")).session(session),
-        );
+        let done = start().call(Hook::PostKeyAuth, Input::new(request("GET", "/get")).session(session));
         assert_eq!(reply(&done)["session"], json!({"alias": "abc-session"}));
     }
 
@@ -158,9 +124,7 @@ mod tests {
         let plugin = start();
         let warned = || {
             let done = plugin.call(Hook::Post, request("GET", "/get"));
-            done.log
-                .iter()
-                .any(|line| line.eq_ignore_ascii_case("warn: Hit counter too high"))
+            done.log.iter().any(|line| line.eq_ignore_ascii_case("warn: Hit counter too high"))
         };
         for n in 1..=MANY {
             assert!(!warned(), "hit {n}");
@@ -170,15 +134,8 @@ mod tests {
 
     #[test]
     fn a_hit_is_logged_with_its_endpoint() {
-        let log = start()
-            .call(Hook::Post, request("GET", "/get"))
-            .log
-            .join("\n")
-            .to_lowercase();
-        assert_eq!(
-            log,
-            "info: custom middleware, new hit: get /get\ndebug: new hit counter value: 1"
-        );
+        let log = start().call(Hook::Post, request("GET", "/get")).log.join("\n").to_lowercase();
+        assert_eq!(log, "info: custom middleware, new hit: get /get\ndebug: new hit counter value: 1");
     }
 
     #[test]
@@ -187,14 +144,7 @@ mod tests {
         let long = |c: &str| format!("GET /{}", c.repeat(MAX_ENDPOINT_BYTES));
         assert_eq!(counter.record_hit(&long("a")), 1);
         assert_eq!(counter.record_hit(&long("b")), 2);
-        assert!(
-            counter
-                .hits
-                .lock()
-                .unwrap()
-                .keys()
-                .all(|key| key.len() <= MAX_ENDPOINT_BYTES)
-        );
+        assert!(counter.hits.lock().unwrap().keys().all(|key| key.len() <= MAX_ENDPOINT_BYTES));
     }
 
     #[test]
@@ -203,16 +153,8 @@ mod tests {
         for n in 0..MAX_ENDPOINTS + 10 {
             counter.record_hit(&format!("GET /{n}"));
         }
-        assert_eq!(
-            counter.record_hit("GET /0"),
-            2,
-            "those that were known still count for themselves"
-        );
-        assert_eq!(
-            counter.record_hit("GET /new"),
-            11,
-            "the others count together"
-        );
+        assert_eq!(counter.record_hit("GET /0"), 2, "those that were known still count for themselves");
+        assert_eq!(counter.record_hit("GET /new"), 11, "the others count together");
         assert_eq!(counter.hits.lock().unwrap().len(), MAX_ENDPOINTS + 1);
     }
 
@@ -234,9 +176,7 @@ mod tests {
     #[test]
     fn the_definition_to_paste_names_this_plugin() {
         let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-        let plugin = testing::plugin(&api.custom_middleware.post[0].name)
-            .api(api)
-            .start();
+        let plugin = testing::plugin(&api.custom_middleware.post[0].name).api(api).start();
         let done = plugin.call(Hook::Post, request("GET", "/hit-counter/get"));
         assert_eq!(reply(&done)["endpoint"], "GET /hit-counter/get");
     }

@@ -7,34 +7,23 @@ use gateway_sdk::prelude::*;
 /// Adds `X-foo: foo` to the response.
 #[gw_plugin(hook = "endpoint", name = "MyPluginPerPathFoo")]
 fn my_plugin_per_path_foo(ctx: &Ctx) {
-    ctx.append_response_header(
-        HeaderName::from_static("x-foo"),
-        HeaderValue::from_static("foo"),
-    );
+    ctx.append_response_header(HeaderName::from_static("x-foo"), HeaderValue::from_static("foo"));
 }
 
 /// Adds `X-bar: bar` to the response.
 #[gw_plugin(hook = "endpoint", name = "MyPluginPerPathBar")]
 fn my_plugin_per_path_bar(ctx: &Ctx) {
-    ctx.append_response_header(
-        HeaderName::from_static("x-bar"),
-        HeaderValue::from_static("bar"),
-    );
+    ctx.append_response_header(HeaderName::from_static("x-bar"), HeaderValue::from_static("bar"));
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use gateway_sdk::testing::{self, Done};
     use gateway_sdk::{ApiDefinition, HeaderValue, Hook, http};
 
     fn call(plugin: &str, request: http::Request<&'static str>) -> Done {
-        testing::plugin(plugin)
-            .start()
-            .call(Hook::Endpoint, request)
+        testing::plugin(plugin).start().call(Hook::Endpoint, request)
     }
 
     fn get(uri: &str) -> http::Request<&'static str> {
@@ -64,9 +53,7 @@ mod tests {
     fn what_the_client_sends_does_not_matter() {
         let mut request = get("/foo?x-foo=1&x-foo=2");
         *request.method_mut() = http::Method::DELETE;
-        request
-            .headers_mut()
-            .insert("x-foo", HeaderValue::from_bytes(b"\xff").unwrap());
+        request.headers_mut().insert("x-foo", HeaderValue::from_bytes(b"\xff").unwrap());
         adds(&call("MyPluginPerPathFoo", request), "x-foo", "foo");
     }
 

@@ -7,16 +7,12 @@ use gateway_sdk::prelude::*;
 /// Adds `X-Response-Added: resp-added`, and replaces the body.
 #[gw_plugin(hook = "response", name = "MyPluginResponse")]
 fn my_plugin_response(res: &mut Response) {
-    res.headers_mut()
-        .append("x-response-added", HeaderValue::from_static("resp-added"));
+    res.headers_mut().append("x-response-added", HeaderValue::from_static("resp-added"));
     res.set_body(r#"{"message":"Hi! I'm a response plugin"}"#);
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use gateway_sdk::testing::{self, Done, Input};
     use gateway_sdk::{ApiDefinition, HeaderName, HeaderValue, Hook, Response, StatusCode, http};
@@ -28,9 +24,7 @@ mod tests {
     }
 
     fn call(response: Response) -> Done {
-        testing::plugin("MyPluginResponse")
-            .start()
-            .call(Hook::Response, input(response))
+        testing::plugin("MyPluginResponse").start().call(Hook::Response, input(response))
     }
 
     fn with(name: &'static str, value: &'static [u8]) -> Response {
@@ -44,35 +38,21 @@ mod tests {
 
         assert!(done.answer.is_none(), "the response goes on");
         assert_eq!(done.text(), BODY);
-        assert_eq!(
-            done.response.unwrap().header("X-Response-Added"),
-            Some("resp-added")
-        );
+        assert_eq!(done.response.unwrap().header("X-Response-Added"), Some("resp-added"));
     }
 
     #[test]
     fn the_length_is_that_of_the_new_body() {
-        for old in [
-            "",
-            "short",
-            "much longer than what the plugin puts in its place, by a few bytes",
-        ] {
+        for old in ["", "short", "much longer than what the plugin puts in its place, by a few bytes"] {
             let done = call(Response::new(StatusCode::OK).with_body(old));
-            assert_eq!(
-                done.response.unwrap().header("content-length"),
-                Some("39"),
-                "{old}"
-            );
+            assert_eq!(done.response.unwrap().header("content-length"), Some("39"), "{old}");
         }
         assert_eq!(BODY.len(), 39);
     }
 
     #[test]
     fn headers_that_describe_the_old_body_are_gone() {
-        for (name, value) in [
-            ("content-encoding", "gzip"),
-            ("transfer-encoding", "chunked"),
-        ] {
+        for (name, value) in [("content-encoding", "gzip"), ("transfer-encoding", "chunked")] {
             let response = call(with(name, value.as_bytes())).response.unwrap();
             assert_eq!(response.header(name), None);
             assert_eq!(response.header("content-length"), Some("39"));
@@ -82,33 +62,20 @@ mod tests {
     #[test]
     fn everything_else_of_the_upstream_is_kept() {
         let mut upstream = with("x-response-added", b"\xfcber");
-        upstream
-            .headers_mut()
-            .append("content-type", HeaderValue::from_static("text/html"));
+        upstream.headers_mut().append("content-type", HeaderValue::from_static("text/html"));
         upstream.set_status(StatusCode::BAD_GATEWAY);
         let response = call(upstream).response.unwrap();
 
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
         assert_eq!(response.header("content-type"), Some("text/html"));
-        let added: Vec<_> = response
-            .headers()
-            .get_all("x-response-added")
-            .iter()
-            .collect();
+        let added: Vec<_> = response.headers().get_all("x-response-added").iter().collect();
         assert_eq!(added, [&b"\xfcber"[..], b"resp-added"]);
     }
 
     #[test]
     fn the_definition_to_paste_names_this_plugin() {
         let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-        let plugin = testing::plugin(&api.custom_middleware.response[0].name)
-            .api(api)
-            .start();
-        assert_eq!(
-            plugin
-                .call(Hook::Response, input(Response::new(StatusCode::OK)))
-                .text(),
-            BODY
-        );
+        let plugin = testing::plugin(&api.custom_middleware.response[0].name).api(api).start();
+        assert_eq!(plugin.call(Hook::Response, input(Response::new(StatusCode::OK))).text(), BODY);
     }
 }

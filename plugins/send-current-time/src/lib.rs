@@ -18,11 +18,7 @@ struct CurrentTime {
 #[gw_plugin(hook = ["pre", "post_key_auth", "post", "endpoint"], name = "SendCurrentTime")]
 fn send_current_time(req: &Request) -> Option<Json<CurrentTime>> {
     let asked = req.query_param("get_time")? == "1";
-    asked.then(|| {
-        Json(CurrentTime {
-            current_time: now(),
-        })
-    })
+    asked.then(|| Json(CurrentTime { current_time: now() }))
 }
 
 fn now() -> String {
@@ -30,10 +26,7 @@ fn now() -> String {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use std::time::{Duration, SystemTime};
 
@@ -43,9 +36,7 @@ mod tests {
 
     fn get(uri: &str) -> Done {
         let request = http::Request::get(uri).body("").unwrap();
-        testing::plugin("SendCurrentTime")
-            .start()
-            .call(Hook::Pre, request)
+        testing::plugin("SendCurrentTime").start().call(Hook::Pre, request)
     }
 
     #[test]
@@ -61,20 +52,14 @@ mod tests {
         let body: Value = serde_json::from_str(&done.text()).unwrap();
         assert_eq!(body.as_object().unwrap().len(), 1);
         let time = humantime::parse_rfc3339(body["current_time"].as_str().unwrap()).unwrap();
-        assert!(
-            before <= time && time <= after,
-            "{before:?} {time:?} {after:?}"
-        );
+        assert!(before <= time && time <= after, "{before:?} {time:?} {after:?}");
     }
 
     #[test]
     fn the_length_of_the_answer_is_told() {
         let done = get("/get?get_time=1");
         let length = done.text().len().to_string();
-        assert_eq!(
-            done.answer.unwrap().header("content-length"),
-            Some(length.as_str())
-        );
+        assert_eq!(done.answer.unwrap().header("content-length"), Some(length.as_str()));
     }
 
     #[test]
@@ -119,12 +104,8 @@ mod tests {
     #[test]
     fn the_definition_to_paste_names_this_plugin() {
         let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-        let plugin = testing::plugin(&api.custom_middleware.pre[0].name)
-            .api(api)
-            .start();
-        let request = http::Request::get("/send-current-time/get?get_time=1")
-            .body("")
-            .unwrap();
+        let plugin = testing::plugin(&api.custom_middleware.pre[0].name).api(api).start();
+        let request = http::Request::get("/send-current-time/get?get_time=1").body("").unwrap();
         assert!(plugin.call(Hook::Pre, request).answer.is_some());
     }
 }

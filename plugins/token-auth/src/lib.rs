@@ -10,9 +10,9 @@ use subtle::ConstantTimeEq;
 
 /// The configuration: whom to let in. Without one, it is the holder of the token `abc`.
 ///
-/// A misspelt field is an error, as it would leave `abc` let in.
+/// Fields of other plugins may stand beside `tokens`, since `config_data` may be shared.
 #[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct Tokens {
     tokens: Vec<Token>,
 }
@@ -31,11 +31,7 @@ struct Token {
 
 impl Default for Tokens {
     fn default() -> Self {
-        let abc = Token {
-            token: "abc".to_owned(),
-            alias: "abc-session".to_owned(),
-            org_id: default_org(),
-        };
+        let abc = Token { token: "abc".to_owned(), alias: "abc-session".to_owned(), org_id: default_org() };
         Self { tokens: vec![abc] }
     }
 }
@@ -58,18 +54,10 @@ impl Tokens {
 #[gw_plugin(hook = "auth_check", name = "MyPluginAuthCheck")]
 fn my_plugin_auth_check(req: &Request, config: &Config<Tokens>) -> Result<Session, Reject> {
     let refused = || Reject::new(StatusCode::FORBIDDEN);
-    let given = req
-        .headers()
-        .get(AUTHORIZATION)
-        .ok_or_else(|| refused().because("no token"))?;
-    let known = config
-        .find(given.as_bytes())
-        .ok_or_else(|| refused().because("unknown token"))?;
+    let given = req.headers().get(AUTHORIZATION).ok_or_else(|| refused().because("no token"))?;
+    let known = config.find(given.as_bytes()).ok_or_else(|| refused().because("unknown token"))?;
     // `key_id` makes the session that of one token: limits are counted for it alone.
-    Ok(Session::new()
-        .with_org_id(&known.org_id)
-        .with_alias(&known.alias)
-        .with_key_id(&known.token))
+    Ok(Session::new().with_org_id(&known.org_id).with_alias(&known.alias).with_key_id(&known.token))
 }
 
 fn default_org() -> String {
@@ -79,18 +67,11 @@ fn default_org() -> String {
 /// An empty token would let in whoever sends an empty header.
 fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let token = String::deserialize(deserializer)?;
-    if token.is_empty() {
-        Err(D::Error::custom("a token is not empty"))
-    } else {
-        Ok(token)
-    }
+    if token.is_empty() { Err(D::Error::custom("a token is not empty")) } else { Ok(token) }
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
-)]
+#[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
     use gateway_sdk::testing::{self, Done};
     use gateway_sdk::{ApiDefinition, HeaderValue, Hook, StatusCode, http};
@@ -99,14 +80,9 @@ mod tests {
     fn call(config: Value, tokens: &[&[u8]]) -> Done {
         let mut request = http::Request::get("/get").body("").unwrap();
         for token in tokens {
-            request
-                .headers_mut()
-                .append("authorization", HeaderValue::from_bytes(token).unwrap());
+            request.headers_mut().append("authorization", HeaderValue::from_bytes(token).unwrap());
         }
-        testing::plugin("MyPluginAuthCheck")
-            .config(config)
-            .start()
-            .call(Hook::AuthCheck, request)
+        testing::plugin("MyPluginAuthCheck").config(config).start().call(Hook::AuthCheck, request)
     }
 
     #[track_caller]
@@ -114,22 +90,14 @@ mod tests {
         let answer = done.answer.as_ref().expect("an answer");
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         assert!(answer.body().is_empty(), "nothing but the status is sent");
-        assert!(
-            answer.headers().is_empty(),
-            "nothing but the status is sent"
-        );
+        assert!(answer.headers().is_empty(), "nothing but the status is sent");
         assert_eq!(done.reason.as_deref(), Some(reason));
         assert!(done.session.is_none());
     }
 
     fn error_of(config: Value) -> String {
-        let started = testing::plugin("MyPluginAuthCheck")
-            .config(config)
-            .try_start();
-        started
-            .err()
-            .expect("the configuration is refused")
-            .to_string()
+        let started = testing::plugin("MyPluginAuthCheck").config(config).try_start();
+        started.err().expect("the configuration is refused").to_string()
     }
 
     #[test]
@@ -147,25 +115,13 @@ mod tests {
         let config = json!({"tokens": [{"token": "one", "alias": "1"}, {"token": "two", "alias": "2", "org_id": "x"}]});
         for (token, alias, org) in [("one", "1", "default"), ("two", "2", "x")] {
             let session = call(config.clone(), &[token.as_bytes()]).session.unwrap();
-            assert_eq!(
-                (&*session.key_id, &*session.alias, &*session.org_id),
-                (token, alias, org)
-            );
+            assert_eq!((&*session.key_id, &*session.alias, &*session.org_id), (token, alias, org));
         }
     }
 
     #[test]
     fn another_token_is_refused_with_an_empty_body() {
-        for token in [
-            &b"xyz"[..],
-            b"ab",
-            b"abcd",
-            b"ABC",
-            b"Bearer abc",
-            b"",
-            b"\xe4bc",
-            "abc\u{301}".as_bytes(),
-        ] {
+        for token in [&b"xyz"[..], b"ab", b"abcd", b"ABC", b"Bearer abc", b"", b"\xe4bc", "abc\u{301}".as_bytes()] {
             refused(&call(json!({}), &[token]), "unknown token");
         }
     }
@@ -184,22 +140,20 @@ mod tests {
     #[test]
     fn tokens_of_the_configuration_replace_the_published_one() {
         let config = json!({"MyPluginAuthCheck": {"tokens": [{"token": "gr\u{fc}n"}]}});
-        assert!(
-            call(config.clone(), &["gr\u{fc}n".as_bytes()])
-                .answer
-                .is_none()
-        );
+        assert!(call(config.clone(), &["gr\u{fc}n".as_bytes()]).answer.is_none());
         refused(&call(config, &[b"abc"]), "unknown token");
         refused(&call(json!({"tokens": []}), &[b"abc"]), "unknown token");
     }
 
     #[test]
-    fn a_misspelt_configuration_does_not_start() {
-        let error = error_of(json!({"MyPluginAuthCheck": {"tokns": []}}));
-        assert!(
-            error.starts_with("config_data.MyPluginAuthCheck") && error.contains("`tokns`"),
-            "{error}"
-        );
+    fn a_misspelt_token_does_not_start() {
+        let error = error_of(json!({"MyPluginAuthCheck": {"tokens": [{"tokn": "abc"}]}}));
+        assert!(error.starts_with("config_data.MyPluginAuthCheck.tokens[0]") && error.contains("`tokn`"), "{error}");
+    }
+
+    #[test]
+    fn the_configuration_of_other_plugins_may_stand_beside() {
+        assert!(call(json!({"my-context-data": "x"}), &[b"abc"]).answer.is_none());
     }
 
     #[test]
@@ -211,20 +165,9 @@ mod tests {
     #[test]
     fn the_definition_to_paste_lets_abc_in() {
         let api: ApiDefinition = serde_json::from_str(include_str!("../api.json")).unwrap();
-        assert!(
-            api.custom_auth_enabled() && !api.use_keyless,
-            "the hook runs"
-        );
-        let plugin = testing::plugin(&api.custom_middleware.auth_check.name)
-            .api(api)
-            .start();
-        let request = http::Request::get("/token-auth/get")
-            .header("authorization", "abc")
-            .body("")
-            .unwrap();
-        assert_eq!(
-            plugin.call(Hook::AuthCheck, request).session.unwrap().alias,
-            "abc-session"
-        );
+        assert!(api.custom_auth_enabled() && !api.use_keyless, "the hook runs");
+        let plugin = testing::plugin(&api.custom_middleware.auth_check.name).api(api).start();
+        let request = http::Request::get("/token-auth/get").header("authorization", "abc").body("").unwrap();
+        assert_eq!(plugin.call(Hook::AuthCheck, request).session.unwrap().alias, "abc-session");
     }
 }

@@ -15,19 +15,13 @@ use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let mut next = || args.next();
-    let (Some(templates), Some(subfolder), Some(destination), Some(name)) =
-        (next(), next(), next(), next())
-    else {
+    let (Some(templates), Some(subfolder), Some(destination), Some(name)) = (next(), next(), next(), next()) else {
         eprintln!("usage: scaffold TEMPLATES SUBFOLDER DESTINATION NAME [KEY=VALUE]...");
         return ExitCode::from(2);
     };
     let request = GenerateArgs {
         // With `path`, the positional argument is the subfolder.
-        template_path: TemplatePath {
-            path: Some(templates),
-            auto_path: Some(subfolder),
-            ..TemplatePath::default()
-        },
+        template_path: TemplatePath { path: Some(templates), auto_path: Some(subfolder), ..TemplatePath::default() },
         destination: Some(destination.into()),
         name: Some(name),
         // The name is taken as it is: without this, `my_plugin` would become `my-plugin`.

@@ -1,7 +1,7 @@
 //! The real runtime, SDK and plugins: what is asked for is in the binary, or there is no binary.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -17,13 +17,14 @@ use xtask::repository::Repository;
 use crate::cli::free_port;
 use crate::standin::{args, second_checkout};
 
-/// One test, as all of it works on one generated crate.
+/// One test, as all of it works on one generated crate; a plugin of its own, so that nobody else builds that crate.
 #[test]
 fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
     let repository = Repository::of_xtask();
     let report = Report::silent();
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let mut args = args(&["add-foo-bar-header", "send-current-time"]);
+    let mine = my_plugin(dir.path());
+    let mut args = args(&["add-foo-bar-header", &mine.display().to_string()]);
     args.offline = false;
     args.output = Some(dir.path().join("gateway"));
 
@@ -31,7 +32,7 @@ fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
     assert_eq!(proof.linkage, Linkage::Static);
     let mut linked: Vec<_> = proof.records.into_iter().map(|record| (record.name, record.package)).collect();
     linked.sort_unstable();
-    let expected = [("AddFooBarHeader", "add-foo-bar-header"), ("SendCurrentTime", "send-current-time")];
+    let expected = [("AddFooBarHeader", "add-foo-bar-header"), ("Mine", "my-plugin")];
     assert_eq!(linked, expected.map(|(name, package)| (name.to_owned(), package.to_owned())));
     assert_eq!(listed_by(&placed.path), linked, "the running binary says the same");
 
@@ -39,19 +40,35 @@ fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
     generate(&plan).expect("generated");
     let file = plan.dir().join("src/plugins.rs");
     let source = fs::read_to_string(&file).expect("generated");
-    fs::write(&file, source.replace("use send_current_time as _;\n", "")).expect("sabotaged");
+    fs::write(&file, source.replace("use my_plugin as _;", "")).expect("sabotaged");
     resolve(&plan).expect("resolved");
     let product = compile(&plan, &report).expect("it compiles, that is the danger");
     let error = prove(&plan, &product.path).expect_err("not proven").to_string();
     assert_eq!(
         error,
         format!(
-            "plugin `send-current-time` was asked for but is not in the binary: `use send_current_time as _;` is \
-             missing in {}",
+            "plugin `my-plugin` was asked for but is not in the binary: `use my_plugin as _;` is missing in {}",
             file.display()
         )
     );
-    generate(&plan).expect("put right again");
+    fs::remove_dir_all(plan.dir()).expect("the generated crate names a folder that is about to go");
+}
+
+/// A plugin outside of the repository.
+fn my_plugin(dir: &Path) -> PathBuf {
+    let dir = fs::canonicalize(dir).expect("there").join("my-plugin");
+    let sdk = Repository::of_xtask().root().join("gateway-runtime/sdk");
+    let manifest = format!(
+        "[package]\nname = \"my-plugin\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+         gateway-sdk = {{ path = {:?} }}\n",
+        sdk.display().to_string()
+    );
+    let source =
+        "use gateway_sdk::prelude::*;\n#[gw_plugin(hook = \"post\", name = \"Mine\")]\nfn mine(_: &Request) {}\n";
+    fs::create_dir_all(dir.join("src")).expect("made");
+    fs::write(dir.join("Cargo.toml"), manifest).expect("written");
+    fs::write(dir.join("src/lib.rs"), source).expect("written");
+    dir
 }
 
 /// Name and package of what `gateway plugins list --json` tells.

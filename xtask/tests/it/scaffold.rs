@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use xtask::build::build;
 use xtask::cli::{Hook, NewArgs};
 use xtask::gateway::generate::{generate, values};
 use xtask::gateway::plan::plan;
@@ -23,7 +24,7 @@ fn name(hook: Hook) -> String {
     format!("my-{}", hook.name())
 }
 
-/// Tests and lints packages, with what earlier calls have compiled.
+/// Tests and lints packages, and checks how they are formatted, with what earlier calls have compiled.
 fn check(dir: &Path, packages: &[String]) {
     let target = Repository::of_xtask().work_dir().join("scaffolded");
     let cargo_with = |command: &str| {
@@ -40,6 +41,7 @@ fn check(dir: &Path, packages: &[String]) {
     };
     let said = passes(&mut cargo_with("test"));
     assert!(said.matches("test result: ok").count() >= packages.len(), "nothing was tested:\n{said}");
+    passes(cargo_with("fmt").arg("--check"));
     passes(cargo_with("clippy").args(["--all-targets", "--no-deps", "--", "-D", "warnings"]));
 }
 
@@ -58,6 +60,28 @@ fn a_plugin_for_every_hook_passes_its_tests_outside_the_repository() {
         fs::copy(repository.root().join("Cargo.lock"), made.dir.join("Cargo.lock")).expect("copied");
         check(&made.dir, &[made.name]);
     }
+    definitions_load(parent.path());
+}
+
+/// A gateway with all of them takes the definitions as they are.
+fn definitions_load(parent: &Path) {
+    let crates: Vec<PathBuf> = HOOKS.iter().map(|hook| parent.join(name(*hook))).collect();
+    let items: Vec<String> = crates.iter().map(|dir| dir.display().to_string()).collect();
+    let mut args = standin::args(&items.iter().map(String::as_str).collect::<Vec<_>>());
+    args.output = Some(parent.join("gateway"));
+    let repository = Repository::of_xtask();
+    build(&repository, &args, &Report::silent()).expect("built");
+    for dir in &crates {
+        let apis = parent.join("apis");
+        fs::create_dir_all(&apis).expect("made");
+        fs::copy(dir.join("api.json"), apis.join("api.json")).expect("copied");
+        let mut gateway = Command::new(parent.join("gateway"));
+        let output = gateway.args(["check", "--apis"]).arg(&apis).current_dir(parent).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("0 errors, 0 warnings"), "{}:\n{said}", dir.display());
+    }
+    let generated = plan(&repository, &args).expect("planned").dir();
+    fs::remove_dir_all(generated).expect("it names folders that are about to go");
 }
 
 #[test]

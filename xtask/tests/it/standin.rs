@@ -112,6 +112,7 @@ pub(crate) fn second_checkout(version: &str) -> StandIn {
     }
     here.write("Cargo.toml", &manifest.to_string());
     here.write("Cargo.lock", &fs::read_to_string(root.join("Cargo.lock")).expect("there"));
+    here.write(".rustfmt.toml", &fs::read_to_string(root.join(".rustfmt.toml")).unwrap_or_default());
     fs::create_dir_all(here.path("plugins")).expect("made");
     // The glob of the members has to find something.
     here.package("plugins/nothing", "nothing", "0.0.0", "", "");

@@ -8,7 +8,7 @@ use xtask::build::build;
 use xtask::gateway::compile::{CompileError, compile};
 use xtask::gateway::generate::generate;
 use xtask::gateway::plan::{Plan, plan};
-use xtask::gateway::prove::{ProveError, prove};
+use xtask::gateway::prove::{ProveError, inspect, prove};
 use xtask::gateway::resolve::resolve;
 use xtask::report::Report;
 
@@ -190,4 +190,27 @@ fn what_cannot_be_resolved_is_shown_in_cargos_words() {
     let error = resolve(&plan).expect_err("refused").to_string();
     assert!(error.starts_with("the dependencies of this gateway cannot be resolved\n  = --offline: "), "{error}");
     assert!(error.contains("cargo says:\n    error: "), "{error}");
+}
+
+/// Both binaries are linked to one name in the target folder.
+#[test]
+fn two_builds_at_the_same_time_do_not_get_each_others_binary() {
+    let here = two_plugins();
+    let build_one = |name: &str| {
+        let mut args = args(&[name]);
+        args.output = Some(here.path(&format!("out/{name}")));
+        build(&here.repository(), &args, &Report::silent()).map(|(placed, _)| placed.path)
+    };
+    for _ in 0..3 {
+        let (one, other) = std::thread::scope(|scope| {
+            let one = scope.spawn(|| build_one("add-foo"));
+            let other = scope.spawn(|| build_one("other"));
+            (one.join().expect("no panic"), other.join().expect("no panic"))
+        });
+        for (output, package) in [(one, "add-foo"), (other, "other")] {
+            let proof = inspect(&output.expect("built")).expect("readable");
+            let packages: Vec<&str> = proof.records.iter().map(|record| record.package.as_str()).collect();
+            assert_eq!(packages, [package]);
+        }
+    }
 }

@@ -103,7 +103,7 @@ fn the_response_hook_changes_the_response() {
     let seen = call("response_and_request").response.expect("it stays");
     assert_eq!(seen.header("x-seen"), Some("/get false"));
 
-    assert_eq!(call("response_read_only").log, ["info: 201 created"]);
+    assert_eq!(call("response_read_only").log, ["info: 201 Created"]);
 
     let done = call("response_async");
     assert!(done.answer.is_none());

@@ -62,11 +62,11 @@ fn no_configuration_is_an_empty_one() {
 }
 
 #[test]
-fn a_disabled_configuration_is_an_empty_one() {
+fn a_disabled_configuration_is_still_there() {
     let Value::Object(config) = json!({ "a": 1 }) else { unreachable!("it is an object") };
     let api = ApiDefinition { config_data: Some(config), config_data_disabled: true, ..ApiDefinition::default() };
     let plugin = testing::plugin("AnyConfig").api(api).start();
-    assert_eq!(plugin.call(Hook::Post, get()).text(), "{}");
+    assert_eq!(plugin.call(Hook::Post, get()).text(), r#"{"a":1}"#);
 }
 
 #[test]

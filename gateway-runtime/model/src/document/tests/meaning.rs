@@ -4,23 +4,11 @@ use super::{check, with};
 
 #[test]
 fn an_api_id_must_fit_in_a_segment_of_a_url() {
-    for (id, c) in [
-        ("a/b", "'/'"),
-        ("a?b", "'?'"),
-        ("#", "'#'"),
-        ("a b", "' '"),
-        ("a\\tb", "'\\t'"),
-        ("\\u0000", "'\\0'"),
-    ] {
-        let text = with("")
-            .replacen("\"a\"", &format!("\"{id}\""), 1)
-            .replace(",\n", "");
-        check(
-            &text,
-            &[&format!(
-                "error 1:11: api_id: contains {c}, which cannot be in a segment of a URL"
-            )],
-        );
+    for (id, c) in
+        [("a/b", "'/'"), ("a?b", "'?'"), ("#", "'#'"), ("a b", "' '"), ("a\\tb", "'\\t'"), ("\\u0000", "'\\0'")]
+    {
+        let text = with("").replacen("\"a\"", &format!("\"{id}\""), 1).replace(",\n", "");
+        check(&text, &[&format!("error 1:11: api_id: contains {c}, which cannot be in a segment of a URL")]);
     }
 }
 
@@ -36,28 +24,14 @@ fn a_listen_path_has_balanced_braces() {
 
 #[test]
 fn a_target_is_a_scheme_and_a_host() {
-    for target in [
-        "up",
-        "//up",
-        "http:/up",
-        "http://",
-        "http:///a",
-        "http://:80",
-        "1p://up",
-        "http://u@/",
-        "http://u p",
-    ] {
+    for target in
+        ["up", "//up", "http:/up", "http://", "http:///a", "http://:80", "1p://up", "http://u@/", "http://u p"]
+    {
         let text = with("\"id\":\"\"").replace("http://up", target);
         let reason = format!("`{target}` is not of the form `scheme://host[:port][/path]`");
         check(&text, &[&format!("error 1:57: proxy.target_url: {reason}")]);
     }
-    for target in [
-        "https://up:8/a?b",
-        "h2c://[::1]:80",
-        "tyk://self/x",
-        "ws://u:p@up",
-        "HTTP://up",
-    ] {
+    for target in ["https://up:8/a?b", "h2c://[::1]:80", "tyk://self/x", "ws://u:p@up", "HTTP://up"] {
         check(&with("\"id\":\"\"").replace("http://up", target), &[]);
     }
 }
@@ -108,26 +82,11 @@ fn a_driver_is_one_that_runs_linked_plugins() {
     check(&driver("", ""), &[]);
     let at = "2:31: custom_middleware.driver:";
     let linked = "its plugins are not found; plugins are linked, with `\"driver\": \"goplugin\"`";
-    check(
-        &driver("otto", "A"),
-        &[&format!(
-            "warning {at} driver `otto` is not honoured: {linked}"
-        )],
-    );
+    check(&driver("otto", "A"), &[&format!("warning {at} driver `otto` is not honoured: {linked}")]);
     let set = "is empty, so its plugins are not found; set `\"driver\": \"goplugin\"`";
     check(&driver("", "A"), &[&format!("warning {at} {set}")]);
-    check(
-        &driver("goplugn", "A"),
-        &[&format!(
-            "error {at} unknown driver `goplugn`; did you mean `goplugin`?"
-        )],
-    );
-    check(
-        &driver("Native", ""),
-        &[&format!(
-            "error {at} unknown driver `Native`; did you mean `native`?"
-        )],
-    );
+    check(&driver("goplugn", "A"), &[&format!("error {at} unknown driver `goplugn`; did you mean `goplugin`?")]);
+    check(&driver("Native", ""), &[&format!("error {at} unknown driver `Native`; did you mean `native`?")]);
 }
 
 #[test]
@@ -135,9 +94,7 @@ fn a_plugin_that_guards_on_paper_only_is_told() {
     let auth = r#""custom_middleware":{"driver":"native","auth_check":{"name":"A"},"post_key_auth":[{"name":"B"}]}"#;
     check(
         &with(auth),
-        &[
-            "warning 2:53: custom_middleware.auth_check: has no effect: set `\"custom_plugin_auth_enabled\": true`",
-        ],
+        &["warning 2:53: custom_middleware.auth_check: has no effect: set `\"custom_plugin_auth_enabled\": true`"],
     );
     check(
         &with(&format!("{auth},\"use_keyless\":true")),

@@ -32,35 +32,16 @@ const ALL_HOOKS: &str = r#"{"api_id":"plugin_api","org_id":"default","use_keyles
 "#;
 
 const NO_EFFECT: &str = "not honoured by this gateway; the field has no effect";
-const REFUSED: &str =
-    "not honoured by this gateway, and it guards access: requests to this API are refused";
+const REFUSED: &str = "not honoured by this gateway, and it guards access: requests to this API are refused";
 
 /// `text` yields exactly these findings, each as `severity line:column: path: reason`.
 fn check(text: &str, expected: &[&str]) -> Option<ApiDefinition> {
-    let Reading {
-        definition,
-        findings,
-    } = read(text);
-    let told = |finding: &Finding| {
-        format!(
-            "{} {}",
-            finding.severity,
-            finding.at("").to_string().trim_start_matches(':')
-        )
-    };
-    assert_eq!(
-        findings.iter().map(told).collect::<Vec<_>>(),
-        expected,
-        "in {text}"
-    );
-    let refused = findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error);
-    assert_eq!(
-        definition.is_none(),
-        refused,
-        "a definition comes with no error, and only then: {text}"
-    );
+    let Reading { definition, findings } = read(text);
+    let told =
+        |finding: &Finding| format!("{} {}", finding.severity, finding.at("").to_string().trim_start_matches(':'));
+    assert_eq!(findings.iter().map(told).collect::<Vec<_>>(), expected, "in {text}");
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    assert_eq!(definition.is_none(), refused, "a definition comes with no error, and only then: {text}");
     definition
 }
 
@@ -81,31 +62,13 @@ fn the_tutorials_definition_is_without_findings() {
 
 #[test]
 fn a_definition_with_every_hook_is_read_as_it_stands() {
-    let api = check(
-        ALL_HOOKS,
-        &[&format!("warning 12:21: analytics_plugin: {NO_EFFECT}")],
-    )
-    .unwrap();
+    let api = check(ALL_HOOKS, &[&format!("warning 12:21: analytics_plugin: {NO_EFFECT}")]).unwrap();
     for hook in Hook::ALL {
-        let entries = api
-            .custom_middleware
-            .entries(hook)
-            .iter()
-            .filter(|entry| entry.is_enabled())
-            .count();
+        let entries = api.custom_middleware.entries(hook).iter().filter(|entry| entry.is_enabled()).count();
         assert_eq!(entries, usize::from(hook != Hook::Endpoint), "{hook}");
     }
-    assert_eq!(
-        api.version_data.versions["Default"]
-            .extended_paths
-            .go_plugin[0]
-            .func_name,
-        "Foo"
-    );
-    assert_eq!(
-        api.config_data.unwrap()["my-context-data"],
-        "my-plugin-config"
-    );
+    assert_eq!(api.version_data.versions["Default"].extended_paths.go_plugin[0].func_name, "Foo");
+    assert_eq!(api.config_data.unwrap()["my-context-data"], "my-plugin-config");
     assert!(api.unhonoured_guards.is_empty());
 }
 
@@ -128,56 +91,23 @@ fn mistakes_of_shape_of_meaning_and_fields_without_effect_come_together() {
 
 #[test]
 fn reading_never_panics_whatever_the_text() {
-    let tokens = [
-        "null",
-        "7",
-        "-1.5e300",
-        "\"\"",
-        "[]",
-        "{}",
-        "[null]",
-        "{\"a\":[{}]}",
-        "\"ü€\"",
-        "}",
-        "",
-        "\u{feff}",
-    ];
+    let tokens = ["null", "7", "-1.5e300", "\"\"", "[]", "{}", "[null]", "{\"a\":[{}]}", "\"ü€\"", "}", "", "\u{feff}"];
     for text in [KEYLESS, ALL_HOOKS] {
         for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
-            assert_eq!(
-                read(&text[..end]).definition.is_some(),
-                text[end..].trim().is_empty(),
-                "up to {end}"
-            );
+            assert_eq!(read(&text[..end]).definition.is_some(), text[end..].trim().is_empty(), "up to {end}");
         }
         let mut begin = 0;
-        for length in text
-            .split_inclusive(|c: char| "{}[]:,".contains(c))
-            .map(str::len)
-        {
+        for length in text.split_inclusive(|c: char| "{}[]:,".contains(c)).map(str::len) {
             for token in tokens {
                 // The token replaces what stands between two marks, and then the mark too.
                 for end in [begin + length - 1, begin + length] {
                     let mutated = format!("{}{token}{}", &text[..begin], &text[end..]);
-                    let Reading {
-                        definition,
-                        findings,
-                    } = read(&mutated);
-                    let refused = findings
-                        .iter()
-                        .any(|finding| finding.severity == Severity::Error);
+                    let Reading { definition, findings } = read(&mutated);
+                    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
                     assert_eq!(definition.is_none(), refused, "{mutated}");
                     let lines: Vec<&str> = mutated.split('\n').collect();
-                    for Finding {
-                        position: Position { line, column },
-                        path,
-                        ..
-                    } in findings
-                    {
-                        assert!(
-                            column >= 1 && column <= lines[line - 1].chars().count() + 1,
-                            "{path} in {mutated}"
-                        );
+                    for Finding { position: Position { line, column }, path, .. } in findings {
+                        assert!(column >= 1 && column <= lines[line - 1].chars().count() + 1, "{path} in {mutated}");
                         assert_eq!(path.parse::<JsonPath>().unwrap().to_string(), path);
                     }
                 }

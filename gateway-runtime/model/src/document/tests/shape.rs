@@ -44,14 +44,8 @@ fn a_mistake_of_syntax_is_told_with_its_place() {
 
 #[test]
 fn what_is_no_object_is_no_definition() {
-    check(
-        "[]",
-        &["error 1:1: invalid type: sequence, expected an object"],
-    );
-    check(
-        "\n 7",
-        &["error 2:2: invalid type: integer `7`, expected an object"],
-    );
+    check("[]", &["error 1:1: invalid type: sequence, expected an object"]);
+    check("\n 7", &["error 2:2: invalid type: integer `7`, expected an object"]);
     let empty = [
         "error 1:1: api_id: is empty; every API needs one of its own",
         "error 1:1: proxy.listen_path: is empty; say where the API listens, such as `/orders/`",
@@ -81,59 +75,30 @@ fn null_is_absent_except_in_config_data() {
     )
     .unwrap();
     assert_eq!(api.custom_middleware.post[1].name, "A");
-    assert_eq!(
-        serde_json::to_string(&api.config_data).unwrap(),
-        r#"{"a":null,"b":[null,{"c":null}]}"#
-    );
-    assert_eq!(
-        check(&with(r#""config_data":null"#), &[])
-            .unwrap()
-            .config_data,
-        None
-    );
+    assert_eq!(serde_json::to_string(&api.config_data).unwrap(), r#"{"a":null,"b":[null,{"c":null}]}"#);
+    assert_eq!(check(&with(r#""config_data":null"#), &[]).unwrap().config_data, None);
 }
 
 #[test]
 fn a_key_matches_whatever_its_case_as_in_go() {
     let api = check(
-        &with(
-            r#""Use_Keyless":true,"CONFIG_DATA":{"Key":1},"Custom_Middleware":{"Driver":"pearl"}"#,
-        ),
-        &[
-            "error 2:74: custom_middleware.driver: unknown driver `pearl`; drivers are `goplugin`, `native`, `otto`, \
-           `javascript`, `python`, `lua`, `grpc`",
-        ],
+        &with(r#""Use_Keyless":true,"CONFIG_DATA":{"Key":1},"Custom_Middleware":{"Driver":"pearl"}"#),
+        &["error 2:74: custom_middleware.driver: unknown driver `pearl`; drivers are `goplugin`, `native`, `otto`, \
+           `javascript`, `python`, `lua`, `grpc`"],
     );
     assert_eq!(api, None);
     let api = check(
         &with(r#""Use_Keyless":true,"ORG_ID":"x","org_id":"y""#),
-        &[&format!(
-            "warning 2:29: ORG_ID: {NO_EFFECT}; did you mean `org_id`?"
-        )],
+        &[&format!("warning 2:29: ORG_ID: {NO_EFFECT}; did you mean `org_id`?")],
     );
-    assert_eq!(
-        api.map(|api| (api.use_keyless, api.org_id)),
-        Some((true, "y".to_owned()))
-    );
+    assert_eq!(api.map(|api| (api.use_keyless, api.org_id)), Some((true, "y".to_owned())));
 }
 
 #[test]
 fn what_serde_json_keeps_for_itself_is_an_ordinary_mistake() {
     let raw = r#"{"$serde_json::private::RawValue":"{}"}"#;
-    for text in [
-        raw.to_owned(),
-        with(&format!("\"config_data\":{{\"a\":{raw}}}")),
-        with(&format!("\"auth\":{raw}")),
-    ] {
-        let Reading {
-            definition,
-            findings,
-        } = read(&text);
-        assert_eq!(
-            definition.is_none(),
-            findings
-                .iter()
-                .any(|finding| finding.severity == Severity::Error)
-        );
+    for text in [raw.to_owned(), with(&format!("\"config_data\":{{\"a\":{raw}}}")), with(&format!("\"auth\":{raw}"))] {
+        let Reading { definition, findings } = read(&text);
+        assert_eq!(definition.is_none(), findings.iter().any(|finding| finding.severity == Severity::Error));
     }
 }

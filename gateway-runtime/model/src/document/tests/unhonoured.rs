@@ -15,9 +15,7 @@ fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
             &format!("warning 2:8: CORS: {NO_EFFECT}"),
             &format!("warning 2:37: use_keyles: {NO_EFFECT}; did you mean `use_keyless`?"),
             &format!("warning 2:56: tag_headers: {NO_EFFECT}"),
-            &format!(
-                "warning 3:53: custom_middleware.pre[0].nmae: {NO_EFFECT}; did you mean `name`?"
-            ),
+            &format!("warning 3:53: custom_middleware.pre[0].nmae: {NO_EFFECT}; did you mean `name`?"),
             &format!("warning 3:95: custom_middleware.pre[1].colour: {NO_EFFECT}"),
             &format!("warning 4:62: version_data.versions.D.extended_paths.virtual: {NO_EFFECT}"),
         ],
@@ -43,99 +41,40 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         ("use_basic_auth", r#""Use_Basic_Auth":true"#),
         ("use_oauth2", r#""use_oauth2":"true""#),
         ("use_openid", r#""use_openid":true"#),
-        (
-            "enable_signature_checking",
-            r#""enable_signature_checking":true"#,
-        ),
-        (
-            "external_oauth.enabled",
-            r#""external_oauth":{"enabled":true}"#,
-        ),
-        (
-            "auth.validate_signature",
-            r#""auth":{"validate_signature":true}"#,
-        ),
-        (
-            "auth_configs.authToken.validate_signature",
-            r#""auth_configs":{"authToken":{"validate_signature":true}}"#,
-        ),
+        ("enable_signature_checking", r#""enable_signature_checking":true"#),
+        ("external_oauth.enabled", r#""external_oauth":{"enabled":true}"#),
+        ("auth.validate_signature", r#""auth":{"validate_signature":true}"#),
+        ("auth_configs.authToken.validate_signature", r#""auth_configs":{"authToken":{"validate_signature":true}}"#),
     ];
-    let version = |inside: &str| {
-        format!(r#""version_data":{{"not_versioned":true,"versions":{{"D.1":{{{inside}}}}}}}"#)
-    };
-    let extended = |list: &str| {
-        version(&format!(
-            r#""use_extended_paths":true,"extended_paths":{{"{list}":[{{"path":"/"}}]}}"#
-        ))
-    };
+    let version =
+        |inside: &str| format!(r#""version_data":{{"not_versioned":true,"versions":{{"D.1":{{{inside}}}}}}}"#);
+    let extended =
+        |list: &str| version(&format!(r#""use_extended_paths":true,"extended_paths":{{"{list}":[{{"path":"/"}}]}}"#));
     let always = [
-        (
-            "use_mutual_tls_auth",
-            r#""use_mutual_tls_auth":true"#.to_owned(),
-        ),
+        ("use_mutual_tls_auth", r#""use_mutual_tls_auth":true"#.to_owned()),
         ("allowed_ips", r#""allowed_ips":["1.2.3.4"]"#.to_owned()),
-        (
-            "blacklisted_ips",
-            r#""blacklisted_ips":["1.2.3.4"]"#.to_owned(),
-        ),
+        ("blacklisted_ips", r#""blacklisted_ips":["1.2.3.4"]"#.to_owned()),
         ("domain", r#""domain":"example.com""#.to_owned()),
         ("listen_port", r#""listen_port":9000"#.to_owned()),
-        (
-            "definition.enabled",
-            r#""definition":{"enabled":true,"location":"header"}"#.to_owned(),
-        ),
-        (
-            "custom_middleware_bundle",
-            r#""custom_middleware_bundle":"b.zip""#.to_owned(),
-        ),
-        (
-            r#"version_data.versions["D.1"].extended_paths.white_list"#,
-            extended("white_list"),
-        ),
-        (
-            r#"version_data.versions["D.1"].extended_paths.black_list"#,
-            extended("black_list"),
-        ),
-        (
-            r#"version_data.versions["D.1"].extended_paths.internal"#,
-            extended("internal"),
-        ),
-        (
-            r#"version_data.versions["D.1"].paths.black_list"#,
-            version(r#""paths":{"black_list":["/x"]}"#),
-        ),
-        (
-            "version_data.not_versioned",
-            r#""version_data":{"versions":{"a":{},"b":{}}}"#.to_owned(),
-        ),
+        ("definition.enabled", r#""definition":{"enabled":true,"location":"header"}"#.to_owned()),
+        ("custom_middleware_bundle", r#""custom_middleware_bundle":"b.zip""#.to_owned()),
+        (r#"version_data.versions["D.1"].extended_paths.white_list"#, extended("white_list")),
+        (r#"version_data.versions["D.1"].extended_paths.black_list"#, extended("black_list")),
+        (r#"version_data.versions["D.1"].extended_paths.internal"#, extended("internal")),
+        (r#"version_data.versions["D.1"].paths.black_list"#, version(r#""paths":{"black_list":["/x"]}"#)),
+        ("version_data.not_versioned", r#""version_data":{"versions":{"a":{},"b":{}}}"#.to_owned()),
     ];
     let told = |path: &str, text: &str| {
-        let Reading {
-            definition,
-            findings,
-        } = read(text);
-        assert!(
-            matches!(findings.as_slice(), [one] if one.path == path && one.reason == REFUSED),
-            "{findings:?}"
-        );
+        let Reading { definition, findings } = read(text);
+        assert!(matches!(findings.as_slice(), [one] if one.path == path && one.reason == REFUSED), "{findings:?}");
         assert_eq!(definition.unwrap().unhonoured_guards, [path]);
     };
     for (path, members) in ways_in {
         told(path, &with(members));
         // The way in is not asked for, so nothing is missing.
         let keyless = read(&with(&format!("{members},\"use_keyless\":true")));
-        assert!(
-            keyless.definition.unwrap().unhonoured_guards.is_empty(),
-            "{path}"
-        );
-        assert!(
-            keyless
-                .findings
-                .iter()
-                .all(|finding| finding.reason == NO_EFFECT),
-            "{:?}",
-            keyless.findings
-        );
+        assert!(keyless.definition.unwrap().unhonoured_guards.is_empty(), "{path}");
+        assert!(keyless.findings.iter().all(|finding| finding.reason == NO_EFFECT), "{:?}", keyless.findings);
     }
     for (path, members) in always {
         told(path, &with(&members));
@@ -153,30 +92,15 @@ fn a_guard_that_is_switched_off_guards_nothing() {
         r#""version_data":{"versions":{"D":{"extended_paths":{"white_list":[{"path":"/"}]}}}}"#,
         r#""version_data":{"versions":{"D":{"use_extended_paths":true,"extended_paths":{"internal":[{"disabled":true}]}}}}"#,
     ] {
-        let Reading {
-            definition,
-            findings,
-        } = read(&with(members));
-        assert!(
-            findings.iter().all(|finding| finding.reason == NO_EFFECT),
-            "{findings:?}"
-        );
-        assert!(
-            definition.unwrap().unhonoured_guards.is_empty(),
-            "{members}"
-        );
+        let Reading { definition, findings } = read(&with(members));
+        assert!(findings.iter().all(|finding| finding.reason == NO_EFFECT), "{findings:?}");
+        assert!(definition.unwrap().unhonoured_guards.is_empty(), "{members}");
     }
 }
 
 #[test]
 fn a_guard_is_found_under_any_of_the_names_that_go_takes_for_it() {
-    for members in [
-        r#""Enable_JWT":true"#,
-        r#""enable_jwt":false,"ENABLE_jwt":true"#,
-    ] {
-        assert_eq!(
-            read(&with(members)).definition.unwrap().unhonoured_guards,
-            ["enable_jwt"]
-        );
+    for members in [r#""Enable_JWT":true"#, r#""enable_jwt":false,"ENABLE_jwt":true"#] {
+        assert_eq!(read(&with(members)).definition.unwrap().unhonoured_guards, ["enable_jwt"]);
     }
 }

@@ -1,0 +1,20 @@
+//! Plugins that show what plugins see, and do what plugins may. Those with a configuration read it from
+//! `config_data.<name>`.
+//!
+//! | module | plugins |
+//! |---|---|
+//! | `order` | `OrderA`, `OrderB`, `OrderC`; `ResponseA`, `ResponseB`: leave a trace of when they ran |
+//! | `answer` | `Answer`, `SetResponseHeader`: end a request, or add to whatever ends it |
+//! | `sessions` | `SetSession`, `RenameSession`, `ShowSession` |
+//! | `bodies` | `ReadBody`, `StartReadingBody`, `ReplaceBody`, `ReplaceResponse`, `ReadResponse` |
+//! | `requests` | `Rewrite`: method, URI, headers, upstream |
+//! | `life` | `Life`: init, state, shutdown; `Strict`: a configuration that may be wrong |
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod bodies;
+mod life;
+mod order;
+mod requests;
+mod sessions;
