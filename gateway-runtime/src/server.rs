@@ -31,7 +31,7 @@ pub(crate) enum StartError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("{0} plugins are not in this binary, and `strict_plugins` is set")]
+    #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),

@@ -130,6 +130,9 @@ pub(crate) async fn compile(
         }
     }
     let response: Vec<Link> = links(Hook::Response).collect();
+    // A response that a plugin would have to see, and none does, is not asked for.
+    let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
+    request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
     let serving = Ok(Serving { target, request, response, keeps_request });
     Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })

@@ -77,9 +77,15 @@ pub(super) fn run(conf: Option<&Path>, apis: Option<&Path>, json: bool) -> ExitC
         for (file, finding) in &findings {
             diagnose(&format_args!("{}: {}", finding.severity, finding.at(file)));
         }
-        print(&format!("{files} definitions, {errors} errors, {warnings} warnings\n"));
+        let [files, errors, warnings] =
+            [(files, "definition"), (errors, "error"), (warnings, "warning")].map(|(n, what)| counted(n, what));
+        print(&format!("{files}, {errors}, {warnings}\n"));
     }
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn unreadable(reason: String) -> Finding {

@@ -1,3 +1,5 @@
+//! What a configuration file and variables come to.
+
 use super::*;
 
 fn vars(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,3 +1,5 @@
+//! Which plugin a name and a path choose, and what is said when none.
+
 use gateway_sdk::config::ConfigError;
 use gateway_sdk::exchange::{Call, Outcome};
 use gateway_sdk::registry::{HookEntry, Package};
