@@ -2,7 +2,7 @@
 //! the connections.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Bound {
     pub(crate) fn new(wanted: SocketAddr, cores: usize) -> Result<Self, BindError> {
         match Self::at(wanted, cores) {
             // A machine without IPv6 has its IPv4 addresses all the same.
-            Err(error) if wanted.ip().is_unspecified() && error.raw_os_error() == Some(libc_eafnosupport()) => {
+            Err(error) if wanted.ip() == Ipv6Addr::UNSPECIFIED && is_about_address(&error) => {
                 let address = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), wanted.port());
                 Self::at(address, cores).map_err(|error| BindError { address, error })
             }
@@ -90,9 +90,9 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// `EAFNOSUPPORT`, which `io::ErrorKind` does not tell apart.
-const fn libc_eafnosupport() -> i32 {
-    97
+/// Whether another address may do: this one is neither taken nor forbidden.
+fn is_about_address(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 /// Serves until `stop` turns true, then until the last request is answered or the time for that is over.

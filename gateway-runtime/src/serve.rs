@@ -35,6 +35,8 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
+        // A socket for both families shows IPv4 clients as mapped ones.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         Self { address, forwarded: headers::forwarded(address.ip()) }
     }
 }
@@ -341,6 +343,13 @@ mod tests {
     use gateway_sdk::http::header::HOST;
 
     use super::*;
+
+    #[test]
+    fn a_mapped_client_is_told_as_what_it_is() {
+        let peer = Peer::new("[::ffff:10.0.0.1]:9".parse().expect("an address"));
+        assert_eq!(peer.forwarded, "10.0.0.1");
+        assert_eq!(peer.address.to_string(), "10.0.0.1:9");
+    }
 
     #[test]
     fn headers_that_an_answer_has_are_not_filled_in() {

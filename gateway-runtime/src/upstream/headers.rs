@@ -17,8 +17,7 @@ const OWN_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gw/", env!
 
 /// The client's address as `X-Forwarded-For` says it: made once for each connection.
 pub(crate) fn forwarded(address: IpAddr) -> HeaderValue {
-    let text = address.to_canonical().to_string();
-    HeaderValue::from_str(&text).expect("an address is visible ASCII")
+    HeaderValue::from_str(&address.to_string()).expect("an address is visible ASCII")
 }
 
 /// Makes a client's headers those of the gateway's own request.
@@ -151,11 +150,6 @@ mod tests {
     fn the_client_is_appended_to_those_before_it() {
         let before = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2, 3.3.3.3")];
         assert_eq!(sent(&before, &Body::empty()), ["x-forwarded-for: 1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1"]);
-    }
-
-    #[test]
-    fn a_mapped_address_is_told_as_what_it_is() {
-        assert_eq!(forwarded("::ffff:10.0.0.1".parse().expect("an address")), "10.0.0.1");
     }
 
     #[test]
