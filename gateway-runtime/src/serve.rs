@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, LOCATION};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use gateway_sdk::http::request;
 use gateway_sdk::{
     Body, BodyError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
@@ -163,6 +163,8 @@ async fn forward(
     let kept = serving.keeps_request.then(|| head_of(&exchange.request));
     let request = std::mem::replace(&mut exchange.request, empty_request());
     let is_head = request.method() == Method::HEAD;
+    // It decides between JSON and XML, should there be an error from here on.
+    let media_type = request.headers().get(CONTENT_TYPE).cloned();
     let proxy = &route.api.definition.proxy;
     let stripped = (proxy.strip_listen_path && route.strips).then(|| route.listen.strip(request.path()).into_owned());
     let how = Forward {
@@ -175,6 +177,8 @@ async fn forward(
     let forwarded = upstream::forward(request, how).await;
     if let Some(kept) = kept {
         exchange.request = kept;
+    } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
+        exchange.request.headers_mut().insert(CONTENT_TYPE, media_type);
     }
     Ok((forwarded.map_err(RequestError::from)?, is_head))
 }
@@ -209,6 +213,10 @@ fn written_by_plugin(mut response: Response, is_head: bool) -> Result<Response, 
     // A plugin may have changed the body and not its length, or the length and not the body.
     if !bodiless && let Some(length) = response.body().len() {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    // What has no content has no length either. RFC 9110 §8.6.
+    if status == StatusCode::NO_CONTENT {
+        response.headers_mut().remove(CONTENT_LENGTH);
     }
     Ok(response)
 }

@@ -26,7 +26,10 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
     headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(TRAILER);
+    // It announces what follows a body of unknown length, and nothing else.
+    if body.len().is_some() {
+        headers.remove(TRAILER);
+    }
     headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
