@@ -15,7 +15,7 @@ use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
 use crate::error::RequestError;
 use crate::middleware::Step;
-use crate::telemetry::panic_text;
+use crate::telemetry::{one_line, panic_text};
 
 /// One link of an API's chain.
 pub(crate) enum Link {
@@ -71,9 +71,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(shutdown) = self.instance.take().and_then(Instance::shutdown) {
-            // Nobody receives any more: the process is ending, and its drain is over.
-            let _ = self.retired.send(shutdown);
+        if let Some(instance) = self.instance.take() {
+            // Its own code ends it, in a task of its own. If nobody receives any more the process is ending, and it is
+            // dropped here: a panic of it must not end more than itself.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.retired.send(instance.shutdown())));
         }
     }
 }
@@ -82,15 +83,12 @@ impl Drop for Running {
 pub(crate) async fn run_request(links: &[Link], exchange: &mut Exchange, listen: &ListenPath) -> Result<(), Stop> {
     for link in links {
         match link {
-            Link::BuiltIn { name, step } => step.run(exchange).inspect_err(|error| {
-                tracing::info!(
-                    api_id = %exchange.ctx.api().api_id,
-                    step = name,
-                    fault = %error.fault(),
-                    %error,
-                    "request refused"
-                );
-            })?,
+            Link::BuiltIn { name, step } => {
+                if let Err(error) = step.run(exchange) {
+                    log_refusal(exchange, name, &error);
+                    return Err(error.into());
+                }
+            }
             Link::Plugin(call) => call.run(exchange).await?,
             Link::Endpoints(endpoints) => {
                 if let Some(found) = endpoints.find(&exchange.request, listen) {
@@ -105,9 +103,19 @@ pub(crate) async fn run_request(links: &[Link], exchange: &mut Exchange, listen:
     Ok(())
 }
 
+/// A refusal that is the gateway's own fault is logged where it becomes an answer.
+fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError) {
+    if !error.status().is_server_error() {
+        let api_id = &exchange.ctx.api().api_id;
+        tracing::info!(api_id, step, fault = %error.fault(), %error, "request refused");
+    }
+}
+
 impl PluginCall {
     pub(crate) async fn run(&self, exchange: &mut Exchange) -> Result<(), Stop> {
-        let Some(instance) = &self.instance.instance else { return Ok(()) };
+        let Some(instance) = &self.instance.instance else {
+            return Err(RequestError::Broken("the plugin has ended".to_owned()).into());
+        };
         exchange.ctx.enter(self.plugin);
         let called = match self.entry.call {
             Call::Sync(call) => catch_unwind(AssertUnwindSafe(|| call(instance, exchange))),
@@ -117,7 +125,7 @@ impl PluginCall {
         let outcome = called.map_err(|panic| RequestError::PluginPanicked {
             plugin: self.plugin.name,
             hook,
-            message: panic_text(panic.as_ref()).to_owned(),
+            message: one_line(panic_text(panic.as_ref()).to_owned()),
         })?;
         self.take_session(exchange)?;
         match outcome {

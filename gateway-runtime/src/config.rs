@@ -3,25 +3,35 @@
 //! Raw (what was written) → [`Config`] (what it means). A key that is not honoured is warned about once, with its
 //! path; a wrong one stops the start with its position. Source: Tyk, `config/config.go`.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway_model::locate;
+use gateway_model::Position;
 use serde::Deserialize;
 use serde_json::Value;
 
 mod env;
+mod remark;
+mod secret;
+
+pub(crate) use remark::Remark;
+use remark::Remarks;
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
 const DEFAULT_PORT: u16 = 8080;
+/// A longer time is cut: sums of moments and times must not overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const CONTROL_API: &str = "not honoured by this gateway, and it protects the control API: without it, whoever reaches the \
+                           main port reaches `/tyk/`; remove it, and keep `/tyk/` from the outside by other means";
 /// Where the file is looked for without `--conf`.
 const CANDIDATES: [&str; 2] = ["tyk.conf", "/etc/tyk/tyk.conf"];
 
 /// The file, as written. Zero values mean "not set", as in Tyk.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct Raw {
     listen_address: String,
     listen_port: u16,
@@ -42,11 +52,13 @@ struct Raw {
     graceful_shutdown_timeout_duration: u64,
     graceful_shutdown_delay_seconds: u64,
     strict_plugins: bool,
+    control_api_port: u16,
     http_server_options: RawServer,
+    security: RawSecurity,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct RawServer {
     read_timeout: u64,
     max_request_body_size: u64,
@@ -54,6 +66,12 @@ struct RawServer {
     enable_strict_routes: bool,
     enable_path_prefix_matching: bool,
     enable_path_suffix_matching: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "an object")]
+struct RawSecurity {
+    control_api_use_mutual_tls: bool,
 }
 
 /// What the gateway does.
@@ -120,16 +138,20 @@ pub(crate) enum LogFormat {
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) file: Option<PathBuf>,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Remark>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("{}: {source}", file.display())]
     Read { file: PathBuf, source: std::io::Error },
-    /// `file:line:column: path: reason`, one line each.
-    #[error("{}", .0.join("\n"))]
-    Wrong(Vec<String>),
+    /// One line each.
+    #[error("{}", lines(.0))]
+    Wrong(Vec<Remark>),
+}
+
+fn lines(remarks: &[Remark]) -> String {
+    remarks.iter().map(Remark::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads the file and the environment.
@@ -138,7 +160,7 @@ pub(crate) enum ConfigError {
 /// When `--conf` names a file that cannot be read, or a value is wrong.
 pub(crate) fn load(
     conf: Option<&Path>,
-    variables: impl IntoIterator<Item = (String, String)>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
     let found = CANDIDATES.map(Path::new).into_iter().find(|path| path.exists());
     let file = conf.or(found).map(Path::to_owned);
@@ -156,92 +178,66 @@ pub(crate) fn load(
 fn parse(
     file: &str,
     text: &str,
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<(Config, Vec<String>), Vec<String>> {
-    let mut value: Value = serde_json::from_str(text).map_err(|error| {
-        let reason = error.to_string();
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        vec![format!("{file}:{}:{}: {reason}", error.line(), error.column())]
-    })?;
-    let mut warnings = Vec::new();
-    let mut mistakes = Vec::new();
-    env::apply(&mut value, variables, &mut warnings, &mut mistakes);
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Config, Vec<Remark>), Vec<Remark>> {
+    let mut remarks = Remarks::on(file, text);
+    let variables = env::ours(variables, &mut remarks);
+    let raw = read(text, &variables, &mut remarks);
+    let config = raw.map(|raw| resolve(&raw, &variables, &mut remarks));
+    let warnings = remarks.sorted_out()?;
+    Ok((config.expect("nothing is read only if there was an error"), warnings))
+}
+
+/// What was written, in the file and then in the variables; `None` if there was an error.
+fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Option<Raw> {
+    let mut value: Value = serde_json::from_str(text)
+        .map_err(|error| {
+            let reason = error.to_string();
+            let position = Position { line: error.line(), column: error.column() };
+            remarks.at_position(position, reason.split(" at line ").next().unwrap_or_default().to_owned());
+        })
+        .ok()?;
+    // serde takes an array for an object whose members it lists, and variables would go into neither.
+    let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
+    if let Some(path) = ["", "http_server_options", "security"].iter().find(|path| no_object(path)) {
+        remarks.error(path, "expected an object");
+        return None;
+    }
+    env::apply(&mut value, variables, remarks);
     let mut ignored = Vec::new();
     let unknown = |path: serde_ignored::Path<'_>| ignored.push(path.to_string());
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&value, &mut track);
-    let raw: Raw = match serde_ignored::deserialize(tracked, unknown) {
-        Ok(raw) => raw,
-        Err(error) => {
-            let path = track.path().to_string();
-            mistakes.push(format!("{file}:{}: {path}: {error}", locate(text, &path)));
-            return Err(mistakes);
-        }
-    };
+    let raw = serde_ignored::deserialize(tracked, unknown)
+        .map_err(|error| remarks.error(&track.path().to_string(), error.to_string()))
+        .ok()?;
     for path in ignored {
-        if !is_zero(at(&value, &path)) {
-            warnings.push(format!(
-                "{file}:{}: {path}: not honoured by this gateway; the key has no effect",
-                locate(text, &path)
-            ));
+        if at(&value, &path).is_some_and(|value| !is_zero(value)) {
+            remarks.warning(&path, "not honoured by this gateway; the key has no effect");
         }
     }
-    let config = resolve(&raw, |path, reason| {
-        mistakes.push(format!("{file}:{}: {path}: {reason}", locate(text, path)));
-    });
-    if config.secret == DEFAULT_SECRET {
-        warnings.push("`secret` is the published default: set one of your own, or anybody may use `/tyk/`".into());
-    }
-    if mistakes.is_empty() { Ok((config, warnings)) } else { Err(mistakes) }
+    Some(raw)
 }
 
-fn resolve(raw: &Raw, mut mistake: impl FnMut(&str, String)) -> Config {
+fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Config {
     let or = |text: &str, default: &str| if text.is_empty() { default } else { text }.to_owned();
-    let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n });
-    let address: IpAddr = match raw.listen_address.as_str() {
-        "" => Ipv6Addr::UNSPECIFIED.into(),
-        "localhost" => Ipv4Addr::LOCALHOST.into(),
-        text => text.parse().unwrap_or_else(|_| {
-            mistake("listen_address", format!("`{text}` is not an IP address"));
-            Ipv4Addr::LOCALHOST.into()
-        }),
-    };
-    let port = if raw.listen_port == 0 { DEFAULT_PORT } else { raw.listen_port };
-    let log_level = match raw.log_level.to_ascii_lowercase().as_str() {
-        "" | "info" => tracing::Level::INFO,
-        "debug" => tracing::Level::DEBUG,
-        "warn" | "warning" => tracing::Level::WARN,
-        "error" => tracing::Level::ERROR,
-        other => {
-            mistake("log_level", format!("`{other}` is not one of `debug`, `info`, `warn`, `error`"));
-            tracing::Level::INFO
-        }
-    };
-    let log_format = match raw.log_format.as_str() {
-        "" | "text" | "legacy" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        other => {
-            mistake("log_format", format!("`{other}` is not one of `text`, `json`, `legacy`"));
-            LogFormat::Text
-        }
-    };
-    let upstream_timeout = match raw.proxy_default_timeout {
-        0.0 => Duration::from_secs(30),
-        seconds => Duration::try_from_secs_f64(seconds).unwrap_or_else(|error| {
-            mistake("proxy_default_timeout", error.to_string());
-            Duration::from_secs(30)
-        }),
-    };
+    let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
+    if raw.control_api_port != 0 {
+        remarks.error("control_api_port", CONTROL_API);
+    }
+    if raw.security.control_api_use_mutual_tls {
+        remarks.error("security.control_api_use_mutual_tls", CONTROL_API);
+    }
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
     Config {
-        listen: SocketAddr::new(address, port),
-        secret: or(&raw.secret, DEFAULT_SECRET),
+        listen: listen(raw, remarks),
+        secret: secret(raw, variables, remarks),
         app_path: or(&raw.app_path, "apps/").into(),
         app_path_is_set: !raw.app_path.is_empty(),
-        log_level,
-        log_format,
-        upstream_timeout,
+        log_level: log_level(raw, remarks),
+        log_format: log_format(raw, remarks),
+        upstream_timeout: upstream_timeout(raw, remarks),
         upstream_close: raw.proxy_close_connections,
         max_idle_per_host: idle.into_iter().filter(|n| *n > 0).min().unwrap_or(256),
         head_timeout: seconds(server.read_timeout, 120),
@@ -258,16 +254,78 @@ fn resolve(raw: &Raw, mut mistake: impl FnMut(&str, String)) -> Config {
         },
         hello_path: format!("/{}", or(&raw.health_check_endpoint_name, "hello")),
         ready_path: format!("/{}", or(&raw.readiness_check_endpoint_name, "ready")),
-        shutdown_delay: Duration::from_secs(raw.graceful_shutdown_delay_seconds),
+        shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
     }
 }
 
+fn listen(raw: &Raw, remarks: &mut Remarks<'_>) -> SocketAddr {
+    let address: IpAddr = match raw.listen_address.as_str() {
+        "" => Ipv6Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        text => text.parse().unwrap_or_else(|_| {
+            remarks.error("listen_address", format!("`{text}` is not an IP address"));
+            Ipv4Addr::LOCALHOST.into()
+        }),
+    };
+    SocketAddr::new(address, if raw.listen_port == 0 { DEFAULT_PORT } else { raw.listen_port })
+}
+
+fn secret(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> String {
+    let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let secret = secret::resolve(&raw.secret, variable).unwrap_or_else(|error| {
+        remarks.error("secret", error.to_string());
+        String::new()
+    });
+    if !secret.is_empty() && secret != DEFAULT_SECRET {
+        return secret;
+    }
+    remarks.warning("secret", "is the published default: set one of your own, or anybody may use `/tyk/`");
+    DEFAULT_SECRET.to_owned()
+}
+
+fn log_level(raw: &Raw, remarks: &mut Remarks<'_>) -> tracing::Level {
+    match raw.log_level.to_ascii_lowercase().as_str() {
+        "" | "info" => tracing::Level::INFO,
+        "debug" => tracing::Level::DEBUG,
+        "warn" | "warning" => tracing::Level::WARN,
+        "error" => tracing::Level::ERROR,
+        other => {
+            remarks.error("log_level", format!("`{other}` is not one of `debug`, `info`, `warn`, `error`"));
+            tracing::Level::INFO
+        }
+    }
+}
+
+fn log_format(raw: &Raw, remarks: &mut Remarks<'_>) -> LogFormat {
+    match raw.log_format.as_str() {
+        "" | "text" | "legacy" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => {
+            remarks.error("log_format", format!("`{other}` is not one of `text`, `json`, `legacy`"));
+            LogFormat::Text
+        }
+    }
+}
+
+fn upstream_timeout(raw: &Raw, remarks: &mut Remarks<'_>) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(30);
+    match raw.proxy_default_timeout {
+        0.0 => DEFAULT,
+        seconds => Duration::try_from_secs_f64(seconds.min(LONGEST.as_secs_f64())).unwrap_or_else(|error| {
+            remarks.error("proxy_default_timeout", error.to_string());
+            DEFAULT
+        }),
+    }
+}
+
 /// The value at a path as serde_ignored prints it: members and indices joined by dots.
-fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
-    let pointer = format!("/{}", path.replace('.', "/"));
-    value.pointer(&pointer).unwrap_or(&Value::Null)
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    if path.is_empty() {
+        return Some(value);
+    }
+    value.pointer(&format!("/{}", path.replace('.', "/")))
 }
 
 /// A file carries every key, most of them switched off: those need no warning.

@@ -17,10 +17,16 @@ use crate::upstream::ForwardError;
 pub(crate) enum RequestError {
     #[error("no API listens on this path")]
     NotRouted,
+    #[error("not one `Host` header")]
+    Host,
     #[error("the definition has fields that guard access and that this gateway does not honour: {}", .0.join(", "))]
     UnhonouredGuards(Vec<String>),
     #[error("more than one version and none named `Default`")]
     AmbiguousVersion,
+    #[error("the API is past its `expiration`")]
+    ApiExpired,
+    #[error("the version of the API is past its `expires`")]
+    VersionExpired,
     #[error("the API does not load: {0}")]
     Broken(String),
     #[error("plugin `{name}` of hook `{hook}` is not in this binary")]
@@ -39,6 +45,8 @@ pub(crate) enum RequestError {
     KeyExpired,
     #[error("the session does not give access to this API")]
     AccessDenied,
+    #[error("the session does not give access to this URL with this method")]
+    ResourceDenied,
     #[error("no credential")]
     CredentialMissing,
     #[error("the credential is not known")]
@@ -70,7 +78,7 @@ impl fmt::Display for Fault {
 }
 
 const INTERNAL: &str = "Internal Server Error";
-const TOO_LARGE: &str = "Request Entity Too Large";
+const TOO_LARGE: &str = "Request Entity Too Large\n";
 
 impl RequestError {
     /// Status, the client's words, and whose fault it is.
@@ -79,12 +87,23 @@ impl RequestError {
         const DISALLOWED: &str = "Access to this API has been disallowed";
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
+            Self::Host => (StatusCode::BAD_REQUEST, "Bad Request", Client),
             Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
             Self::AmbiguousVersion => {
                 (StatusCode::FORBIDDEN, "Ambiguous default API version for this non-versioned API found", Definition)
             }
+            Self::ApiExpired => (
+                StatusCode::FORBIDDEN,
+                "API has expired, please check documentation or contact administrator",
+                Definition,
+            ),
+            Self::VersionExpired => (
+                StatusCode::FORBIDDEN,
+                "Api Version has expired, please check documentation or contact administrator",
+                Definition,
+            ),
             Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::UnknownPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
@@ -96,6 +115,7 @@ impl RequestError {
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
             Self::AccessDenied | Self::CredentialUnknown => (StatusCode::FORBIDDEN, DISALLOWED, Client),
+            Self::ResourceDenied => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed", Client),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::Forward(error) => match error {
@@ -128,8 +148,8 @@ impl RequestError {
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
         let (status, message, _) = self.told();
         match self {
-            Self::NotRouted => plain(status, "Not Found"),
-            _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, "Request Entity Too Large\n"),
+            Self::NotRouted | Self::Host => plain(status, message),
+            _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
         }
     }

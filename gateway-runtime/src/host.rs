@@ -9,13 +9,15 @@ use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::{FetchError, Host, Level, LogRecord, Store, StoreError};
 use gateway_sdk::{Request, Response};
 
+use crate::telemetry::one_line;
 use crate::upstream::target::Target;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
-/// Entries that the store holds at most.
+/// What the store holds at most.
 const STORE_ENTRIES: usize = 100_000;
-/// A longer message of a plugin is cut.
-const MESSAGE_BYTES: usize = 8 * 1024;
+const STORE_BYTES: usize = 64 * 1024 * 1024;
+/// How often a full store looks for what has expired.
+const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The gateway, as its plugins see it.
 pub(crate) struct GatewayHost {
@@ -72,19 +74,9 @@ impl Host for GatewayHost {
     }
 }
 
-/// A message that cannot pass for another line, nor fill the log: plugins write what clients sent.
-fn one_line(mut text: String) -> String {
-    if text.len() > MESSAGE_BYTES {
-        let end = (0..=MESSAGE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    if text.contains(char::is_control) { text.escape_debug().to_string() } else { text }
-}
-
 /// The key-value store of one process. It is not kept over a restart.
 #[derive(Default)]
-struct MemoryStore(Mutex<HashMap<String, Entry>>);
+struct MemoryStore(Mutex<Entries>);
 
 struct Entry {
     value: Bytes,
@@ -101,7 +93,46 @@ impl Entry {
     }
 }
 
-type Entries = HashMap<String, Entry>;
+#[derive(Default)]
+struct Entries {
+    map: HashMap<String, Entry>,
+    /// Of all keys and values.
+    bytes: usize,
+    /// When expired entries were last looked for: the search takes as long as the store is large.
+    purged: Option<Instant>,
+}
+
+impl Entries {
+    fn live(&self, key: &str) -> Option<&Entry> {
+        self.map.get(key).filter(|entry| entry.is_live())
+    }
+
+    fn put(&mut self, key: &str, entry: Entry) -> Result<(), StoreError> {
+        self.remove(key);
+        let size = key.len() + entry.value.len();
+        if !self.fits(size) && self.purged.is_none_or(|at| at.elapsed() >= PURGE_INTERVAL) {
+            self.map.retain(|_, entry| entry.is_live());
+            self.bytes = self.map.iter().map(|(key, entry)| key.len() + entry.value.len()).sum();
+            self.purged = Some(Instant::now());
+        }
+        if !self.fits(size) {
+            return Err(StoreError::Full);
+        }
+        self.bytes += size;
+        self.map.insert(key.to_owned(), entry);
+        Ok(())
+    }
+
+    fn fits(&self, size: usize) -> bool {
+        self.map.len() < STORE_ENTRIES && self.bytes + size <= STORE_BYTES
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.map.remove(key) {
+            self.bytes -= key.len() + entry.value.len();
+        }
+    }
+}
 
 impl MemoryStore {
     fn act<T: Send + 'static>(&self, act: impl FnOnce(&mut Entries) -> T) -> BoxFuture<'_, T> {
@@ -110,46 +141,29 @@ impl MemoryStore {
     }
 }
 
-/// Makes room for one entry more, by dropping what has expired.
-fn room(entries: &mut Entries, key: &str) -> Result<(), StoreError> {
-    if entries.len() >= STORE_ENTRIES && !entries.contains_key(key) {
-        entries.retain(|_, entry| entry.is_live());
-        if entries.len() >= STORE_ENTRIES {
-            return Err(StoreError::Full);
-        }
-    }
-    Ok(())
+fn number(value: &[u8]) -> Result<i64, StoreError> {
+    let text = std::str::from_utf8(value).map_err(|_| StoreError::NotANumber)?;
+    text.parse().map_err(|_| StoreError::NotANumber)
 }
 
 impl Store for MemoryStore {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, StoreError>> {
-        self.act(|entries| Ok(entries.get(key).filter(|entry| entry.is_live()).map(|entry| entry.value.clone())))
+        self.act(|entries| Ok(entries.live(key).map(|entry| entry.value.clone())))
     }
 
     fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Option<Duration>) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.act(|entries| {
-            room(entries, key)?;
-            entries.insert(key.to_owned(), Entry::new(value, ttl));
-            Ok(())
-        })
+        self.act(|entries| entries.put(key, Entry::new(value, ttl)))
     }
 
     fn increment<'a>(&'a self, key: &'a str, by: i64, ttl: Option<Duration>) -> BoxFuture<'a, Result<i64, StoreError>> {
         self.act(|entries| {
-            room(entries, key)?;
-            match entries.get_mut(key).filter(|entry| entry.is_live()) {
-                Some(entry) => {
-                    let text = std::str::from_utf8(&entry.value).map_err(|_| StoreError::NotANumber)?;
-                    let old: i64 = text.parse().map_err(|_| StoreError::NotANumber)?;
-                    let sum = old.saturating_add(by);
-                    entry.value = sum.to_string().into();
-                    Ok(sum)
-                }
-                None => {
-                    entries.insert(key.to_owned(), Entry::new(by.to_string().into(), ttl));
-                    Ok(by)
-                }
-            }
+            let (old, expires) = match entries.live(key) {
+                Some(entry) => (number(&entry.value)?, entry.expires),
+                None => (0, Entry::new(Bytes::new(), ttl).expires),
+            };
+            let sum = old.saturating_add(by);
+            entries.put(key, Entry { value: sum.to_string().into(), expires })?;
+            Ok(sum)
         })
     }
 
@@ -164,14 +178,6 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_is_one_line_of_bounded_length() {
-        assert_eq!(one_line("it's \"fine\" ä".to_owned()), "it's \"fine\" ä");
-        assert_eq!(one_line("two\nlines".to_owned()), "two\\nlines");
-        let long = one_line("ä".repeat(MESSAGE_BYTES));
-        assert_eq!(long.len(), MESSAGE_BYTES + '…'.len_utf8());
-    }
 
     #[tokio::test]
     async fn a_counter_starts_at_its_first_step_and_expires_with_it() {

@@ -27,7 +27,8 @@
 //!
 //! # Invariants
 //! - This crate never names a plugin.
-//! - A request takes no lock and looks up no name: names are resolved when an API loads.
+//! - A request waits for no lock that another core may hold, and looks up no name: names are resolved when an API
+//!   loads. What a plugin asks of the store or writes to the log is that plugin's own cost.
 //! - One runtime per core; what is shared is read-only, and swapped whole.
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 

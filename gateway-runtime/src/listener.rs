@@ -21,7 +21,6 @@ use crate::upstream::pool;
 const BACKLOG: i32 = 4096;
 /// How long to wait when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Nobody can listen there.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +104,7 @@ pub(crate) async fn serve(
     let (open, mut closed) = mpsc::channel::<()>(1);
     let sweeper = tokio::task::spawn_local(async {
         loop {
-            tokio::time::sleep(SWEEP_INTERVAL).await;
+            tokio::time::sleep(pool::SWEEP_INTERVAL).await;
             pool::sweep();
         }
     });

@@ -1,22 +1,17 @@
 //! One request: from hyper, through the chain and the upstream, back to hyper.
 
+mod body;
 mod normal;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use gateway_sdk::http::request;
-use gateway_sdk::{
-    Body, BodyError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
-};
-use http_body::{Frame, SizeHint};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use gateway_sdk::http::{Version, request};
+use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
 use hyper::body::Incoming;
 
 use crate::apis::compile::Serving;
@@ -48,11 +43,14 @@ pub(crate) async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (mut head, incoming) = request.into_parts();
+    headers::from_client(&mut head.headers);
     if let Some(uri) = normal::normalized(&head.uri) {
         head.uri = uri;
     }
     let path = head.uri.path();
-    let mut response = if control::is_control(&gateway.config, path) {
+    let mut response = if !has_host(&head) {
+        RequestError::Host.response(&gateway.config, &head.headers)
+    } else if control::is_control(&gateway.config, path) {
         control::answer(gateway, &head).await
     } else {
         match route(gateway, &head) {
@@ -81,16 +79,27 @@ enum Routed {
     Nowhere,
 }
 
+/// One `Host`, unless the client speaks a protocol older than it. Source: RFC 9112 §3.2.
+fn has_host(head: &request::Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => true,
+        (None, _) => head.version < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Routes by the decoded path, as upstreams and Tyk read it: an escape must not lead around a guarded listen path.
 fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
     let rules = gateway.config.paths;
-    let path = head.uri.path();
+    let path = normal::decoded(head.uri.path());
     if !rules.keep_unclean
-        && normal::is_unclean(path)
-        && let Some(location) = normal::cleaned(&head.uri)
+        && normal::is_unclean(&path)
+        && let Some(location) = normal::cleaned(&head.uri, &path)
     {
         return Routed::Elsewhere(location);
     }
-    match gateway.table.load().find(path, rules.strict_routes) {
+    match gateway.table.load().find(&path, rules.strict_routes) {
         Some(route) => Routed::To(Arc::clone(route)),
         None => Routed::Nowhere,
     }
@@ -106,7 +115,7 @@ async fn serve(
 ) -> Response {
     let config = &gateway.config;
     let api = &route.api;
-    let body = match limited(incoming, config.max_request_body, &head.headers) {
+    let body = match body::of_client(incoming, config, &head.headers) {
         Ok(body) => body,
         Err(error) => {
             tracing::info!(api_id = %api.definition.api_id, fault = %error.fault(), %error, "request refused");
@@ -121,7 +130,12 @@ async fn serve(
         Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
     };
     // What request plugins set for the final response is under what a plugin answered, and beside what the upstream did.
-    let asked = std::mem::take(&mut exchange.ctx.asked_mut().response_headers);
+    let mut asked = std::mem::take(&mut exchange.ctx.asked_mut().response_headers);
+    if !asked.is_empty() {
+        // Framing is the gateway's business.
+        headers::toward_client(&mut asked);
+        asked.remove(CONTENT_LENGTH);
+    }
     match served {
         Ok(mut response) => {
             append(response.headers_mut(), asked);
@@ -232,6 +246,11 @@ fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
                 Err(error) => stopped(gateway, exchange, error.into()),
             }
         }
+        Stop::Refused { head, message } if head.status().is_informational() => {
+            let status = head.status();
+            tracing::debug!(message, "a refusal that cannot be sent");
+            stopped(gateway, exchange, RequestError::NotFinal { status }.into())
+        }
         Stop::Refused { head, message } => error::body(config, headers, *head, &message),
         Stop::Error(error) => {
             let api_id = &exchange.ctx.api().api_id;
@@ -290,66 +309,8 @@ fn empty_request() -> Request {
     Request::from_parts(head, Body::empty())
 }
 
-/// The request's body, bounded if the configuration says so.
-fn limited(incoming: Incoming, limit: Option<u64>, headers: &HeaderMap) -> Result<Body, RequestError> {
-    if http_body::Body::is_end_stream(&incoming) {
-        return Ok(Body::empty());
-    }
-    if let Some(limit_bytes) = limit {
-        let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if declared.is_some_and(|length| length > limit_bytes) {
-            return Err(RequestError::BodyTooLarge { limit_bytes });
-        }
-    }
-    let left = limit.unwrap_or(u64::MAX);
-    Ok(Body::stream(Box::pin(ClientBody { incoming, limit: left, left })))
-}
-
-/// A client's body.
-struct ClientBody {
-    incoming: Incoming,
-    limit: u64,
-    left: u64,
-}
-
-impl http_body::Body for ClientBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        Poll::Ready(match frame {
-            None => None,
-            Some(Err(error)) => Some(Err(BodyError::Broken(error.into()))),
-            Some(Ok(frame)) => {
-                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                match self.left.checked_sub(length) {
-                    Some(left) => {
-                        self.left = left;
-                        Some(Ok(frame))
-                    }
-                    None => {
-                        let limit_bytes = usize::try_from(self.limit).unwrap_or(usize::MAX);
-                        Some(Err(BodyError::TooLarge { limit_bytes }))
-                    }
-                }
-            }
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use gateway_sdk::http::header::HOST;
-
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ use gateway_sdk::exchange::BoxFuture;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::apis::compile::Services;
 use crate::apis::load::{self, Cycle};
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
 use crate::host::GatewayHost;
 use crate::listener::{self, BindError, Bound};
-use crate::upstream::Rules;
+use crate::upstream::{Rules, pool};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +59,10 @@ async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
     let (reload, reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let services = Services { host: host.clone(), retired };
-    let table = first_load(&config, &services).await?;
+    let table = tokio::select! {
+        table = first_load(&config, &services) => table?,
+        () = signals.end() => return Ok(ExitCode::SUCCESS),
+    };
     let address = bound.address;
     let gateway = Arc::new(Gateway::new(config, table, host, reload));
 
@@ -68,7 +72,8 @@ async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
     gateway.enter(Phase::Serving);
     tracing::info!(%address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
 
-    supervise(&gateway, &services, &mut signals, reloads, &mut retiring).await;
+    let mut ending = JoinSet::new();
+    supervise(&gateway, &services, &mut signals, reloads, &mut retiring, &mut ending).await;
 
     gateway.enter(Phase::Draining);
     tracing::info!("draining");
@@ -81,8 +86,9 @@ async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
         gateway.table.store(Arc::default());
         drop(services);
         while let Ok(shutdown) = retiring.try_recv() {
-            finish(shutdown).await;
+            ending.spawn_local(finish(shutdown));
         }
+        while ending.join_next().await.is_some() {}
     };
     tokio::select! {
         () = drain => tracing::info!("stopped"),
@@ -117,7 +123,9 @@ async fn supervise(
     signals: &mut Signals,
     mut reloads: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     retiring: &mut mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    ending: &mut JoinSet<()>,
 ) {
+    let mut sweep = tokio::time::interval(pool::SWEEP_INTERVAL);
     loop {
         let mut waiting = Vec::new();
         tokio::select! {
@@ -126,7 +134,13 @@ async fn supervise(
                 Told::Reload => {}
             },
             Some(shutdown) = retiring.recv() => {
-                tokio::task::spawn_local(finish(shutdown));
+                ending.spawn_local(finish(shutdown));
+                continue;
+            }
+            Some(_) = ending.join_next() => continue,
+            _ = sweep.tick() => {
+                // Plugins' `init` made connections on this thread.
+                pool::sweep();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),

@@ -5,6 +5,9 @@ use std::panic::PanicHookInfo;
 
 use crate::config::{Config, LogFormat};
 
+/// A longer message of a plugin is cut.
+const MESSAGE_BYTES: usize = 8 * 1024;
+
 /// Sends the log to stderr, and panics into the log.
 pub(crate) fn init(config: &Config) {
     let builder = tracing_subscriber::fmt()
@@ -22,11 +25,34 @@ pub(crate) fn init(config: &Config) {
 
 fn log_panic(info: &PanicHookInfo<'_>) {
     let location = info.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(location, reason = panic_text(info.payload()), "panic");
+    tracing::error!(location, reason = one_line(panic_text(info.payload()).to_owned()), "panic");
 }
 
 /// What a panic said.
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
+
+/// A message that cannot pass for another line, nor fill the log: plugins write what clients sent.
+pub(crate) fn one_line(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES {
+        let end = (0..=MESSAGE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    if text.contains(char::is_control) { text.escape_debug().to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("it's \"fine\" ä".to_owned()), "it's \"fine\" ä");
+        assert_eq!(one_line("two\nlines".to_owned()), "two\\nlines");
+        let long = one_line("ä".repeat(MESSAGE_BYTES));
+        assert_eq!(long.len(), MESSAGE_BYTES + '…'.len_utf8());
+    }
 }

@@ -14,8 +14,8 @@ pub const EXAMPLES: [&str; 6] =
 /// A gateway with every plugin of `plugins/`, and with the fixtures of `tests/plugins/`.
 #[must_use]
 pub fn everything() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
+    static BUILT: Built = OnceLock::new();
+    once(&BUILT, || {
         let repository = Repository::of_xtask();
         let folders = repository.plugin_folders().expect("plugins/ can be read").into_iter().map(PluginArg::Folder);
         let fixtures =
@@ -27,11 +27,28 @@ pub fn everything() -> &'static Path {
 /// A gateway with [`EXAMPLES`] and nothing else.
 #[must_use]
 pub fn examples() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
+    static BUILT: Built = OnceLock::new();
+    once(&BUILT, || {
         let plugins = EXAMPLES.map(|name| PluginArg::Folder(name.to_owned()));
         build("examples", plugins.into(), profile())
     })
+}
+
+/// A gateway, or why there is none.
+type Built = OnceLock<Result<PathBuf, String>>;
+
+/// Builds at the first call. A build that fails is not tried again: the first test tells why, the others that it did.
+fn once(built: &'static Built, build: impl FnOnce() -> Result<PathBuf, String>) -> &'static Path {
+    let mut tells = false;
+    let built = built.get_or_init(|| {
+        tells = true;
+        build()
+    });
+    match built {
+        Ok(path) => path,
+        Err(reason) if tells => panic!("{reason}"),
+        Err(reason) => panic!("{} …", reason.lines().next().unwrap_or_default()),
+    }
 }
 
 /// `fast`, unless `GW_TEST_PROFILE` says `ship`.
@@ -43,13 +60,13 @@ fn profile() -> Profile {
     }
 }
 
-fn build(name: &str, plugins: Vec<PluginArg>, profile: Profile) -> PathBuf {
+fn build(name: &str, plugins: Vec<PluginArg>, profile: Profile) -> Result<PathBuf, String> {
     let repository = Repository::of_xtask();
     let output = repository.work_dir().join("tests").join(profile.name()).join(name).join("gateway");
     let args = BuildArgs { plugins, profile, output: Some(output.clone()), ..BuildArgs::default() };
     match xtask::build::build(&repository, &args, &Report::silent()) {
-        Ok(_) => output,
-        Err(error) => panic!("the gateway `{name}` does not build: {}", with_causes(&error)),
+        Ok(_) => Ok(output),
+        Err(error) => Err(format!("the gateway `{name}` does not build: {}", with_causes(&error))),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ pub const SECRET_HEADER: &str = "x-tyk-authorization";
 pub struct Conf {
     binary: &'static Path,
     conf: Value,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Default for Conf {
@@ -48,7 +49,7 @@ impl Conf {
             "app_path": folder.path().join("apps"),
             "log_format": "json",
         });
-        Self { binary, conf, folder }
+        Self { binary, conf, folder: Arc::new(folder) }
     }
 
     /// Sets a key of `tyk.conf`.
@@ -127,7 +128,9 @@ impl Conf {
     /// When it cannot be run.
     #[must_use]
     pub fn spawn(&self, arguments: &[&str]) -> Process {
-        Process::spawn(self.prepared().args(arguments))
+        let mut process = Process::spawn(self.prepared().args(arguments));
+        process._folder = Some(Arc::clone(&self.folder));
+        process
     }
 }
 
@@ -137,6 +140,8 @@ pub struct Process {
     /// Its log.
     pub log: Log,
     exit: watch::Receiver<Option<ExitStatus>>,
+    /// It reads its files for as long as it lives.
+    _folder: Option<Arc<TempDir>>,
 }
 
 impl Process {
@@ -151,7 +156,7 @@ impl Process {
         let pid = Pid::from_child(&child);
         let (told, exit) = watch::channel(None);
         std::thread::spawn(move || told.send_replace(child.wait().ok()));
-        Self { pid, log, exit }
+        Self { pid, log, exit, _folder: None }
     }
 
     /// Its number.

@@ -27,7 +27,7 @@ pub mod log;
 pub mod upstream;
 pub mod wire;
 
-pub use client::{Answer, Ask, Client, get, post};
+pub use client::{Answer, Ask, Client, ask, get, post};
 pub use definition::{Definition, api};
 pub use gateway::{Conf, Gateway};
 pub use upstream::Upstream;

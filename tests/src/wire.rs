@@ -70,6 +70,24 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).await.expect("the other end reads");
     }
 
+    /// Says that nothing more will be sent.
+    ///
+    /// # Panics
+    /// When the connection is gone.
+    pub async fn close_writing(&mut self) {
+        self.stream.shutdown().await.expect("the connection is there");
+    }
+
+    /// Waits until the other end closes, whatever it says before.
+    pub async fn ends(&mut self) {
+        within_deadline("the end of the connection", async {
+            while !self.ended {
+                self.more().await;
+            }
+        })
+        .await;
+    }
+
     /// Whether the other end closes without another byte.
     pub async fn is_closed(&mut self) -> bool {
         within_deadline("the end of the connection", self.more()).await;

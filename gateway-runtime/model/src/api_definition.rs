@@ -10,9 +10,6 @@ use crate::custom_middleware::MiddlewareSection;
 use crate::proxy::Proxy;
 use crate::version::VersionData;
 
-/// The header that carries a token when the definition names none. Source: Tyk, `gateway/mw_auth_key.go`.
-const TOKEN_HEADER: &str = "Authorization";
-
 /// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
 ///
 /// Every field may be absent, and then has its zero value; [`read`](crate::read) says what must not be empty.
@@ -31,6 +28,8 @@ pub struct ApiDefinition {
     pub slug: String,
     /// Kept but not enforced: an inactive API is served. Source: Tyk, `gateway/api_loader.go`.
     pub active: bool,
+    /// When the API is switched off, as [`expiry`](crate::expiry::expiry) reads it.
+    pub expiration: String,
     /// Nobody is asked who they are; `auth_check` and `post_key_auth` do not run.
     pub use_keyless: bool,
     /// Turns `auth_check` on.
@@ -45,6 +44,8 @@ pub struct ApiDefinition {
     pub auth: AuthConfig,
     /// Where the credential is, by way of authentication (`authToken`, `coprocess`, …).
     pub auth_configs: BTreeMap<String, AuthConfig>,
+    /// Takes the credential out of the request once it was looked at: the upstream does not see it.
+    pub strip_auth_data: bool,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
     /// Its versions.
@@ -71,10 +72,15 @@ impl ApiDefinition {
         self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth
     }
 
-    /// The header that carries a token: `auth_configs.authToken`, else `auth`, else `Authorization`.
-    pub fn token_header(&self) -> &str {
-        let named = self.auth_configs.get("authToken").into_iter().chain([&self.auth]);
-        named.map(|auth| auth.auth_header_name.as_str()).find(|name| !name.is_empty()).unwrap_or(TOKEN_HEADER)
+    /// Where a token is: `auth_configs.authToken`, else `auth`. Source: Tyk, `gateway/middleware.go`.
+    pub fn token_source(&self) -> &AuthConfig {
+        self.auth_configs.get("authToken").unwrap_or(&self.auth)
+    }
+
+    /// Every place where a credential may be: those in `auth_configs`, and `auth` where it is in use or all there is.
+    pub fn credential_sources(&self) -> impl Iterator<Item = &AuthConfig> {
+        let older = self.auth_configs.is_empty() || self.auth != AuthConfig::default();
+        self.auth_configs.values().chain(older.then_some(&self.auth))
     }
 }
 
@@ -96,14 +102,24 @@ mod tests {
     }
 
     #[test]
-    fn the_token_header_is_the_newest_name_given() {
-        let mut api = ApiDefinition::default();
-        assert_eq!(api.token_header(), "Authorization");
-        api.auth = header("x-old");
-        assert_eq!(api.token_header(), "x-old");
-        api.auth_configs.insert("authToken".to_owned(), header(""));
-        assert_eq!(api.token_header(), "x-old");
+    fn the_newer_place_of_a_token_wins() {
+        let mut api = ApiDefinition { auth: header("x-old"), ..ApiDefinition::default() };
+        assert_eq!(api.token_source().header(), Some("x-old"));
         api.auth_configs.insert("authToken".to_owned(), header("x-new"));
-        assert_eq!(api.token_header(), "x-new");
+        assert_eq!(api.token_source().header(), Some("x-new"));
+    }
+
+    #[test]
+    fn a_credential_may_be_wherever_the_definition_says() {
+        let headers = |api: &ApiDefinition| {
+            api.credential_sources().map(|auth| auth.header().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let mut api = ApiDefinition::default();
+        assert_eq!(headers(&api), ["Authorization"]);
+        api.auth_configs.insert("coprocess".to_owned(), header("x-a"));
+        api.auth_configs.insert("jwt".to_owned(), header("x-b"));
+        assert_eq!(headers(&api), ["x-a", "x-b"]);
+        api.auth = header("x-old");
+        assert_eq!(headers(&api), ["x-a", "x-b", "x-old"]);
     }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The header of a credential when the definition names none. Source: Tyk, `gateway/middleware.go`.
+const HEADER: &str = "Authorization";
+
 /// Where one way of authentication finds the credential. Source: Tyk, `AuthConfig` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
@@ -10,4 +13,60 @@ pub struct AuthConfig {
     pub name: String,
     /// The header that carries the credential; empty means `Authorization`.
     pub auth_header_name: String,
+    /// No header carries the credential.
+    pub disable_header: bool,
+    /// A query parameter may carry the credential.
+    pub use_param: bool,
+    /// The query parameter; empty means the name of the header. A name is enough to use it.
+    pub param_name: String,
+    /// A cookie may carry the credential.
+    pub use_cookie: bool,
+    /// The cookie; empty means the name of the header. A name is enough to use it.
+    pub cookie_name: String,
+}
+
+impl AuthConfig {
+    /// The header that may carry the credential.
+    pub fn header(&self) -> Option<&str> {
+        (!self.disable_header).then(|| self.header_name())
+    }
+
+    /// The query parameter that may carry the credential.
+    pub fn param(&self) -> Option<&str> {
+        self.other(self.use_param, &self.param_name)
+    }
+
+    /// The cookie that may carry the credential.
+    pub fn cookie(&self) -> Option<&str> {
+        self.other(self.use_cookie, &self.cookie_name)
+    }
+
+    fn header_name(&self) -> &str {
+        if self.auth_header_name.is_empty() { HEADER } else { &self.auth_header_name }
+    }
+
+    fn other<'a>(&'a self, is_used: bool, name: &'a str) -> Option<&'a str> {
+        if name.is_empty() { is_used.then(|| self.header_name()) } else { Some(name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_in_use_unless_it_is_disabled() {
+        let auth = AuthConfig::default();
+        assert_eq!((auth.header(), auth.param(), auth.cookie()), (Some("Authorization"), None, None));
+        assert_eq!(AuthConfig { disable_header: true, ..auth }.header(), None);
+    }
+
+    #[test]
+    fn a_parameter_and_a_cookie_are_in_use_by_flag_or_by_name() {
+        let auth = AuthConfig { auth_header_name: "x-key".into(), ..AuthConfig::default() };
+        let by_flag = AuthConfig { use_param: true, use_cookie: true, ..auth.clone() };
+        assert_eq!((by_flag.param(), by_flag.cookie()), (Some("x-key"), Some("x-key")));
+        let by_name = AuthConfig { param_name: "p".into(), cookie_name: "c".into(), ..auth };
+        assert_eq!((by_name.param(), by_name.cookie()), (Some("p"), Some("c")));
+    }
 }

@@ -13,8 +13,32 @@ use crate::{meaning, shape, unhonoured};
 pub struct Reading {
     /// The definition; `None` if any finding is an error.
     pub definition: Option<ApiDefinition>,
+    /// Who the definition is for, as far as it could be read, also when there is no `definition` because of errors.
+    ///
+    /// It keeps the listen path closed: without it, requests to an API whose definition is wrong would fall to the API
+    /// with the next shorter listen path, which may ask for less. `None` only if the text is not JSON, or has no
+    /// `proxy.listen_path` that is well-formed and not empty.
+    pub identity: Option<Identity>,
     /// All errors and warnings, from the top of the document to its end.
     pub findings: Vec<Finding>,
+}
+
+/// Who a definition is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The API; empty if the text has no id, or one that no API can have.
+    pub api_id: String,
+    /// Where it listens, as it is written; well-formed and never empty.
+    pub listen_path: String,
+}
+
+impl Identity {
+    fn of(definition: &ApiDefinition) -> Option<Self> {
+        let ApiDefinition { api_id, proxy, .. } = definition;
+        let api_id = if meaning::api_id(api_id).is_ok() { api_id.clone() } else { String::new() };
+        meaning::listen_path(&proxy.listen_path).ok()?;
+        Some(Self { api_id, listen_path: proxy.listen_path.clone() })
+    }
 }
 
 /// Reads a definition in Tyk's classic form, and finds all that is wrong in it in one run.
@@ -26,7 +50,7 @@ pub fn read(text: &str) -> Reading {
     let document = match serde_json::from_str::<Value>(text) {
         Ok(document) => document,
         Err(error) => {
-            return Reading { definition: None, findings: vec![syntax(&locator, &error)] };
+            return Reading { definition: None, identity: None, findings: vec![syntax(&locator, &error)] };
         }
     };
     let (mut definition, notes) = shape::read::<ApiDefinition>(&document);
@@ -51,7 +75,8 @@ pub fn read(text: &str) -> Reading {
     findings.sort_by_key(|finding| finding.position);
 
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    Reading { definition: (!refused).then_some(definition), findings }
+    let identity = Identity::of(&definition);
+    Reading { definition: (!refused).then_some(definition), identity, findings }
 }
 
 fn syntax(locator: &Locator<'_>, error: &serde_json::Error) -> Finding {

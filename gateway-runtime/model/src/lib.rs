@@ -5,6 +5,7 @@
 //! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`version`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
+//! | [`expiry`](mod@expiry) | when an API or a version of it is switched off |
 //! | [`document`] | [`read`]: from text to an [`ApiDefinition`] and every [`Finding`] about it |
 //! | [`finding`] | [`Finding`], [`Severity`], [`Position`]: `file:line:column: path: reason` |
 //! | [`locate`](mod@locate), [`json_path`] | from a path in a document to its position in the text |
@@ -14,7 +15,8 @@
 //! - No I/O: text comes in, values go out.
 //! - No HTTP library: methods, headers and URLs are strings here; the runtime resolves them.
 //! - A field of a definition is either honoured, and then it is in a struct here, or [`read`] warns about it.
-//! - A definition in which anything is wrong is not handed out: [`Reading::definition`] is `None`.
+//! - A definition in which anything is wrong is not handed out: [`Reading::definition`] is `None`. Who it is for is, as
+//!   far as it can be read: [`Reading::identity`].
 
 #![deny(missing_docs)]
 // A test that unwraps fails where it should.
@@ -25,6 +27,7 @@ pub mod api_definition;
 pub mod auth;
 pub mod custom_middleware;
 pub mod document;
+pub mod expiry;
 pub mod finding;
 pub mod json_path;
 pub mod locate;
@@ -42,7 +45,8 @@ pub use access::{AccessDefinition, AccessLimit, AccessSpec};
 pub use api_definition::ApiDefinition;
 pub use auth::AuthConfig;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
-pub use document::{Reading, read};
+pub use document::{Identity, Reading, read};
+pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
 pub use json_path::{JsonPath, Segment};
 pub use locate::locate;

@@ -2,6 +2,7 @@
 
 use crate::api_definition::ApiDefinition;
 use crate::custom_middleware::{HONOURED_DRIVERS, Hook, KNOWN_DRIVERS, MiddlewareDefinition};
+use crate::expiry::expiry;
 use crate::finding::Severity;
 use crate::json_path::JsonPath;
 use crate::nearest::nearest;
@@ -15,6 +16,8 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     let mut check = Check { api, mistakes: Vec::new() };
     check.identity();
     check.proxy();
+    check.expiry(path(&["expiration"]), &api.expiration);
+    check.versions();
     for (name, version) in &api.version_data.versions {
         check.version(&path(&["version_data", "versions"]).key(name), version);
     }
@@ -39,24 +42,16 @@ impl Check<'_> {
     }
 
     fn identity(&mut self) {
-        let id = &self.api.api_id;
-        let foreign = |c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace() || c.is_control();
-        if id.is_empty() {
-            self.error(path(&["api_id"]), "is empty; every API needs one of its own");
-        } else if let Some(c) = id.chars().find(|c| foreign(*c)) {
-            self.error(path(&["api_id"]), format!("contains {c:?}, which cannot be in a segment of a URL"));
+        if let Err(reason) = api_id(&self.api.api_id) {
+            self.error(path(&["api_id"]), reason);
         }
     }
 
     fn proxy(&mut self) {
         let proxy = &self.api.proxy;
-        let (listen_path, target_url) = (path(&["proxy", "listen_path"]), path(&["proxy", "target_url"]));
-        if proxy.listen_path.is_empty() {
-            self.error(listen_path, "is empty; say where the API listens, such as `/orders/`");
-        } else if proxy.listen_path.contains(char::is_whitespace) {
-            self.error(listen_path, "contains whitespace; no request can match it");
-        } else if !has_balanced_braces(&proxy.listen_path) {
-            self.error(listen_path, "has unbalanced braces; a variable is `{name}` or `{name:regex}`");
+        let target_url = path(&["proxy", "target_url"]);
+        if let Err(reason) = listen_path(&proxy.listen_path) {
+            self.error(path(&["proxy", "listen_path"]), reason);
         }
         if proxy.target_url.is_empty() {
             self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
@@ -65,7 +60,23 @@ impl Check<'_> {
         }
     }
 
+    fn expiry(&mut self, at: JsonPath, text: &str) {
+        if let Err(error) = expiry(text) {
+            self.error(at, error.to_string());
+        }
+    }
+
+    fn versions(&mut self) {
+        let data = &self.api.version_data;
+        if !data.not_versioned && data.versions.len() == 1 {
+            let reason = "is false, and there is one version: it is served to everybody, whatever version a request \
+                          asks for, and without one; set it to true";
+            self.warning(path(&["version_data", "not_versioned"]), reason);
+        }
+    }
+
     fn version(&mut self, at: &JsonPath, version: &Version) {
+        self.expiry(at.key("expires"), &version.expires);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {
@@ -135,6 +146,38 @@ impl Check<'_> {
         if self.api.use_keyless && section.post_key_auth.iter().any(MiddlewareDefinition::is_enabled) {
             self.warning(path(&["custom_middleware", "post_key_auth"]), "has no effect: `use_keyless` is true");
         }
+    }
+}
+
+/// Whether an API can go by this id, which is also a segment of URLs: `/<api_id>/`.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn api_id(id: &str) -> Result<(), String> {
+    let foreign = |c: char| matches!(c, '/' | '?' | '#' | '{' | '}' | '%') || c.is_whitespace() || c.is_control();
+    match id {
+        "" => Err("is empty; every API needs one of its own".to_owned()),
+        "." | ".." => Err(format!("is `{id}`, which cannot be a segment of a URL")),
+        _ => match id.chars().find(|c| foreign(*c)) {
+            Some(c) => Err(format!("contains {c:?}, which cannot be in a segment of a URL")),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Whether an API can listen on this path.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn listen_path(path: &str) -> Result<(), &'static str> {
+    if path.is_empty() {
+        Err("is empty; say where the API listens, such as `/orders/`")
+    } else if path.contains(char::is_whitespace) {
+        Err("contains whitespace; no request can match it")
+    } else if !has_balanced_braces(path) {
+        Err("has unbalanced braces; a variable is `{name}` or `{name:regex}`")
+    } else {
+        Ok(())
     }
 }
 

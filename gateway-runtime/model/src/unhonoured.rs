@@ -35,23 +35,43 @@ const AUTHENTICATION: &[&[&str]] = &[
     &["auth_configs", "authToken", "validate_signature"],
 ];
 
-/// Guards of every API, each with the field that disables it.
-const GUARDS: &[(&[&str], Option<&str>)] = &[
-    (&["use_mutual_tls_auth"], None),
-    (&["allowed_ips"], Some("ip_access_control_disabled")),
-    (&["blacklisted_ips"], Some("ip_access_control_disabled")),
-    (&["domain"], Some("domain_disabled")),
-    (&["listen_port"], None),
-    (&["definition", "enabled"], None),
+/// What switches a guard off.
+enum Unless {
+    Never,
+    /// This field is set.
+    Set(&'static str),
+    /// The first field is set, and the second is not.
+    SetWithout(&'static str, &'static str),
+}
+
+/// Guards of every API.
+const GUARDS: &[(&[&str], Unless)] = &[
+    (&["use_mutual_tls_auth"], Unless::Never),
+    // Source: Tyk, `gateway/mw_ip_whitelist.go`, `gateway/mw_ip_blacklist.go`: a list that is not empty is enforced.
+    (&["allowed_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_whitelisting")),
+    (&["blacklisted_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_blacklisting")),
+    (&["domain"], Unless::Set("domain_disabled")),
+    (&["listen_port"], Unless::Never),
+    (&["definition", "enabled"], Unless::Never),
     // A bundle brings plugins of its own, and these may be what guards the API.
-    (&["custom_middleware_bundle"], Some("custom_middleware_bundle_disabled")),
+    (&["custom_middleware_bundle"], Unless::Set("custom_middleware_bundle_disabled")),
 ];
+
+impl Unless {
+    fn holds(&self, document: &Value) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Set(off) => is_set(document, &[off]),
+            Self::SetWithout(off, on) => is_set(document, &[off]) && !is_set(document, &[on]),
+        }
+    }
+}
 
 /// The paths of all fields that guard access and that nothing here enforces.
 pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
     let root = JsonPath::default();
     let ways_in = AUTHENTICATION.iter().filter(|_| !api.use_keyless).copied();
-    let others = GUARDS.iter().filter(|(_, off)| !off.is_some_and(|off| is_set(document, &[off])));
+    let others = GUARDS.iter().filter(|(_, unless)| !unless.holds(document));
     let mut found: Vec<JsonPath> = ways_in
         .chain(others.map(|(path, _)| *path))
         .filter(|path| is_set(document, path))

@@ -22,6 +22,8 @@ pub struct VersionData {
 pub struct Version {
     /// Its name, as a request gives it.
     pub name: String,
+    /// When the version is switched off, as [`expiry`](crate::expiry::expiry) reads it.
+    pub expires: String,
     /// Without it, `extended_paths` has no effect.
     pub use_extended_paths: bool,
     /// What happens on single paths.

@@ -83,10 +83,15 @@ impl Instance {
         self.data.downcast_ref().expect("an instance is called by the plugin that made it")
     }
 
-    /// Releases the plugin: runs its `shutdown`, if it has one.
+    /// Releases the plugin: runs its `shutdown`, if it has one, and drops its data. All of it happens in the future,
+    /// since it is the plugin's code.
     #[must_use]
-    pub fn shutdown(self) -> Option<BoxFuture<'static, ()>> {
-        self.shutdown.map(|shutdown| shutdown(self.data))
+    pub fn shutdown(self) -> BoxFuture<'static, ()> {
+        let Self { data, shutdown } = self;
+        match shutdown {
+            Some(shutdown) => shutdown(data),
+            None => Box::pin(async move { drop(data) }),
+        }
     }
 }
 

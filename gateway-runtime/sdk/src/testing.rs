@@ -145,9 +145,7 @@ impl Running {
 
     /// Ends the plugin: runs its `shutdown`, if it has one.
     pub fn shutdown(self) {
-        if let Some(shutdown) = self.instance.shutdown() {
-            block_on(shutdown);
-        }
+        block_on(self.instance.shutdown());
     }
 }
 

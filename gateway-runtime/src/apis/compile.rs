@@ -162,11 +162,10 @@ impl Api {
     /// fall through to an API with a shorter listen path.
     pub(crate) fn broken(
         definition: Arc<ApiDefinition>,
-        listen: ListenPath,
+        listen: Arc<ListenPath>,
         (file, text): (Arc<str>, Arc<str>),
         reason: String,
     ) -> Self {
-        let listen = Arc::new(listen);
         Self { definition, file, text, listen, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
     }
 }

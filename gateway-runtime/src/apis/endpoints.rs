@@ -4,10 +4,9 @@
 
 use gateway_model::Hook;
 use gateway_sdk::Request;
-use percent_encoding::percent_decode_str;
 use regex::Regex;
 
-use crate::apis::listen_path::ListenPath;
+use crate::apis::listen_path::{ListenPath, decoded};
 use crate::chain::PluginCall;
 use crate::config::PathRules;
 use crate::error::RequestError;
@@ -29,7 +28,7 @@ impl Endpoints {
         let path = listen.strip(request.path());
         let again = listen.strip(&path);
         // Upstreams see through escapes, and so must a rule: `/a%2Fb` is for the endpoint `/a/b` too.
-        let decoded = path.contains('%').then(|| percent_decode_str(&path).decode_utf8_lossy());
+        let decoded = path.contains('%').then(|| decoded(&path));
         let spellings = [Some(&*again), Some(&*path), decoded.as_deref()];
         let hit = |endpoint: &&Endpoint| {
             endpoint.method == request.method().as_str()

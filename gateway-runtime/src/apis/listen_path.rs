@@ -1,6 +1,13 @@
 //! A listen path: a prefix of request paths, or a pattern for one. Source: Tyk, `gateway/api_loader.go`.
 
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use regex::Regex;
+
+/// What a path cannot hold as it is. Source: RFC 3986 §3.3.
+const ESCAPED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}').add(b'%');
 
 /// Where an API listens.
 #[derive(Debug)]
@@ -45,15 +52,36 @@ impl ListenPath {
         }
     }
 
-    /// What follows the listen path, with a leading `/`; all of `path` if it is not under it.
-    pub(crate) fn strip<'a>(&self, path: &'a str) -> std::borrow::Cow<'a, str> {
+    /// What follows the listen path, with a leading `/`; all of `path` if it is not under it. Escapes stay, unless the
+    /// listen path itself was written with some.
+    pub(crate) fn strip<'a>(&self, path: &'a str) -> Cow<'a, str> {
         let rest = match self.matches(path) {
             // `/` has nothing to strip.
-            Some(length) if self.text != "/" => &path[length..],
-            _ => path,
+            _ if self.text == "/" => path,
+            Some(length) => &path[length..],
+            None if path.contains('%') => {
+                let plain = decoded(path);
+                let rest = self.matches(&plain).map(|length| encoded(&plain[length..]));
+                return rest.map_or(Cow::Borrowed(path), |rest| with_slash(&rest).into_owned().into());
+            }
+            None => path,
         };
-        if rest.starts_with('/') { rest.into() } else { format!("/{rest}").into() }
+        with_slash(rest)
     }
+}
+
+fn with_slash(rest: &str) -> Cow<'_, str> {
+    if rest.starts_with('/') { rest.into() } else { format!("/{rest}").into() }
+}
+
+/// A path without escapes.
+pub(crate) fn decoded(path: &str) -> Cow<'_, str> {
+    if path.contains('%') { percent_decode_str(path).decode_utf8_lossy() } else { path.into() }
+}
+
+/// A path with the escapes that it needs.
+pub(crate) fn encoded(path: &str) -> String {
+    utf8_percent_encode(path, ESCAPED).to_string()
 }
 
 /// A path without empty and dot segments, as Go's `path.Clean` makes it, that keeps a trailing slash.
@@ -139,6 +167,13 @@ mod tests {
         assert_eq!(listen("/").strip("/x/y"), "/x/y");
         assert_eq!(listen("/a/{id}/").strip("/a/7/x"), "/x");
         assert_eq!(listen("/app/").strip("/other"), "/other");
+    }
+
+    #[test]
+    fn escapes_stay_unless_they_are_of_the_listen_path() {
+        assert_eq!(listen("/app/").strip("/app/a%2Fb"), "/a%2Fb");
+        assert_eq!(listen("/größe/").strip("/gr%C3%B6%C3%9Fe/a%20b"), "/a%20b");
+        assert_eq!(listen("/app/").strip("/app%2Fx"), "/x");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_model::{Finding, Severity, locate};
+use gateway_model::{ApiDefinition, Finding, Identity, Proxy, Severity, locate};
 
 use crate::apis::compile::{self, Api, Services};
 use crate::apis::listen_path::ListenPath;
@@ -40,32 +40,31 @@ pub(crate) async fn load(
         let old = known.get(&*source.file).map(|api| Arc::clone(api));
         loading.push(match old {
             Some(api) if unchanged(&api, &source) => Loading::Done(api),
-            old => Loading::New(old, tokio::task::spawn_local(one(source, rules, services.clone()))),
+            old => {
+                let file = Arc::clone(&source.file);
+                Loading::New(old, file, tokio::task::spawn_local(one(source, rules, services.clone())))
+            }
         });
     }
-    let mut apis: Vec<Arc<Api>> = Vec::new();
-    let mut ids: HashMap<String, Arc<str>> = HashMap::new();
+    let mut loaded: Vec<(bool, Arc<Api>)> = Vec::new();
     for entry in loading {
-        let (file, api) = match entry {
-            Loading::Done(api) => (Arc::clone(&api.file), Some(api)),
-            Loading::New(old, task) => {
-                let Ok(fresh) = task.await else { continue };
-                let loads = fresh.api.as_ref().is_some_and(|api| api.serving.is_ok());
-                findings.extend(fresh.findings.into_iter().map(|finding| (Arc::clone(&fresh.file), finding)));
-                let usable = old.filter(|old| !loads && old.serving.is_ok());
-                kept += usize::from(usable.is_some());
-                (fresh.file, usable.or(fresh.api))
+        let (old, fresh) = match entry {
+            Loading::Done(api) => {
+                loaded.push((true, api));
+                continue;
             }
+            Loading::New(old, file, task) => (old, task.await.unwrap_or_else(|error| Fresh::failed(file, &error))),
         };
-        let Some(api) = api else { continue };
-        if let Some(other) = ids.get(&api.definition.api_id) {
-            let reason = format!("`{}` is the id of the API in {other} already", api.definition.api_id);
-            findings.push((file, error_at(&api.text, "api_id", reason)));
-            continue;
-        }
-        ids.insert(api.definition.api_id.clone(), file);
-        apis.push(api);
+        let loads = fresh.api.as_ref().is_some_and(|api| api.serving.is_ok());
+        findings.extend(fresh.findings.into_iter().map(|finding| (Arc::clone(&fresh.file), finding)));
+        let was_loaded = old.is_some();
+        let usable = old.filter(|old| !loads && old.serving.is_ok());
+        kept += usize::from(usable.is_some());
+        loaded.extend(usable.or(fresh.api).map(|api| (was_loaded, api)));
     }
+    // Who was here keeps what it has; among the others the first file wins.
+    loaded.sort_by_key(|(was_loaded, _)| !was_loaded);
+    let apis = unique(loaded.into_iter().map(|(_, api)| api), &mut findings);
     let (table, conflicts) = Table::new(apis);
     for conflict in conflicts {
         let reason =
@@ -75,9 +74,29 @@ pub(crate) async fn load(
     Ok(Cycle { table, findings, kept })
 }
 
+/// Of APIs with one id, the first is served. The others keep their listen paths closed.
+fn unique(apis: impl Iterator<Item = Arc<Api>>, findings: &mut Vec<(Arc<str>, Finding)>) -> Vec<Arc<Api>> {
+    let mut ids: HashMap<String, Arc<str>> = HashMap::new();
+    let mut unique = Vec::new();
+    for api in apis {
+        let id = &api.definition.api_id;
+        let Some(other) = ids.get(id) else {
+            ids.insert(id.clone(), Arc::clone(&api.file));
+            unique.push(api);
+            continue;
+        };
+        let reason = format!("`{id}` is the id of the API in {other} already");
+        findings.push((Arc::clone(&api.file), error_at(&api.text, "api_id", reason.clone())));
+        let origin = (Arc::clone(&api.file), Arc::clone(&api.text));
+        let closed = Api::broken(Arc::clone(&api.definition), Arc::clone(&api.listen), origin, reason);
+        unique.push(Arc::new(closed));
+    }
+    unique
+}
+
 enum Loading {
     Done(Arc<Api>),
-    New(Option<Arc<Api>>, tokio::task::JoinHandle<Fresh>),
+    New(Option<Arc<Api>>, Arc<str>, tokio::task::JoinHandle<Fresh>),
 }
 
 /// What came of one file.
@@ -85,6 +104,13 @@ struct Fresh {
     file: Arc<str>,
     api: Option<Arc<Api>>,
     findings: Vec<Finding>,
+}
+
+impl Fresh {
+    /// Loading this file ended in a panic.
+    fn failed(file: Arc<str>, error: &tokio::task::JoinError) -> Self {
+        Self { file, api: None, findings: vec![error_at("", "", format!("loading it failed: {error}"))] }
+    }
 }
 
 fn unchanged(api: &Api, source: &Source) -> bool {
@@ -100,10 +126,10 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, plan, mut findings } = plan::plan(&text, rules);
+    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, rules);
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
-        (None, _) => None,
+        (None, _) => identity.and_then(|known| closed(known, origin)),
         (Some(definition), None) => broken(definition, origin, "the definition has errors".to_owned()),
         (Some(definition), Some(plan)) => match compile::compile(plan, origin.clone(), &services).await {
             Ok(api) => Some(api),
@@ -116,9 +142,16 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
     Fresh { file, api: api.map(Arc::new), findings }
 }
 
-fn broken(definition: Arc<gateway_model::ApiDefinition>, origin: (Arc<str>, Arc<str>), reason: String) -> Option<Api> {
+fn broken(definition: Arc<ApiDefinition>, origin: (Arc<str>, Arc<str>), reason: String) -> Option<Api> {
     let listen = ListenPath::new(&definition.proxy.listen_path).ok()?;
-    Some(Api::broken(definition, listen, origin, reason))
+    Some(Api::broken(definition, Arc::new(listen), origin, reason))
+}
+
+/// An API of which no more is known than where it would listen.
+fn closed(known: Identity, origin: (Arc<str>, Arc<str>)) -> Option<Api> {
+    let proxy = Proxy { listen_path: known.listen_path, ..Proxy::default() };
+    let definition = ApiDefinition { api_id: known.api_id, proxy, ..ApiDefinition::default() };
+    broken(Arc::new(definition), origin, "the definition has errors".to_owned())
 }
 
 fn error_at(text: &str, path: &str, reason: String) -> Finding {

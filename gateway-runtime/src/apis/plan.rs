@@ -2,9 +2,12 @@
 //! plugin has run yet, so `gateway check` can do this too.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use gateway_model::{ApiDefinition, Finding, Hook, JsonPath, MiddlewareDefinition, Segment, Severity, locate};
+use gateway_model::{
+    ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Segment, Severity, locate,
+};
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use regex::Regex;
@@ -12,8 +15,10 @@ use regex::Regex;
 use crate::apis::endpoints;
 use crate::apis::listen_path::ListenPath;
 use crate::config::PathRules;
+use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
+use crate::telemetry::panic_text;
 use crate::upstream::target::Target;
 
 /// A definition whose every part was looked up.
@@ -39,6 +44,8 @@ pub(crate) struct PlannedEndpoint {
 pub(crate) struct Planned {
     /// The definition, if its text made sense; even one that cannot be served is known by its listen path.
     pub(crate) definition: Option<Arc<ApiDefinition>>,
+    /// Whom the text is about, as far as it could be read.
+    pub(crate) identity: Option<Identity>,
     /// `None` when there is an error among the findings, but for unresolved plugins: those fail closed.
     pub(crate) plan: Option<Plan>,
     pub(crate) findings: Vec<Finding>,
@@ -47,16 +54,16 @@ pub(crate) struct Planned {
 /// Reads a definition and looks everything up.
 pub(crate) fn plan(text: &str, rules: PathRules) -> Planned {
     let reading = gateway_model::read(text);
-    let mut findings = reading.findings;
+    let (mut findings, identity) = (reading.findings, reading.identity);
     let Some(definition) = reading.definition.map(Arc::new) else {
-        return Planned { definition: None, plan: None, findings };
+        return Planned { definition: None, identity, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
     let plan = planner.plan(rules);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
-    Planned { plan: plan.filter(|_| !broken), definition: Some(definition), findings }
+    Planned { plan: plan.filter(|_| !broken), definition: Some(definition), identity, findings }
 }
 
 struct Planner<'a> {
@@ -72,6 +79,10 @@ impl Planner<'_> {
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
             .ok();
+        if listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
+            let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
+            self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
+        }
         let target =
             Target::parse(&definition.proxy).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
         let mut calls = BTreeMap::new();
@@ -156,11 +167,17 @@ impl Planner<'_> {
                 continue;
             }
             seen.push(plugin);
-            match plugin.prepare(api) {
-                Ok(prepared) => plugins.push((plugin, prepared)),
-                Err(error) => {
+            // `Deserialize` is the plugin's code.
+            match catch_unwind(AssertUnwindSafe(|| plugin.prepare(api))) {
+                Ok(Ok(prepared)) => plugins.push((plugin, prepared)),
+                Ok(Err(error)) => {
                     let reason = format!("{}, as plugin `{}` expects it", error.reason, plugin.name);
                     self.refuse(&error.path, reason);
+                }
+                Err(panic) => {
+                    let panic = panic_text(panic.as_ref());
+                    let reason = format!("plugin `{}` panicked while it read its configuration: {panic}", plugin.name);
+                    self.refuse("config_data", reason);
                 }
             }
         }
@@ -170,17 +187,17 @@ impl Planner<'_> {
     /// The API cannot be served.
     fn refuse(&mut self, path: &str, reason: String) {
         self.broken = true;
-        self.find(path, reason);
+        self.find(Severity::Error, path, reason);
     }
 
     /// The API is served, and what needs the plugin fails closed.
     fn report(&mut self, path: &str, unresolved: &Unresolved) {
-        self.find(path, unresolved.to_string());
+        self.find(Severity::Error, path, unresolved.to_string());
     }
 
-    fn find(&mut self, path: &str, reason: String) {
+    fn find(&mut self, severity: Severity, path: &str, reason: String) {
         let position = locate(self.text, path);
-        self.found.push(Finding { severity: Severity::Error, path: path.to_owned(), position, reason });
+        self.found.push(Finding { severity, path: path.to_owned(), position, reason });
     }
 }
 

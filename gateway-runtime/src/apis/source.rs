@@ -1,8 +1,12 @@
 //! Where definitions come from: the `*.json` files of a folder, one API each. Source: Tyk, `gateway/api_definition.go`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A larger file is not an API definition, in bytes.
+const FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One definition file.
 #[derive(Debug, Clone)]
@@ -37,9 +41,22 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
         }
     }
     files.sort();
-    let source = |path: PathBuf| Source {
-        file: path.display().to_string().into(),
-        text: std::fs::read_to_string(&path).map(Into::into).map_err(|error| error.to_string()),
-    };
+    let source = |path: PathBuf| Source { file: path.display().to_string().into(), text: text(&path) };
     Ok(files.into_iter().map(source).collect())
+}
+
+/// A pipe or a device named like a definition would be read for ever.
+fn text(path: &Path) -> Result<Arc<str>, String> {
+    let fail = |error: io::Error| error.to_string();
+    let metadata = std::fs::metadata(path).map_err(fail)?;
+    if !metadata.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    if metadata.len() > FILE_BYTES {
+        return Err(format!("larger than {FILE_BYTES} bytes"));
+    }
+    let mut text = String::new();
+    let file = File::open(path).map_err(fail)?;
+    file.take(FILE_BYTES).read_to_string(&mut text).map_err(fail)?;
+    Ok(text.into())
 }

@@ -17,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) listen: Arc<ListenPath>,
     /// Whether the prefix may be stripped: not that of `/<api_id>/`.
     pub(crate) strips: bool,
+    /// How specific the API's listen path is: the most specific API is asked first, by either of its routes.
+    weight: usize,
 }
 
 /// Every API and every way to it.
@@ -65,14 +67,16 @@ impl Table {
                 listen = Arc::new(moved);
             }
             taken.push((listen.as_str().to_owned(), Arc::clone(&api.file)));
-            routes.push(Arc::new(Route { api: Arc::clone(api), listen, strips: true }));
+            let weight = listen.weight();
+            routes.push(Arc::new(Route { api: Arc::clone(api), listen, strips: true, weight }));
         }
-        for api in apis.iter().filter(|api| !api.definition.internal) {
+        for api in apis.iter().filter(|api| !api.definition.internal && !api.definition.api_id.is_empty()) {
             let by_id = format!("/{}/", api.definition.api_id);
             if names.insert(by_id.clone())
                 && let Ok(listen) = ListenPath::new(&by_id)
             {
-                routes.push(Arc::new(Route { api: Arc::clone(api), listen: Arc::new(listen), strips: false }));
+                let weight = api.listen.weight();
+                routes.push(Arc::new(Route { api: Arc::clone(api), listen: Arc::new(listen), strips: false, weight }));
             }
         }
         (Self::of(apis, routes), conflicts)
@@ -80,7 +84,7 @@ impl Table {
 
     fn of(apis: Vec<Arc<Api>>, routes: Vec<Arc<Route>>) -> Self {
         let (mut patterns, plain): (Vec<_>, Vec<_>) = routes.into_iter().partition(|route| route.listen.is_pattern());
-        patterns.sort_by_key(|route| std::cmp::Reverse(route.listen.weight()));
+        patterns.sort_by_key(|route| std::cmp::Reverse(route.weight));
         let prefix = |route: Arc<Route>| Prefix { text: route.listen.as_str().into(), route, parent: None };
         let mut prefixes: Vec<Prefix> = plain.into_iter().map(prefix).collect();
         prefixes.sort_by(|a, b| a.text.cmp(&b.text));
@@ -99,22 +103,26 @@ impl Table {
 
     /// The API for a path: the longest listen path wins.
     pub(crate) fn find(&self, path: &str, strict: bool) -> Option<&Arc<Route>> {
-        let plain = self.find_prefix(path, strict);
-        let weight = plain.map_or(0, |route| route.listen.weight());
-        let heavier = self.patterns.iter().take_while(|route| route.listen.weight() > weight);
-        heavier.into_iter().find(|route| route.listen.matches(path).is_some()).or(plain)
+        let plain = self.find_prefix(path);
+        let weight = plain.map_or(0, |route| route.weight);
+        let mut heavier = self.patterns.iter().take_while(|route| route.weight > weight);
+        let found = heavier.find(|route| route.listen.matches(path).is_some()).or(plain)?;
+        let prefix = found.listen.as_str();
+        (!strict || found.listen.is_pattern() || ends_segment(prefix, path)).then_some(found)
     }
 
-    fn find_prefix(&self, path: &str, strict: bool) -> Option<&Arc<Route>> {
+    /// The heaviest of the prefixes that fit, which are few: each is a prefix of the one before.
+    fn find_prefix(&self, path: &str) -> Option<&Arc<Route>> {
         let mut candidate = self.prefixes.partition_point(|prefix| *prefix.text <= *path).checked_sub(1);
+        let mut best: Option<&Arc<Route>> = None;
         while let Some(at) = candidate {
             let prefix = &self.prefixes[at];
-            if path.starts_with(&*prefix.text) && (!strict || ends_segment(&prefix.text, path)) {
-                return Some(&prefix.route);
+            if path.starts_with(&*prefix.text) && best.is_none_or(|best| best.weight < prefix.route.weight) {
+                best = Some(&prefix.route);
             }
             candidate = prefix.parent;
         }
-        None
+        best
     }
 
     pub(crate) fn apis(&self) -> &[Arc<Api>] {
@@ -142,7 +150,7 @@ mod tests {
         let definition = ApiDefinition { api_id: id.into(), proxy, ..ApiDefinition::default() };
         let listen = ListenPath::new(listen).expect("a listen path");
         let origin = (format!("{id}.json").into(), "".into());
-        Arc::new(Api::broken(Arc::new(definition), listen, origin, String::new()))
+        Arc::new(Api::broken(Arc::new(definition), Arc::new(listen), origin, String::new()))
     }
 
     fn table(apis: &[(&str, &str)]) -> Table {
@@ -199,8 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn strict_routes_end_at_a_slash() {
-        let table = table(&[("app", "/app")]);
+    fn an_id_is_not_before_a_longer_listen_path_of_another() {
+        let table = table(&[("orders", "/o/"), ("guarded", "/orders")]);
+        assert_eq!(found(&table, "/orders/x"), Some("guarded"));
+        assert_eq!(found(&table, "/o/x"), Some("orders"));
+    }
+
+    #[test]
+    fn strict_routes_end_at_a_slash_and_fall_to_nobody_else() {
+        let table = table(&[("app", "/app"), ("root", "/")]);
         let strict = |path| table.find(path, true).is_some();
         assert!(strict("/app") && strict("/app/x"));
         assert!(!strict("/apple"));
@@ -229,7 +244,8 @@ mod tests {
         let mut definition = (*internal.definition).clone();
         definition.internal = true;
         let listen = ListenPath::new("/inner/").expect("a listen path");
-        let internal = Arc::new(Api::broken(Arc::new(definition), listen, ("f".into(), "".into()), String::new()));
+        let internal =
+            Arc::new(Api::broken(Arc::new(definition), Arc::new(listen), ("f".into(), "".into()), String::new()));
         let (table, _) = Table::new(vec![internal]);
         assert_eq!(found(&table, "/inner/x"), None);
         assert!(table.by_id("inner").is_some());

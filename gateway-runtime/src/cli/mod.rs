@@ -92,7 +92,7 @@ pub(crate) fn run(build: &Build) -> ExitCode {
 }
 
 fn serve(cli: &Cli) -> ExitCode {
-    let Loaded { mut config, file, warnings } = match config::load(cli.conf.as_deref(), std::env::vars()) {
+    let Loaded { mut config, file, warnings } = match config::load(cli.conf.as_deref(), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(error) => {
             diagnose(&error);
@@ -111,7 +111,7 @@ fn serve(cli: &Cli) -> ExitCode {
         None => tracing::info!("no configuration file: defaults and environment"),
     }
     for warning in warnings {
-        tracing::warn!(finding = warning, "configuration");
+        tracing::warn!(finding = %warning, "configuration");
     }
     server::run(config).unwrap_or_else(|error| {
         tracing::error!(%error, "the gateway does not start");

@@ -3,13 +3,20 @@
 //! Their names come from Tyk's Go fields, which is the JSON key without underscores but for the exceptions in
 //! [`VARIABLES`]. Source: Tyk, `config/config.go`.
 
+use std::ffi::OsString;
+
+use gateway_model::Severity;
 use serde_json::{Map, Value};
+
+use super::remark::Remarks;
 
 /// Suffix after `TYK_GW_`, path in the file, and how the text is read.
 const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("LISTENADDRESS", &["listen_address"], Kind::Text),
     ("LISTENPORT", &["listen_port"], Kind::Integer),
     ("SECRET", &["secret"], Kind::Text),
+    ("CONTROLAPIPORT", &["control_api_port"], Kind::Integer),
+    ("SECURITY_CONTROLAPIUSEMUTUALTLS", &["security", "control_api_use_mutual_tls"], Kind::Flag),
     ("APPPATH", &["app_path"], Kind::Text),
     ("LOGLEVEL", &["log_level"], Kind::Text),
     ("LOGFORMAT", &["log_format"], Kind::Text),
@@ -46,29 +53,43 @@ enum Kind {
     Flag,
 }
 
-/// Puts the variables into the file's JSON.
-pub(super) fn apply(
-    file: &mut Value,
-    variables: impl IntoIterator<Item = (String, String)>,
-    warnings: &mut Vec<String>,
-    mistakes: &mut Vec<String>,
-) {
-    let mut variables: Vec<_> = variables.into_iter().collect();
-    // The logger's own names come last, and so win.
-    variables.sort_by_key(|(name, _)| (!name.starts_with(PREFIX), name.clone()));
-    for (name, text) in variables {
-        let own = LOG_VARIABLES.iter().find(|(own, _)| *own == name).map(|(_, suffix)| *suffix);
-        let Some(suffix) = name.strip_prefix(PREFIX).or(own) else { continue };
-        if suffix == "OMITCONFIGFILE" {
-            warnings.push(format!("{name}: not honoured by this gateway; the variable has no effect"));
-            continue;
+/// The variables that may be ours: those whose name begins with `TYK_`, in the order in which they apply.
+pub(super) fn ours(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    remarks: &mut Remarks<'_>,
+) -> Vec<(String, String)> {
+    let mut ours = Vec::new();
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        if name.starts_with("TYK_") {
+            match value.into_string() {
+                Ok(value) => ours.push((name.into_owned(), value)),
+                Err(_) => remarks.on_variable(Severity::Error, &name, "is not UTF-8"),
+            }
         }
-        match VARIABLES.iter().find(|(known, ..)| *known == suffix) {
-            None => warnings.push(format!("{name}: not honoured by this gateway; the variable has no effect")),
-            Some((_, path, kind)) => match kind.read(&text) {
-                Some(value) => set(file, path, value),
-                None => mistakes.push(format!("{name}: `{text}` is not {}", kind.expected())),
-            },
+    }
+    // The logger's own names come last, and so win.
+    ours.sort_by_key(|(name, _)| (!name.starts_with(PREFIX), name.clone()));
+    ours
+}
+
+/// Puts the variables into the file's JSON.
+pub(super) fn apply(file: &mut Value, variables: &[(String, String)], remarks: &mut Remarks<'_>) {
+    for (name, text) in variables {
+        let own = LOG_VARIABLES.iter().find(|(own, _)| own == name).map(|(_, suffix)| *suffix);
+        let Some(suffix) = name.strip_prefix(PREFIX).or(own) else { continue };
+        let Some((_, path, kind)) = VARIABLES.iter().find(|(known, ..)| *known == suffix) else {
+            remarks.on_variable(Severity::Warning, name, "not honoured by this gateway; the variable has no effect");
+            continue;
+        };
+        match kind.read(text) {
+            Some(value) => {
+                set(file, path, value);
+                remarks.overridden(path.join("."), name);
+            }
+            None => {
+                remarks.on_variable(Severity::Error, name, format!("`{text}` is not {}", kind.expected()));
+            }
         }
     }
 }
@@ -78,7 +99,7 @@ impl Kind {
         match self {
             Self::Text => Some(text.into()),
             Self::Integer => text.parse::<u64>().ok().map(Value::from),
-            Self::Number => text.parse::<f64>().ok().map(Value::from),
+            Self::Number => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
             Self::Flag => match text {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true.into()),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false.into()),

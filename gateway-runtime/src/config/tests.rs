@@ -2,8 +2,12 @@
 
 use super::*;
 
-fn vars(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn vars(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn told(remarks: &[Remark]) -> Vec<String> {
+    remarks.iter().map(Remark::to_string).collect()
 }
 
 fn config(text: &str, variables: &[(&str, &str)]) -> Config {
@@ -11,7 +15,7 @@ fn config(text: &str, variables: &[(&str, &str)]) -> Config {
 }
 
 fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
-    parse("tyk.conf", text, vars(variables)).expect_err("the configuration is wrong")
+    told(&parse("tyk.conf", text, vars(variables)).expect_err("the configuration is wrong"))
 }
 
 #[test]
@@ -73,7 +77,8 @@ fn a_syntax_error_is_told_with_its_position() {
 fn keys_without_effect_are_warned_about_unless_they_are_off() {
     let file = r#"{"secret": "s", "hash_keys": true, "enable_jsvm": false, "storage": {"type": "redis"}}"#;
     let (_, warnings) = parse("tyk.conf", file, vars(&[("TYK_GW_HASHKEYS", "1")])).expect("it is right");
-    let paths: Vec<_> = warnings.iter().map(|line| line.split(": not honoured").next().unwrap_or_default()).collect();
+    let lines = told(&warnings);
+    let paths: Vec<_> = lines.iter().map(|line| line.split(": not honoured").next().unwrap_or_default()).collect();
     assert_eq!(paths, ["TYK_GW_HASHKEYS", "tyk.conf:1:30: hash_keys", "tyk.conf:1:69: storage"]);
 }
 
@@ -81,5 +86,87 @@ fn keys_without_effect_are_warned_about_unless_they_are_off() {
 fn the_published_secret_is_warned_about() {
     let (_, warnings) = parse("tyk.conf", "{}", []).expect("it is right");
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].contains("published default"), "{warnings:?}");
+    assert!(warnings[0].to_string().starts_with("tyk.conf:1:1: secret: is the published default"), "{warnings:?}");
+}
+
+#[test]
+fn a_configuration_is_an_object() {
+    assert_eq!(mistakes("\n []", &[("TYK_GW_LISTENPORT", "1")]), ["tyk.conf:2:2: expected an object"]);
+    assert_eq!(mistakes("7", &[]), ["tyk.conf:1:1: expected an object"]);
+    assert_eq!(
+        mistakes("{\"http_server_options\": [1]}", &[("TYK_GW_HTTPSERVEROPTIONS_READTIMEOUT", "1")]),
+        ["tyk.conf:1:25: http_server_options: expected an object"]
+    );
+    assert_eq!(mistakes("{\"security\": 1}", &[]), ["tyk.conf:1:14: security: expected an object"]);
+}
+
+#[test]
+fn what_protects_the_control_api_and_is_not_honoured_stops_the_start() {
+    let file = "{\"control_api_port\": 9696,\n \"security\": {\"control_api_use_mutual_tls\": true}}";
+    let lines = mistakes(file, &[]);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("tyk.conf:1:22: control_api_port: not honoured by this gateway, and it protects"));
+    assert!(lines[1].starts_with("tyk.conf:2:45: security.control_api_use_mutual_tls: not honoured by this gateway"));
+    let lines =
+        mistakes("{}", &[("TYK_GW_CONTROLAPIPORT", "9696"), ("TYK_GW_SECURITY_CONTROLAPIUSEMUTUALTLS", "true")]);
+    assert!(lines[0].starts_with("TYK_GW_CONTROLAPIPORT: not honoured"), "{lines:?}");
+    assert!(lines[1].starts_with("TYK_GW_SECURITY_CONTROLAPIUSEMUTUALTLS: not honoured"), "{lines:?}");
+    config(r#"{"control_api_port": 0, "security": {"control_api_use_mutual_tls": false}}"#, &[]);
+}
+
+#[test]
+fn a_wrong_value_of_a_variable_is_told_by_its_name() {
+    assert_eq!(
+        mistakes("{\"listen_port\": 1}", &[("TYK_GW_LISTENPORT", "70000")]),
+        ["TYK_GW_LISTENPORT: invalid value: integer `70000`, expected u16"]
+    );
+    assert_eq!(
+        mistakes("{}", &[("TYK_LOGLEVEL", "loud"), ("TYK_GW_PROXYDEFAULTTIMEOUT", "inf")]),
+        [
+            "TYK_GW_PROXYDEFAULTTIMEOUT: `inf` is not a number",
+            "TYK_LOGLEVEL: `loud` is not one of `debug`, `info`, `warn`, `error`"
+        ]
+    );
+}
+
+#[test]
+fn a_secret_may_be_in_a_variable() {
+    let file = r#"{"secret": "env://gw"}"#;
+    assert_eq!(config(file, &[("TYK_SECRET_GW", "s")]).secret, "s");
+    assert_eq!(config("{}", &[("TYK_GW_SECRET", "env://gw"), ("TYK_SECRET_GW", "s")]).secret, "s");
+    assert_eq!(mistakes(file, &[]), ["tyk.conf:1:12: secret: the variable `TYK_SECRET_GW` is not set, or is empty"]);
+}
+
+#[test]
+fn a_secret_in_a_place_that_is_not_known_stops_the_start() {
+    assert_eq!(
+        mistakes(r#"{"secret": "vault://a.b"}"#, &[]),
+        [
+            "tyk.conf:1:12: secret: `vault://` is not honoured by this gateway; write the secret itself, `env://NAME` or \
+          `file://PATH`"
+        ]
+    );
+}
+
+#[test]
+fn times_are_bounded_however_long_they_are_asked_to_be() {
+    let most = u64::MAX;
+    let file = format!(
+        r#"{{"proxy_default_timeout": 1e300, "graceful_shutdown_timeout_duration": {most},
+             "graceful_shutdown_delay_seconds": {most}, "http_server_options": {{"read_timeout": {most}}}}}"#
+    );
+    let config = config(&file, &[]);
+    let times = [config.upstream_timeout, config.shutdown_timeout, config.shutdown_delay, config.head_timeout];
+    assert_eq!(times, [LONGEST; 4]);
+    assert!(mistakes(r#"{"proxy_default_timeout": -1}"#, &[])[0].contains("proxy_default_timeout"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_of_ours_that_is_not_utf8_is_a_mistake_and_others_are_nobodys_business() {
+    use std::os::unix::ffi::OsStringExt;
+    let broken = || OsString::from_vec(vec![b'a', 0xff]);
+    let variables = vec![("TYK_GW_SECRET".into(), broken()), ("HOME".into(), broken()), (broken(), broken())];
+    let mistakes = parse("tyk.conf", "{}", variables).expect_err("a mistake");
+    assert_eq!(told(&mistakes), ["TYK_GW_SECRET: is not UTF-8"]);
 }

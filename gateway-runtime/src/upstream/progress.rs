@@ -1,8 +1,9 @@
-//! When a request's body last moved: the upstream's time to answer begins when it has the request.
+//! How far a request's body has come: the upstream's time to answer begins when it has the request, and a connection
+//! whose request is still being sent cannot take another.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,14 @@ use bytes::Bytes;
 use gateway_sdk::{Body, BodyError};
 use http_body::{Frame, SizeHint};
 
-/// The last time that a body gave bytes.
+/// Where a body is on its way to the upstream.
 pub(super) struct Progress {
     begun: Instant,
+    /// When it last gave bytes.
     last_ms: AtomicU64,
+    /// The client has nothing more to give at the moment.
+    waiting: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Progress {
@@ -22,7 +27,12 @@ impl Progress {
         if body.is_buffered() {
             return (body, None);
         }
-        let progress = Arc::new(Self { begun: Instant::now(), last_ms: AtomicU64::new(0) });
+        let progress = Arc::new(Self {
+            begun: Instant::now(),
+            last_ms: AtomicU64::new(0),
+            waiting: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
         let watched = Watched { body, progress: Arc::clone(&progress) };
         (Body::stream(Box::pin(watched)), Some(progress))
     }
@@ -31,6 +41,16 @@ impl Progress {
     pub(super) fn quiet(&self) -> Duration {
         let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
         self.begun.elapsed().saturating_sub(last)
+    }
+
+    /// Whether it is the client that keeps everybody waiting; how long it may is bounded where its body is read.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) && !self.has_ended()
+    }
+
+    /// Whether the last byte was handed over.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     fn moved(&self) {
@@ -50,8 +70,11 @@ impl http_body::Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_ready() {
+        self.progress.waiting.store(frame.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(frame) = &frame {
             self.progress.moved();
+            let ended = frame.is_none() || self.body.is_end_stream();
+            self.progress.ended.store(ended, Ordering::Relaxed);
         }
         frame
     }

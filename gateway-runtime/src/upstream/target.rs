@@ -42,6 +42,8 @@ pub(crate) enum TargetError {
     Syntax(String),
     #[error("no host: write `http://host[:port][/path]`")]
     NoHost,
+    #[error("the port is not a number up to 65535")]
+    Port,
     #[error("`{0}` upstreams are not served by this version of the gateway: it speaks `http` to upstreams")]
     Scheme(String),
 }
@@ -71,11 +73,16 @@ impl Target {
         if host.is_empty() {
             return Err(TargetError::NoHost);
         }
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if ends_with_port(authority.as_str()) => return Err(TargetError::Port),
+            None => 80,
+        };
         // Credentials in a URL are for the URL's reader, not for the `Host` header.
         let shown = authority.as_str().rsplit('@').next().unwrap_or_default();
         let syntax = |error: &dyn fmt::Display| TargetError::Syntax(error.to_string());
         Ok(Self {
-            origin: Arc::new(Origin { host, port: authority.port_u16().unwrap_or(80) }),
+            origin: Arc::new(Origin { host, port }),
             host: HeaderValue::from_str(shown).map_err(|error| syntax(&error))?,
             path: uri.path().to_owned(),
             query: uri.query().map(str::to_owned),
@@ -116,6 +123,13 @@ impl Target {
     pub(crate) fn is_bare(&self) -> bool {
         self.path == "/" && self.query.is_none()
     }
+}
+
+/// Whether an authority has a colon after its host, whatever follows.
+fn ends_with_port(authority: &str) -> bool {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let after_brackets = host.rsplit(']').next().unwrap_or_default();
+    after_brackets.split_once(':').is_some_and(|(_, port)| !port.is_empty())
 }
 
 #[cfg(test)]
@@ -168,6 +182,7 @@ mod tests {
     fn what_cannot_be_forwarded_to_is_refused_in_words() {
         let refused = |url: &str| Target::of(&url.parse().expect("a URI")).expect_err("no target").to_string();
         assert!(refused("https://up/").starts_with("`https` upstreams are not served"));
+        assert_eq!(refused("http://up:99999/"), "the port is not a number up to 65535");
         assert_eq!(refused("/path"), "no host: write `http://host[:port][/path]`");
     }
 }

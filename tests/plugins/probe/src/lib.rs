@@ -8,6 +8,7 @@
 //! | `sessions` | `SetSession`, `RenameSession`, `ShowSession` |
 //! | `bodies` | `ReadBody`, `StartReadingBody`, `ReplaceBody`, `ReplaceResponse`, `ReadResponse` |
 //! | `requests` | `Rewrite`: method, URI, headers, upstream |
+//! | `services` | `Fetch`, `Count`, `LogHeader`: what the gateway does for plugins |
 //! | `life` | `Life`: init, state, shutdown; `Strict`: a configuration that may be wrong |
 
 #![forbid(unsafe_code)]
@@ -17,4 +18,5 @@ mod bodies;
 mod life;
 mod order;
 mod requests;
+mod services;
 mod sessions;

@@ -1,7 +1,7 @@
 //! The life of a plugin with state, and a configuration that may be wrong.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gateway_sdk::prelude::*;
@@ -15,14 +15,14 @@ struct How {
     fail: Option<String>,
     /// `init` panics with this.
     panic: Option<String>,
-    /// `shutdown` adds a line to this file.
-    file: Option<PathBuf>,
+    /// `shutdown` sends a line there.
+    tell: Option<SocketAddr>,
 }
 
 /// Counts its calls from `init` to `shutdown`.
 struct Life {
     calls: AtomicU64,
-    file: Option<PathBuf>,
+    tell: Option<SocketAddr>,
 }
 
 /// Tells the client the number of the call since `init`.
@@ -36,7 +36,7 @@ impl Life {
         }
         match &how.fail {
             Some(reason) => Err(InitError::new(reason)),
-            None => Ok(Self { calls: AtomicU64::new(0), file: how.file.clone() }),
+            None => Ok(Self { calls: AtomicU64::new(0), tell: how.tell }),
         }
     }
 
@@ -47,10 +47,10 @@ impl Life {
     }
 
     async fn shutdown(self) {
-        let Some(path) = &self.file else { return };
-        let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let written = open.and_then(|mut file| writeln!(file, "life ends after {:?} calls", self.calls));
-        written.expect("the file that the test names can be written");
+        let Some(address) = self.tell else { return };
+        let told =
+            TcpStream::connect(address).and_then(|mut stream| writeln!(stream, "ended after {:?} calls", self.calls));
+        told.expect("the test listens");
     }
 }
 

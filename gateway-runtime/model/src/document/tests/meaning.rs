@@ -4,12 +4,59 @@ use super::{check, with};
 
 #[test]
 fn an_api_id_must_fit_in_a_segment_of_a_url() {
-    for (id, c) in
-        [("a/b", "'/'"), ("a?b", "'?'"), ("#", "'#'"), ("a b", "' '"), ("a\\tb", "'\\t'"), ("\\u0000", "'\\0'")]
-    {
+    for (id, c) in [
+        ("a/b", "'/'"),
+        ("a?b", "'?'"),
+        ("#", "'#'"),
+        ("a b", "' '"),
+        ("a\\tb", "'\\t'"),
+        ("\\u0000", "'\\0'"),
+        ("{a}", "'{'"),
+        ("a}", "'}'"),
+        ("a%2Fb", "'%'"),
+    ] {
         let text = with("").replacen("\"a\"", &format!("\"{id}\""), 1).replace(",\n", "");
         check(&text, &[&format!("error 1:11: api_id: contains {c}, which cannot be in a segment of a URL")]);
     }
+}
+
+#[test]
+fn an_api_id_is_no_dot_segment() {
+    for id in [".", ".."] {
+        let text = with("\"id\":\"\"").replacen("\"a\"", &format!("\"{id}\""), 1);
+        check(&text, &[&format!("error 1:11: api_id: is `{id}`, which cannot be a segment of a URL")]);
+    }
+    check(&with("\"id\":\"\"").replacen("\"a\"", "\"...\"", 1), &[]);
+}
+
+#[test]
+fn an_expiry_is_a_day_and_a_minute() {
+    let versions = |expires: &str| {
+        format!(r#""version_data":{{"not_versioned":true,"versions":{{"v1":{{"expires":"{expires}"}}}}}}"#)
+    };
+    for never in ["", "-1", "2030-01-01 12:30"] {
+        check(&with(&format!("\"expiration\":\"{never}\",{}", versions(never))), &[]);
+    }
+    let reason = "`never` is not of the form `2006-01-02 15:04`, in UTC; empty or `-1` is never";
+    check(
+        &with(&format!("\"expiration\":\"never\",\n{}", versions("never"))),
+        &[
+            &format!("error 2:14: expiration: {reason}"),
+            &format!("error 3:66: version_data.versions.v1.expires: {reason}"),
+        ],
+    );
+}
+
+#[test]
+fn one_version_of_a_versioned_api_is_served_to_everybody() {
+    let reason = "is false, and there is one version: it is served to everybody, whatever version a request asks for, \
+                  and without one; set it to true";
+    let place = "version_data.not_versioned";
+    check(&with(r#""version_data":{"versions":{"v1":{}}}"#), &[&format!("warning 2:16: {place}: {reason}")]);
+    let written = with(r#""version_data":{"not_versioned":false,"versions":{"v1":{}}}"#);
+    check(&written, &[&format!("warning 2:33: {place}: {reason}")]);
+    check(&with(r#""version_data":{"not_versioned":true,"versions":{"v1":{}}}"#), &[]);
+    check(&with(r#""version_data":{"versions":{}}"#), &[]);
 }
 
 #[test]
@@ -60,9 +107,9 @@ fn an_enabled_entry_says_which_plugin_runs() {
 #[test]
 fn extended_paths_that_are_not_used_are_told() {
     check(
-        &with(r#""version_data":{"versions":{"D":{"extended_paths":{"go_plugin":[{}]}}}}"#),
+        &with(r#""version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"go_plugin":[{}]}}}}"#),
         &[
-            "warning 2:64: version_data.versions.D.extended_paths.go_plugin: has no effect: `use_extended_paths` of this \
+            "warning 2:85: version_data.versions.D.extended_paths.go_plugin: has no effect: `use_extended_paths` of this \
            version is false",
         ],
     );

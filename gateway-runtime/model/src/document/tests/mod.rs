@@ -36,12 +36,13 @@ const REFUSED: &str = "not honoured by this gateway, and it guards access: reque
 
 /// `text` yields exactly these findings, each as `severity line:column: path: reason`.
 fn check(text: &str, expected: &[&str]) -> Option<ApiDefinition> {
-    let Reading { definition, findings } = read(text);
+    let Reading { definition, identity, findings } = read(text);
     let told =
         |finding: &Finding| format!("{} {}", finding.severity, finding.at("").to_string().trim_start_matches(':'));
     assert_eq!(findings.iter().map(told).collect::<Vec<_>>(), expected, "in {text}");
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     assert_eq!(definition.is_none(), refused, "a definition comes with no error, and only then: {text}");
+    assert!(refused || identity.is_some(), "a definition is for somebody: {text}");
     definition
 }
 
@@ -89,6 +90,32 @@ fn mistakes_of_shape_of_meaning_and_fields_without_effect_come_together() {
     );
 }
 
+/// Whom the text is for, as `api_id listen_path`.
+fn identity(text: &str) -> Option<String> {
+    read(text).identity.map(|Identity { api_id, listen_path }| format!("{api_id} {listen_path}"))
+}
+
+#[test]
+fn a_definition_that_is_wrong_elsewhere_keeps_its_place() {
+    let wrong = with(r#""active":1,"custom_middleware":[],"expiration":"soon""#);
+    assert_eq!(read(&wrong).definition, None);
+    assert_eq!(identity(&wrong).as_deref(), Some("a /a/"));
+    assert_eq!(identity(KEYLESS).as_deref(), Some("demo /demo/"));
+    assert_eq!(identity(r#"{"Proxy":{"LISTEN_PATH":"/b/{id}"}}"#).as_deref(), Some(" /b/{id}"));
+    assert_eq!(identity(r#"{"api_id":"..","proxy":{"listen_path":"/b/"}}"#).as_deref(), Some(" /b/"));
+    assert_eq!(identity(r#"{"api_id":7,"proxy":{"listen_path":"/b/"}}"#).as_deref(), Some(" /b/"));
+}
+
+#[test]
+fn what_has_no_well_formed_listen_path_has_no_place() {
+    for text in ["", "{", "[]", "null", "{}", r#"{"api_id":"a"}"#, r#"{"proxy":"/a/"}"#] {
+        assert_eq!(identity(text), None, "{text}");
+    }
+    for path in ["", " ", "/a b", "/{a"] {
+        assert_eq!(identity(&with("\"id\":\"\"").replace("/a/", path)), None, "{path}");
+    }
+}
+
 #[test]
 fn reading_never_panics_whatever_the_text() {
     let tokens = ["null", "7", "-1.5e300", "\"\"", "[]", "{}", "[null]", "{\"a\":[{}]}", "\"ü€\"", "}", "", "\u{feff}"];
@@ -102,7 +129,7 @@ fn reading_never_panics_whatever_the_text() {
                 // The token replaces what stands between two marks, and then the mark too.
                 for end in [begin + length - 1, begin + length] {
                     let mutated = format!("{}{token}{}", &text[..begin], &text[end..]);
-                    let Reading { definition, findings } = read(&mutated);
+                    let Reading { definition, findings, .. } = read(&mutated);
                     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
                     assert_eq!(definition.is_none(), refused, "{mutated}");
                     let lines: Vec<&str> = mutated.split('\n').collect();

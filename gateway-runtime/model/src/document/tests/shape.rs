@@ -14,7 +14,7 @@ fn every_mistake_of_shape_is_reported_in_one_run() {
     "post": {"name": "C"}
   },
   "auth_configs": {"authToken": {"auth_header_name": 1.5}},
-  "version_data": {"versions": {"v1.0": {"extended_paths": {"go_plugin": [{"path": {}, "disabled": true}]}}}},
+  "version_data": {"not_versioned": true, "versions": {"v1.0": {"extended_paths": {"go_plugin": [{"path": {}, "disabled": true}]}}}},
   "config_data": "x" }"#,
         &[
             "error 1:13: api_id: invalid type: integer `7`, expected a string",
@@ -27,7 +27,7 @@ fn every_mistake_of_shape_is_reported_in_one_run() {
             "error 6:19: custom_middleware.auth_check: invalid type: sequence, expected an object",
             "error 7:13: custom_middleware.post: invalid type: map, expected a sequence",
             "error 9:54: auth_configs.authToken.auth_header_name: invalid type: floating point `1.5`, expected a string",
-            "error 10:84: version_data.versions[\"v1.0\"].extended_paths.go_plugin[0].path: invalid type: map, expected a string",
+            "error 10:107: version_data.versions[\"v1.0\"].extended_paths.go_plugin[0].path: invalid type: map, expected a string",
             "error 11:18: config_data: invalid type: string \"x\", expected a map",
         ],
     );
@@ -98,7 +98,7 @@ fn a_key_matches_whatever_its_case_as_in_go() {
 fn what_serde_json_keeps_for_itself_is_an_ordinary_mistake() {
     let raw = r#"{"$serde_json::private::RawValue":"{}"}"#;
     for text in [raw.to_owned(), with(&format!("\"config_data\":{{\"a\":{raw}}}")), with(&format!("\"auth\":{raw}"))] {
-        let Reading { definition, findings } = read(&text);
+        let Reading { definition, findings, .. } = read(&text);
         assert_eq!(definition.is_none(), findings.iter().any(|finding| finding.severity == Severity::Error));
     }
 }

@@ -8,7 +8,7 @@ fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
         &with(
             r#""CORS":{"enable":true},"use_keyles":true,"tag_headers":["x"],
 "custom_middleware":{"pre":[{"disabled":true,"nmae":"A"},{"disabled":true,"nmae":"B","colour":1}]},
-"version_data":{"versions":{"D":{"extended_paths":{"virtual":[{"path":"/"}]}}}},
+"version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"virtual":[{"path":"/"}]}}}},
 "config_data":{"use_keyles":true}"#,
         ),
         &[
@@ -17,7 +17,7 @@ fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
             &format!("warning 2:56: tag_headers: {NO_EFFECT}"),
             &format!("warning 3:53: custom_middleware.pre[0].nmae: {NO_EFFECT}; did you mean `name`?"),
             &format!("warning 3:95: custom_middleware.pre[1].colour: {NO_EFFECT}"),
-            &format!("warning 4:62: version_data.versions.D.extended_paths.virtual: {NO_EFFECT}"),
+            &format!("warning 4:83: version_data.versions.D.extended_paths.virtual: {NO_EFFECT}"),
         ],
     );
 }
@@ -54,6 +54,7 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         ("use_mutual_tls_auth", r#""use_mutual_tls_auth":true"#.to_owned()),
         ("allowed_ips", r#""allowed_ips":["1.2.3.4"]"#.to_owned()),
         ("blacklisted_ips", r#""blacklisted_ips":["1.2.3.4"]"#.to_owned()),
+        ("allowed_ips", r#""allowed_ips":["::/0"],"enable_ip_whitelisting":false"#.to_owned()),
         ("domain", r#""domain":"example.com""#.to_owned()),
         ("listen_port", r#""listen_port":9000"#.to_owned()),
         ("definition.enabled", r#""definition":{"enabled":true,"location":"header"}"#.to_owned()),
@@ -65,7 +66,7 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         ("version_data.not_versioned", r#""version_data":{"versions":{"a":{},"b":{}}}"#.to_owned()),
     ];
     let told = |path: &str, text: &str| {
-        let Reading { definition, findings } = read(text);
+        let Reading { definition, findings, .. } = read(text);
         assert!(matches!(findings.as_slice(), [one] if one.path == path && one.reason == REFUSED), "{findings:?}");
         assert_eq!(definition.unwrap().unhonoured_guards, [path]);
     };
@@ -88,11 +89,11 @@ fn a_guard_that_is_switched_off_guards_nothing() {
         r#""domain":"x","domain_disabled":true"#,
         r#""allowed_ips":["1.2.3.4"],"blacklisted_ips":["1.2.3.4"],"ip_access_control_disabled":true"#,
         r#""custom_middleware_bundle":"x","custom_middleware_bundle_disabled":true"#,
-        r#""version_data":{"versions":{"D":{"use_extended_paths":true,"paths":{"white_list":["/"]}}}}"#,
-        r#""version_data":{"versions":{"D":{"extended_paths":{"white_list":[{"path":"/"}]}}}}"#,
-        r#""version_data":{"versions":{"D":{"use_extended_paths":true,"extended_paths":{"internal":[{"disabled":true}]}}}}"#,
+        r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"paths":{"white_list":["/"]}}}}"#,
+        r#""version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"white_list":[{"path":"/"}]}}}}"#,
+        r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"extended_paths":{"internal":[{"disabled":true}]}}}}"#,
     ] {
-        let Reading { definition, findings } = read(&with(members));
+        let Reading { definition, findings, .. } = read(&with(members));
         assert!(findings.iter().all(|finding| finding.reason == NO_EFFECT), "{findings:?}");
         assert!(definition.unwrap().unhonoured_guards.is_empty(), "{members}");
     }
@@ -103,4 +104,13 @@ fn a_guard_is_found_under_any_of_the_names_that_go_takes_for_it() {
     for members in [r#""Enable_JWT":true"#, r#""enable_jwt":false,"ENABLE_jwt":true"#] {
         assert_eq!(read(&with(members)).definition.unwrap().unhonoured_guards, ["enable_jwt"]);
     }
+}
+
+#[test]
+fn a_list_of_addresses_that_is_enabled_guards_though_lists_are_disabled() {
+    let off = r#""ip_access_control_disabled":true,"allowed_ips":["::1"],"blacklisted_ips":["::2"]"#;
+    let guards = |members: &str| read(&with(members)).definition.unwrap().unhonoured_guards;
+    assert!(guards(off).is_empty());
+    assert_eq!(guards(&format!("{off},\"enable_ip_whitelisting\":true")), ["allowed_ips"]);
+    assert_eq!(guards(&format!("{off},\"enable_ip_blacklisting\":true")), ["blacklisted_ips"]);
 }

@@ -1,0 +1,84 @@
+//! What there is to say about a configuration, and where.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use gateway_model::{Position, Severity, locate};
+
+/// One thing wrong with the configuration, or without effect in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Remark {
+    pub(crate) severity: Severity,
+    /// The file; `environment` if the value is that of a variable.
+    pub(crate) file: String,
+    /// `None`: the value is that of a variable.
+    pub(crate) position: Option<Position>,
+    /// The key, or the variable's name; empty for the file as a whole.
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = self.position {
+            write!(f, "{}:{position}: ", self.file)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+/// The remarks on one file and the variables that override it.
+pub(super) struct Remarks<'a> {
+    file: &'a str,
+    text: &'a str,
+    /// Which variable gave the value at a path.
+    variables: HashMap<String, String>,
+    list: Vec<Remark>,
+}
+
+impl<'a> Remarks<'a> {
+    pub(super) fn on(file: &'a str, text: &'a str) -> Self {
+        Self { file, text, variables: HashMap::new(), list: Vec::new() }
+    }
+
+    /// The value at `path` is not the file's.
+    pub(super) fn overridden(&mut self, path: String, variable: &str) {
+        self.variables.insert(path, variable.to_owned());
+    }
+
+    pub(super) fn error(&mut self, path: &str, reason: impl Into<String>) {
+        self.at(Severity::Error, path, reason.into());
+    }
+
+    pub(super) fn warning(&mut self, path: &str, reason: impl Into<String>) {
+        self.at(Severity::Warning, path, reason.into());
+    }
+
+    pub(super) fn on_variable(&mut self, severity: Severity, name: &str, reason: impl Into<String>) {
+        let (file, path, reason) = ("environment".to_owned(), name.to_owned(), reason.into());
+        self.list.push(Remark { severity, file, position: None, path, reason });
+    }
+
+    pub(super) fn at_position(&mut self, position: Position, reason: String) {
+        let (file, path) = (self.file.to_owned(), String::new());
+        self.list.push(Remark { severity: Severity::Error, file, position: Some(position), path, reason });
+    }
+
+    /// The errors if there are any, else the warnings.
+    pub(super) fn sorted_out(self) -> Result<Vec<Remark>, Vec<Remark>> {
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.list.into_iter().partition(|remark| remark.severity == Severity::Error);
+        if errors.is_empty() { Ok(warnings) } else { Err(errors) }
+    }
+
+    fn at(&mut self, severity: Severity, path: &str, reason: String) {
+        if let Some(variable) = self.variables.get(path).cloned() {
+            return self.on_variable(severity, &variable, reason);
+        }
+        let (file, position) = (self.file.to_owned(), Some(locate(self.text, path)));
+        self.list.push(Remark { severity, file, position, path: path.to_owned(), reason });
+    }
+}
