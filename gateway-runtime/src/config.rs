@@ -16,8 +16,8 @@ mod env;
 mod remark;
 mod secret;
 
-pub(crate) use remark::Remark;
 use remark::Remarks;
+pub(crate) use remark::{Place, Remark};
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
@@ -170,13 +170,13 @@ pub(crate) fn load(
             std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.clone(), source })?
         }
     };
-    let shown = file.as_ref().map_or_else(|| "environment".to_owned(), |file| file.display().to_string());
-    let (config, warnings) = parse(&shown, &text, variables).map_err(ConfigError::Wrong)?;
+    let shown = file.as_ref().map(|file| file.display().to_string());
+    let (config, warnings) = parse(shown.as_deref(), &text, variables).map_err(ConfigError::Wrong)?;
     Ok(Loaded { config, file, warnings })
 }
 
 fn parse(
-    file: &str,
+    file: Option<&str>,
     text: &str,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Config, Vec<Remark>), Vec<Remark>> {
@@ -193,7 +193,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
     let mut value: Value = serde_json::from_str(text)
         .map_err(|error| {
             let reason = error.to_string();
-            let position = Position { line: error.line(), column: error.column() };
+            let position = Position { line: error.line(), column: error.column().max(1) };
             remarks.at_position(position, reason.split(" at line ").next().unwrap_or_default().to_owned());
         })
         .ok()?;

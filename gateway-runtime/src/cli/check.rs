@@ -1,7 +1,9 @@
 //! `gateway check`: everything that loading would find, without starting a plugin or a listener.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,10 +13,10 @@ use serde::Serialize;
 use super::{diagnose, print, print_json};
 use crate::apis::listen_path::canonical;
 use crate::apis::plan;
-use crate::apis::source;
-use crate::config;
+use crate::apis::source::{self, SourceError};
+use crate::config::{self, ConfigError, Loaded, Place, Remark};
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report {
     files: usize,
     errors: usize,
@@ -25,6 +27,7 @@ struct Report {
 #[derive(Serialize)]
 struct Found {
     file: String,
+    /// 0 for what has no place in a file: a variable.
     line: usize,
     column: usize,
     path: String,
@@ -32,69 +35,134 @@ struct Found {
     reason: String,
 }
 
+/// The check cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{error}")]
+    Folder { folder: PathBuf, error: SourceError },
+}
+
 /// Prints every finding; exit code 1 if one is an error.
 pub(super) fn run(conf: Option<&Path>, apis: Option<&Path>, json: bool) -> ExitCode {
-    let loaded = match config::load(conf, std::env::vars()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            diagnose(&error);
-            return ExitCode::FAILURE;
+    let mut report = Report::default();
+    let failure = examine(conf, apis, std::env::vars_os(), &mut report).err();
+    if json {
+        report.extend(failure.iter().flat_map(CheckError::findings));
+        print_json(&report);
+    } else {
+        for found in &report.findings {
+            diagnose(&format_args!("{}: {found}", found.severity));
         }
-    };
-    for warning in &loaded.warnings {
-        diagnose(warning);
+        match &failure {
+            Some(failure) => diagnose(failure),
+            None => print(&report.summary()),
+        }
     }
-    let folder = apis.unwrap_or(&loaded.config.app_path);
-    let sources = match source::read(folder) {
-        Ok(sources) => sources,
-        Err(error) => {
-            diagnose(&error);
-            return ExitCode::FAILURE;
-        }
-    };
-    let files = sources.len();
-    let mut findings: Vec<(Arc<str>, Finding)> = Vec::new();
+    if failure.is_none() && report.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Puts what there is to find into the report.
+fn examine(
+    conf: Option<&Path>,
+    apis: Option<&Path>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    report: &mut Report,
+) -> Result<(), CheckError> {
+    let Loaded { config, warnings, .. } = config::load(conf, variables)?;
+    // What nobody has configured is not what is checked here.
+    report.extend(warnings.into_iter().filter(|warning| warning.place != Place::Default).map(Found::from));
+    let folder = apis.unwrap_or(&config.app_path);
+    let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
+    report.files = sources.len();
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {
         let text = match source.text {
             Ok(text) => text,
             Err(reason) => {
-                findings.push((source.file, unreadable(reason)));
+                report.extend([Found::whole(&source.file, reason)]);
                 continue;
             }
         };
-        let planned = plan::plan(&text, loaded.config.paths);
-        findings.extend(planned.findings.into_iter().map(|finding| (Arc::clone(&source.file), finding)));
+        let planned = plan::plan(&text, config.paths);
+        report.extend(planned.findings.into_iter().map(|finding| Found::of(&source.file, finding)));
         definitions.extend(planned.definition.map(|definition| (source.file, text, definition)));
     }
-    findings.extend(duplicates(&definitions));
-    let count = |severity| findings.iter().filter(|(_, finding)| finding.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    if json {
-        let findings = findings.iter().map(|(file, finding)| found(file, finding)).collect();
-        print_json(&Report { files, errors, warnings, findings });
-    } else {
-        for (file, finding) in &findings {
-            diagnose(&format_args!("{}: {}", finding.severity, finding.at(file)));
+    report.extend(duplicates(&definitions));
+    Ok(())
+}
+
+impl CheckError {
+    fn findings(&self) -> Vec<Found> {
+        match self {
+            Self::Config(ConfigError::Read { file, source }) => vec![Found::whole(&file.display(), source.to_string())],
+            Self::Config(ConfigError::Wrong(remarks)) => remarks.iter().cloned().map(Found::from).collect(),
+            Self::Folder { folder, error } => vec![Found::whole(&folder.display(), error.to_string())],
         }
-        let [files, errors, warnings] =
-            [(files, "definition"), (errors, "error"), (warnings, "warning")].map(|(n, what)| counted(n, what));
-        print(&format!("{files}, {errors}, {warnings}\n"));
     }
-    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Report {
+    fn extend(&mut self, findings: impl IntoIterator<Item = Found>) {
+        self.findings.extend(findings);
+        let count = |severity: Severity| {
+            let severity = severity.to_string();
+            self.findings.iter().filter(|found| found.severity == severity).count()
+        };
+        (self.errors, self.warnings) = (count(Severity::Error), count(Severity::Warning));
+    }
+
+    fn summary(&self) -> String {
+        let counts = [(self.files, "definition"), (self.errors, "error"), (self.warnings, "warning")];
+        let [files, errors, warnings] = counts.map(|(n, what)| counted(n, what));
+        format!("{files}, {errors}, {warnings}\n")
+    }
+}
+
+impl Found {
+    fn of(file: &str, finding: Finding) -> Self {
+        let Finding { severity, path, position: Position { line, column }, reason } = finding;
+        Self { file: file.to_owned(), line, column, path, severity: severity.to_string(), reason }
+    }
+
+    /// What is wrong with a file, or a folder, as a whole.
+    fn whole(file: &impl ToString, reason: String) -> Self {
+        let (path, severity) = (String::new(), Severity::Error.to_string());
+        Self { file: file.to_string(), line: 1, column: 1, path, severity, reason }
+    }
+}
+
+impl From<Remark> for Found {
+    fn from(remark: Remark) -> Self {
+        let Remark { severity, place, path, reason } = remark;
+        let (file, Position { line, column }) = match place {
+            Place::File(file, position) => (file, position),
+            Place::Variable | Place::Default => ("environment".to_owned(), Position { line: 0, column: 0 }),
+        };
+        Self { file, line, column, path, severity: severity.to_string(), reason }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, column, path, reason, .. } = self;
+        if *line > 0 {
+            write!(f, "{file}:{line}:{column}: ")?;
+        }
+        if !path.is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        f.write_str(reason)
+    }
 }
 
 fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-fn unreadable(reason: String) -> Finding {
-    let position = Position { line: 1, column: 1 };
-    Finding { severity: Severity::Error, path: String::new(), position, reason }
-}
-
 /// What is wrong only beside other definitions: an id or a listen path that is another's.
-fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)]) -> Vec<(Arc<str>, Finding)> {
+fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)]) -> Vec<Found> {
     let mut found = Vec::new();
     let mut owners: HashMap<(&str, String), &Arc<str>> = HashMap::new();
     for (file, text, definition) in definitions {
@@ -110,19 +178,84 @@ fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)]) -> Vec<(
             };
             let position = locate(text, path);
             let finding = Finding { severity: Severity::Error, path: path.to_owned(), position, reason };
-            found.push((Arc::clone(file), finding));
+            found.push(Found::of(file, finding));
         }
     }
     found
 }
 
-fn found(file: &str, finding: &Finding) -> Found {
-    Found {
-        file: file.to_owned(),
-        line: finding.position.line,
-        column: finding.position.column,
-        path: finding.path.clone(),
-        severity: finding.severity.to_string(),
-        reason: finding.reason.clone(),
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// The report on these files in a folder of their own, as `severity file path`, and the failure.
+    fn check(files: &[(&str, &str)], variables: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let folder = folder_of(files);
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let mut report = Report::default();
+        let failure = examine(Some(&folder.join("tyk.conf")), Some(&folder.join("apps")), variables, &mut report);
+        let line = |found: &Found| {
+            let file = Path::new(&found.file).file_name().unwrap_or_default().display();
+            format!("{} {file}:{}:{} {}", found.severity, found.line, found.column, found.path)
+        };
+        let failed = failure.err().map(|failure| failure.findings()).unwrap_or_default();
+        fs::remove_dir_all(folder).expect("removed");
+        (report.findings.iter().map(line).collect(), failed.iter().map(line).collect())
+    }
+
+    fn folder_of(files: &[(&str, &str)]) -> PathBuf {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("gw-check-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        for (name, text) in files {
+            let file = folder.join(name);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            fs::write(file, text).expect("written");
+        }
+        folder
+    }
+
+    const CONF: (&str, &str) = ("tyk.conf", r#"{"secret": "s"}"#);
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_a_finding() {
+        assert_eq!(check(&[], &[]), (vec![], vec!["error tyk.conf:1:1 ".to_owned()]));
+        let (_, failed) = check(&[("tyk.conf", "{\n\"log_level\": \"loud\"}")], &[("TYK_GW_LISTENPORT", "x")]);
+        assert_eq!(failed, ["error environment:0:0 TYK_GW_LISTENPORT", "error tyk.conf:2:14 log_level"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_a_finding_and_the_warnings_before_it_stay() {
+        let (found, failed) = check(&[("tyk.conf", "{}")], &[]);
+        assert_eq!(found, ["warning tyk.conf:1:1 secret"]);
+        assert_eq!(failed, ["error apps:1:1 "]);
+    }
+
+    #[test]
+    fn warnings_of_the_configuration_are_findings_too() {
+        let conf = ("tyk.conf", r#"{"secret": "s", "hash_keys": true}"#);
+        let (found, failed) = check(&[conf, ("apps/x.txt", "")], &[("TYK_GW_HASHKEYS", "1")]);
+        assert_eq!(found, ["warning environment:0:0 TYK_GW_HASHKEYS", "warning tyk.conf:1:30 hash_keys"]);
+        assert!(failed.is_empty());
+    }
+
+    #[test]
+    fn an_id_or_a_listen_path_that_is_anothers_is_found() {
+        let text = r#"{"api_id":"a","proxy":{"listen_path":"/a/","target_url":"http://up"}}"#;
+        let (found, failed) = check(&[CONF, ("apps/a.json", text), ("apps/b.json", text)], &[]);
+        assert_eq!(found, ["error b.json:1:11 api_id", "error b.json:1:38 proxy.listen_path"]);
+        assert!(failed.is_empty());
+    }
+
+    #[test]
+    fn the_summary_counts() {
+        let mut report = Report { files: 1, ..Report::default() };
+        report.extend([Found::whole(&"a.json", "unreadable".to_owned())]);
+        assert_eq!(report.summary(), "1 definition, 1 error, 0 warnings\n");
+        assert_eq!(report.findings[0].to_string(), "a.json:1:1: unreadable");
     }
 }

@@ -9,19 +9,25 @@ use gateway_model::{Position, Severity, locate};
 #[derive(Debug, Clone)]
 pub(crate) struct Remark {
     pub(crate) severity: Severity,
-    /// The file; `environment` if the value is that of a variable.
-    pub(crate) file: String,
-    /// `None`: the value is that of a variable.
-    pub(crate) position: Option<Position>,
+    pub(crate) place: Place,
     /// The key, or the variable's name; empty for the file as a whole.
     pub(crate) path: String,
     pub(crate) reason: String,
 }
 
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    File(String, Position),
+    Variable,
+    /// There is no file, and no variable says otherwise.
+    Default,
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(position) = self.position {
-            write!(f, "{}:{position}: ", self.file)?;
+        if let Place::File(file, position) = &self.place {
+            write!(f, "{file}:{position}: ")?;
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -30,9 +36,9 @@ impl fmt::Display for Remark {
     }
 }
 
-/// The remarks on one file and the variables that override it.
+/// The remarks on one file, if there is one, and the variables that override it.
 pub(super) struct Remarks<'a> {
-    file: &'a str,
+    file: Option<&'a str>,
     text: &'a str,
     /// Which variable gave the value at a path.
     variables: HashMap<String, String>,
@@ -40,7 +46,7 @@ pub(super) struct Remarks<'a> {
 }
 
 impl<'a> Remarks<'a> {
-    pub(super) fn on(file: &'a str, text: &'a str) -> Self {
+    pub(super) fn on(file: Option<&'a str>, text: &'a str) -> Self {
         Self { file, text, variables: HashMap::new(), list: Vec::new() }
     }
 
@@ -58,13 +64,13 @@ impl<'a> Remarks<'a> {
     }
 
     pub(super) fn on_variable(&mut self, severity: Severity, name: &str, reason: impl Into<String>) {
-        let (file, path, reason) = ("environment".to_owned(), name.to_owned(), reason.into());
-        self.list.push(Remark { severity, file, position: None, path, reason });
+        let (path, reason) = (name.to_owned(), reason.into());
+        self.list.push(Remark { severity, place: Place::Variable, path, reason });
     }
 
     pub(super) fn at_position(&mut self, position: Position, reason: String) {
-        let (file, path) = (self.file.to_owned(), String::new());
-        self.list.push(Remark { severity: Severity::Error, file, position: Some(position), path, reason });
+        let (severity, place, path) = (Severity::Error, self.place(position), String::new());
+        self.list.push(Remark { severity, place, path, reason });
     }
 
     /// The errors if there are any, else the warnings.
@@ -78,7 +84,11 @@ impl<'a> Remarks<'a> {
         if let Some(variable) = self.variables.get(path).cloned() {
             return self.on_variable(severity, &variable, reason);
         }
-        let (file, position) = (self.file.to_owned(), Some(locate(self.text, path)));
-        self.list.push(Remark { severity, file, position, path: path.to_owned(), reason });
+        let place = self.place(locate(self.text, path));
+        self.list.push(Remark { severity, place, path: path.to_owned(), reason });
+    }
+
+    fn place(&self, position: Position) -> Place {
+        self.file.map_or(Place::Default, |file| Place::File(file.to_owned(), position))
     }
 }

@@ -11,11 +11,11 @@ fn told(remarks: &[Remark]) -> Vec<String> {
 }
 
 fn config(text: &str, variables: &[(&str, &str)]) -> Config {
-    parse("tyk.conf", text, vars(variables)).expect("the configuration is right").0
+    parse(Some("tyk.conf"), text, vars(variables)).expect("the configuration is right").0
 }
 
 fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
-    told(&parse("tyk.conf", text, vars(variables)).expect_err("the configuration is wrong"))
+    told(&parse(Some("tyk.conf"), text, vars(variables)).expect_err("the configuration is wrong"))
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_syntax_error_is_told_with_its_position() {
 #[test]
 fn keys_without_effect_are_warned_about_unless_they_are_off() {
     let file = r#"{"secret": "s", "hash_keys": true, "enable_jsvm": false, "storage": {"type": "redis"}}"#;
-    let (_, warnings) = parse("tyk.conf", file, vars(&[("TYK_GW_HASHKEYS", "1")])).expect("it is right");
+    let (_, warnings) = parse(Some("tyk.conf"), file, vars(&[("TYK_GW_HASHKEYS", "1")])).expect("it is right");
     let lines = told(&warnings);
     let paths: Vec<_> = lines.iter().map(|line| line.split(": not honoured").next().unwrap_or_default()).collect();
     assert_eq!(paths, ["TYK_GW_HASHKEYS", "tyk.conf:1:30: hash_keys", "tyk.conf:1:69: storage"]);
@@ -84,9 +84,16 @@ fn keys_without_effect_are_warned_about_unless_they_are_off() {
 
 #[test]
 fn the_published_secret_is_warned_about() {
-    let (_, warnings) = parse("tyk.conf", "{}", []).expect("it is right");
+    let (_, warnings) = parse(Some("tyk.conf"), "{}", []).expect("it is right");
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].to_string().starts_with("tyk.conf:1:1: secret: is the published default"), "{warnings:?}");
+}
+
+#[test]
+fn without_a_file_there_is_no_position_to_tell() {
+    let (_, warnings) = parse(None, "{}", []).expect("it is right");
+    assert_eq!(warnings[0].place, Place::Default);
+    assert!(warnings[0].to_string().starts_with("secret: is the published default"), "{warnings:?}");
 }
 
 #[test]
@@ -167,6 +174,6 @@ fn a_variable_of_ours_that_is_not_utf8_is_a_mistake_and_others_are_nobodys_busin
     use std::os::unix::ffi::OsStringExt;
     let broken = || OsString::from_vec(vec![b'a', 0xff]);
     let variables = vec![("TYK_GW_SECRET".into(), broken()), ("HOME".into(), broken()), (broken(), broken())];
-    let mistakes = parse("tyk.conf", "{}", variables).expect_err("a mistake");
+    let mistakes = parse(Some("tyk.conf"), "{}", variables).expect_err("a mistake");
     assert_eq!(told(&mistakes), ["TYK_GW_SECRET: is not UTF-8"]);
 }
