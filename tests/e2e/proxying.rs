@@ -270,3 +270,17 @@ async fn a_plugin_that_reads_is_under_the_same_limit() {
     let answer = gateway.ask(gateway_tests::ask(http::Method::POST, "/small/post").body(body)).await;
     assert_eq!((answer.status, &*answer.text()), (413, "Request Entity Too Large\n"));
 }
+
+#[tokio::test]
+async fn words_of_a_plugin_cannot_break_out_of_the_error() {
+    let upstream = Upstream::start();
+    let words = "a \"quote\", <b> & 'c'\n\u{7}";
+    let definition = api("words", upstream.address)
+        .plugins("pre", &["Refuse"])
+        .config("Refuse", json!({"status": 451, "body": words}));
+    let gateway = Gateway::serving(&definition).await;
+    gateway.get("/words/get").await.is_error(451, words);
+    let xml = gateway.ask(post("/words/get", "<a/>").header("content-type", "text/xml")).await.text();
+    let escaped = "<error>a &#34;quote&#34;, &lt;b&gt; &amp; &#39;c&#39;\n";
+    assert!(xml.contains(escaped), "{xml}");
+}

@@ -23,9 +23,6 @@ use pool::{Connection, PooledBody, Return};
 use progress::Progress;
 use target::{Origin, Target, TargetError};
 
-/// A connection that was idle for this long may have been closed by its server just now; one in constant use is not.
-const STALE: Duration = Duration::from_millis(500);
-
 /// Why there is no response from an upstream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ForwardError {
@@ -131,17 +128,17 @@ async fn exchange(
     let mut may_repeat = true;
     loop {
         let pooled = if rules.close { None } else { pool::take(origin).await };
-        let idle = pooled.as_ref().map(|(_, idle)| *idle);
+        let was_pooled = pooled.is_some();
         let mut connection = match pooled {
-            Some((connection, _)) => connection,
+            Some(connection) => connection,
             None => connect(origin).await?,
         };
-        let spare = idle.filter(|idle| may_repeat && *idle >= STALE).and_then(|_| repeatable(&request));
+        let spare = (was_pooled && may_repeat).then(|| repeatable(&request)).flatten();
         let mut failed = match connection.try_send_request(request).await {
             Ok(response) => return Ok(received(response, connection, sent, origin, rules)),
             Err(failed) => failed,
         };
-        let unsent = failed.take_message().filter(|_| idle.is_some());
+        let unsent = failed.take_message().filter(|_| was_pooled);
         let error = failed.into_error();
         request = match (unsent, spare) {
             (Some(unsent), _) => unsent,

@@ -40,23 +40,22 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
-/// A connection that was used before and still stands, and how long it was idle.
-pub(super) async fn take(origin: &Arc<Origin>) -> Option<(Connection, Duration)> {
-    while let Some((mut connection, idle)) = pop(origin) {
+/// A connection that was used before and still stands.
+pub(super) async fn take(origin: &Arc<Origin>) -> Option<Connection> {
+    while let Some(mut connection) = pop(origin) {
         if connection.ready().await.is_ok() {
-            return Some((connection, idle));
+            return Some(connection);
         }
     }
     None
 }
 
-fn pop(origin: &Arc<Origin>) -> Option<(Connection, Duration)> {
+fn pop(origin: &Arc<Origin>) -> Option<Connection> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.0.get_mut(origin)?;
         while let Some(Idle { connection, since }) = idle.pop() {
-            let idle = since.elapsed();
-            if !connection.is_closed() && idle < IDLE_TIMEOUT {
-                return Some((connection, idle));
+            if !connection.is_closed() && since.elapsed() < IDLE_TIMEOUT {
+                return Some(connection);
             }
         }
         None

@@ -11,6 +11,12 @@ fn my_plugin_response(res: &mut Response) {
     res.set_body(r#"{"message":"Hi! I'm a response plugin"}"#);
 }
 
+/// The same, under the name that the published definition gives it.
+#[gw_plugin(hook = "response", name = "MyResponsePlugin")]
+fn my_response_plugin(res: &mut Response) {
+    my_plugin_response(res);
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 mod tests {
@@ -30,6 +36,13 @@ mod tests {
     fn with(name: &'static str, value: &'static [u8]) -> Response {
         let value = HeaderValue::from_bytes(value).unwrap();
         Response::new(StatusCode::OK).with_header(HeaderName::from_static(name), value)
+    }
+
+    #[test]
+    fn both_names_do_the_same() {
+        let input = input(Response::new(StatusCode::OK).with_body("the upstream's"));
+        let done = testing::plugin("MyResponsePlugin").start().call(Hook::Response, input);
+        assert_eq!(done.text(), BODY);
     }
 
     #[test]

@@ -23,3 +23,10 @@ fn answer(said: &Config<Said>) -> Result<Flow, Reject> {
 fn set_response_header(ctx: &Ctx) {
     ctx.set_response_header(HeaderName::from_static("x-set"), HeaderValue::from_static("by a plugin"));
 }
+
+/// Refuses in words of its own, which the gateway puts into its error.
+#[gw_plugin(hook = ["pre", "auth_check", "post_key_auth", "post", "endpoint"], name = "Refuse")]
+fn refuse(said: &Config<Said>) -> Result<Flow, Reject> {
+    let status = StatusCode::from_u16(said.status).map_err(Reject::internal)?;
+    Err(Reject::error(status, said.body.clone()).because("its configuration says so"))
+}
