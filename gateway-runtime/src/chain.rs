@@ -104,7 +104,7 @@ pub(crate) async fn run_request(links: &[Link], exchange: &mut Exchange, listen:
 }
 
 /// A refusal that is the gateway's own fault is logged where it becomes an answer.
-fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError) {
+pub(crate) fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError) {
     if !error.status().is_server_error() {
         let api_id = &exchange.ctx.api().api_id;
         tracing::info!(api_id, step, fault = %error.fault(), %error, "request refused");

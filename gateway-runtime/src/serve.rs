@@ -194,7 +194,9 @@ async fn forward(
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
         exchange.request.headers_mut().insert(CONTENT_TYPE, media_type);
     }
-    Ok((forwarded.map_err(RequestError::from)?, is_head))
+    let response =
+        forwarded.map_err(RequestError::from).inspect_err(|error| chain::log_refusal(exchange, "forward", error))?;
+    Ok((response, is_head))
 }
 
 /// The response's chain. What a plugin answers or refuses with takes the upstream's place, and those after it see that.

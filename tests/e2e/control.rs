@@ -12,7 +12,7 @@ async fn the_secret_is_asked_for_before_anything_else() {
     let refusal =
         "{\"status\":\"error\",\"message\":\"Attempted administrative access with invalid or missing key!\"}\n";
     for path in ["/tyk/apis", "/tyk/apis/", "/tyk/plugins", "/tyk/reload", "/tyk/unknown", "/tyk/", "/tyk"] {
-        for secret in ["", "wrong", "a secret of the test"] {
+        for secret in ["", "wrong", "a secret of the test", "a secret of the testx", "A secret of the tests"] {
             let answer = gateway.ask(get(path).header(SECRET_HEADER, secret)).await;
             assert_eq!((answer.status, &*answer.text()), (403, refusal), "{path}");
             assert_eq!(answer.header("content-type"), "application/json");

@@ -1,5 +1,6 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
+mod adversity;
 mod bodies;
 mod check;
 mod cli;

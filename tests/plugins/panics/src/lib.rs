@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod life;
+
 use std::future::poll_fn;
 use std::task::Poll;
 
