@@ -116,6 +116,7 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             biased;
+            _ = stopping.wait_for(|stop| *stop) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => accept(stream, address),
                 Err(error) => {
@@ -123,7 +124,6 @@ pub(crate) async fn serve(
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            _ = stopping.wait_for(|stop| *stop) => break,
         }
     }
     // Who is in the queue has been promised a connection.
