@@ -1,17 +1,19 @@
 //! [`Plan`] → [`Api`]: starts the plugins and builds the chain.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_model::{ApiDefinition, Hook};
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::Host;
+use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apis::endpoints::{Endpoint, Endpoints};
 use crate::apis::listen_path::ListenPath;
-use crate::apis::plan::Plan;
+use crate::apis::plan::{Plan, PlannedEndpoint};
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
 use crate::middleware::{ORDER, Row};
@@ -71,83 +73,99 @@ pub(crate) async fn compile(
     services: &Services,
 ) -> Result<Api, StartError> {
     let Plan { definition, listen, target, calls, endpoints, plugins } = plan;
-    let mut started: Vec<(&'static Plugin, Arc<Running>)> = Vec::new();
+    let mut started = Vec::new();
     for (plugin, prepared) in plugins {
-        let api = Arc::clone(&definition);
-        // A task of its own: its panic, if any, is an error here.
-        let start = tokio::spawn(plugin.start(prepared, api, Arc::clone(&services.host)));
-        let abort = start.abort_handle();
-        let fail = |reason: String| StartError::Init { plugin: plugin.name, reason };
-        let instance = match tokio::time::timeout(INIT_TIMEOUT, start).await {
-            Ok(Ok(instance)) => instance.map_err(|error| fail(error.to_string()))?,
-            Ok(Err(panic)) => {
-                let reason = panic.try_into_panic().map_or_else(
-                    |_| "it was cancelled".to_owned(),
-                    |panic| format!("its `init` panicked: {}", panic_text(panic.as_ref())),
-                );
-                return Err(fail(reason));
-            }
-            Err(_) => {
-                abort.abort();
-                return Err(StartError::Timeout { plugin: plugin.name });
-            }
-        };
-        started.push((plugin, Arc::new(Running::new(instance, services.retired.clone()))));
+        started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
-    let builder = Builder { started: &started };
-    let mut uses: Vec<(&'static Plugin, Hook)> = Vec::new();
-    let mut unresolved: Vec<Unresolved> = Vec::new();
-    let planned = calls.iter().flat_map(|(hook, calls)| calls.iter().map(move |call| (*hook, call)));
-    let on_paths = endpoints.iter().map(|endpoint| (Hook::Endpoint, &endpoint.plugin));
-    for (hook, call) in planned.chain(on_paths) {
-        match call {
-            Ok(resolved) => uses.push((resolved.plugin, hook)),
-            Err(missing) => unresolved.push(missing.clone()),
-        }
-    }
-    uses.dedup_by(|a, b| std::ptr::eq(a.0, b.0) && a.1 == b.1);
-    let links = |hook: Hook| calls.get(&hook).into_iter().flatten().map(|call| builder.link(call));
-    let mut endpoints = Some(endpoints).filter(|list| !list.is_empty());
-    let mut request = Vec::new();
-    for row in ORDER {
-        match row {
-            Row::BuiltIn(middleware) => {
-                let step = (middleware.build)(&definition);
-                request.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
-            }
-            Row::Plugins(Hook::Endpoint) => {
-                let list = endpoints.take().into_iter().flatten();
-                let list: Vec<_> = list
-                    .map(|planned| Endpoint {
-                        method: planned.method,
-                        pattern: planned.pattern,
-                        call: planned.plugin.map(|found| builder.call(&found)).map_err(|missing| missing.name),
-                    })
-                    .collect();
-                request.extend((!list.is_empty()).then_some(Link::Endpoints(Endpoints(list))));
-            }
-            Row::Plugins(hook) => request.extend(links(*hook)),
-        }
-    }
-    let response: Vec<Link> = links(Hook::Response).collect();
+    let (uses, unresolved) = register(&calls, &endpoints);
+    let builder = Builder { started, calls };
+    let mut request = builder.request(&definition, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
+    let response: Vec<Link> = builder.links(Hook::Response).collect();
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
     let serving = Ok(Serving { target, request, response, keeps_request });
     Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
 }
 
-struct Builder<'a> {
-    started: &'a [(&'static Plugin, Arc<Running>)],
+/// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
+async fn start(
+    plugin: &'static Plugin,
+    prepared: Prepared,
+    definition: &Arc<ApiDefinition>,
+    services: &Services,
+) -> Result<Arc<Running>, StartError> {
+    let task = tokio::spawn(plugin.start(prepared, Arc::clone(definition), Arc::clone(&services.host)));
+    let abort = task.abort_handle();
+    let fail = |reason: String| StartError::Init { plugin: plugin.name, reason };
+    match tokio::time::timeout(INIT_TIMEOUT, task).await {
+        Ok(Ok(Ok(instance))) => Ok(Arc::new(Running::new(instance, services.retired.clone()))),
+        Ok(Ok(Err(error))) => Err(fail(error.to_string())),
+        Ok(Err(ended)) => Err(fail(match ended.try_into_panic() {
+            Ok(panic) => format!("its `init` panicked: {}", panic_text(panic.as_ref())),
+            Err(_) => "it was cancelled".to_owned(),
+        })),
+        Err(_) => {
+            abort.abort();
+            Err(StartError::Timeout { plugin: plugin.name })
+        }
+    }
 }
 
-impl Builder<'_> {
-    fn link(&self, call: &Result<Resolved, Unresolved>) -> Link {
+/// Which plugin serves which hook, each once, and what nothing serves.
+fn register(calls: &Calls, endpoints: &[PlannedEndpoint]) -> (Vec<(&'static Plugin, Hook)>, Vec<Unresolved>) {
+    let mut uses: Vec<(&'static Plugin, Hook)> = Vec::new();
+    let mut unresolved = Vec::new();
+    let in_chain = calls.iter().flat_map(|(hook, calls)| calls.iter().map(move |call| (*hook, call)));
+    let on_paths = endpoints.iter().map(|endpoint| (Hook::Endpoint, &endpoint.plugin));
+    for (hook, call) in in_chain.chain(on_paths) {
         match call {
+            Ok(found) if uses.iter().any(|(plugin, other)| std::ptr::eq(*plugin, found.plugin) && *other == hook) => {}
+            Ok(found) => uses.push((found.plugin, hook)),
+            Err(missing) => unresolved.push(missing.clone()),
+        }
+    }
+    (uses, unresolved)
+}
+
+/// What a definition calls, by hook.
+type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
+
+struct Builder {
+    started: Vec<(&'static Plugin, Arc<Running>)>,
+    calls: Calls,
+}
+
+impl Builder {
+    /// The request's chain, in the order of [`ORDER`].
+    fn request(&self, definition: &ApiDefinition, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
+        let endpoints: Vec<Endpoint> = endpoints.into_iter().map(|planned| self.endpoint(planned)).collect();
+        let mut endpoints = (!endpoints.is_empty()).then_some(Link::Endpoints(Endpoints(endpoints)));
+        let mut links = Vec::new();
+        for row in ORDER {
+            match row {
+                Row::BuiltIn(middleware) => {
+                    let step = (middleware.build)(definition);
+                    links.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
+                }
+                Row::Plugins(Hook::Endpoint) => links.extend(endpoints.take()),
+                Row::Plugins(hook) => links.extend(self.links(*hook)),
+            }
+        }
+        links
+    }
+
+    fn links(&self, hook: Hook) -> impl Iterator<Item = Link> {
+        self.calls.get(&hook).into_iter().flatten().map(|call| match call {
             Ok(found) => Link::Plugin(self.call(found)),
             Err(missing) => Link::Unresolved { name: missing.name.clone(), hook: missing.hook },
-        }
+        })
+    }
+
+    fn endpoint(&self, planned: PlannedEndpoint) -> Endpoint {
+        let call = planned.plugin.map(|found| self.call(&found)).map_err(|missing| missing.name);
+        Endpoint { method: planned.method, pattern: planned.pattern, call }
     }
 
     fn call(&self, found: &Resolved) -> PluginCall {
