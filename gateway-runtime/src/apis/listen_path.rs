@@ -58,6 +58,8 @@ impl ListenPath {
         let rest = match self.matches(path) {
             // `/` has nothing to strip.
             _ if self.text == "/" => path,
+            // The slash that ends it begins the rest.
+            Some(length) if path[..length].ends_with('/') => &path[length - 1..],
             Some(length) => &path[length..],
             None if path.contains('%') => {
                 let plain = decoded(path);

@@ -10,8 +10,23 @@ use gateway_sdk::http::header::{
 };
 use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue};
 
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// What a client says to the gateway alone. `Expect` is answered by the gateway's own server.
+static OF_CLIENTS: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    EXPECT,
+];
+/// What an upstream says to the gateway alone.
+static OF_UPSTREAMS: [HeaderName; 6] =
+    [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE];
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const OWN_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gw/", env!("CARGO_PKG_VERSION")));
 
@@ -29,19 +44,14 @@ pub(crate) fn from_client(headers: &mut HeaderMap) {
 /// Makes a client's headers those of the gateway's own request.
 pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Option<&HeaderValue>) {
     let trailers = headers.get(TE).is_some_and(wants_trailers);
-    strip_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHENTICATE);
-    headers.remove(PROXY_AUTHORIZATION);
+    strip(headers, &OF_CLIENTS);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
     // It announces what follows a body of unknown length, and nothing else.
     if body.len().is_some() {
         headers.remove(TRAILER);
     }
-    headers.remove(TE);
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    // Answered by this gateway's own server.
-    headers.remove(EXPECT);
     match body.len() {
         Some(length) if length > 0 || headers.contains_key(CONTENT_LENGTH) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -64,8 +74,7 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
 /// Removes what is between the upstream and the gateway only. `Trailer` stays: it announces what follows the body.
 pub(crate) fn toward_client(headers: &mut HeaderMap) {
     strip_named_by_connection(headers);
-    strip_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHENTICATE);
+    strip(headers, &OF_UPSTREAMS);
 }
 
 fn strip_named_by_connection(headers: &mut HeaderMap) {
@@ -77,12 +86,13 @@ fn strip_named_by_connection(headers: &mut HeaderMap) {
     }
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    headers.remove(CONNECTION);
-    headers.remove(&KEEP_ALIVE);
-    headers.remove(&PROXY_CONNECTION);
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(UPGRADE);
+/// Nearly no message has any of them: one look at the names is cheaper than a search for each.
+fn strip(headers: &mut HeaderMap, unwanted: &[HeaderName]) {
+    if headers.keys().any(|name| unwanted.contains(name)) {
+        for name in unwanted {
+            headers.remove(name);
+        }
+    }
 }
 
 /// The headers that `Connection` makes hop-by-hop.

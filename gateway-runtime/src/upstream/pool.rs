@@ -5,7 +5,6 @@
 //! upstream answered early: the next request would wait for a stranger's upload.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +16,7 @@ use gateway_sdk::{Body, BodyError};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
+use rustc_hash::FxHashMap;
 
 use super::progress::Progress;
 use super::target::Origin;
@@ -34,7 +34,7 @@ struct Idle {
 }
 
 #[derive(Default)]
-struct Pool(HashMap<Arc<Origin>, Vec<Idle>>);
+struct Pool(FxHashMap<Arc<Origin>, Vec<Idle>>);
 
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
