@@ -43,20 +43,79 @@ use crate::errors::Errors;
 ///
 /// | hook | runs | gives |
 /// |---|---|---|
-/// | `pre` | before authentication | nothing, an answer, or `Result` of these |
-/// | `auth_check` | instead of the gateway's authentication | `Result<Session, Reject>` |
+/// | `pre` | before authentication | nothing to go on, or an answer |
+/// | `auth_check` | to authenticate, in an API with `"use_keyless": false` and `"use_go_plugin_auth": true` | `Result<Session, Reject>` |
 /// | `post_key_auth` | after authentication | as `pre` |
 /// | `post` | last, before the upstream is called | as `pre` |
 /// | `endpoint` | as `post`, on one path and method (`extended_paths.go_plugin`) | as `pre` |
-/// | `response` | on the upstream's response | nothing, another `Response`, or `Result` of these |
+/// | `response` | on the upstream's response | nothing, or another `Response` |
+///
+/// An answer is a `Response`, a `StatusCode`, `Json(value)`, a text or bytes, or `(StatusCode, one of these)`; the
+/// request ends with it. `Flow`, `Option<answer>` and `ControlFlow<answer>` are either, and every hook may give a
+/// `Result` of what it gives with `Reject` as its error. An `auth_check` that returns `None` or `Flow::Continue` sets no
+/// session, and the gateway then refuses with 400; to refuse in your own words, return `Err`.
 ///
 /// # Arguments
-/// By type, in any order, for `fn` and `async fn`: `&Request`, `&mut Request`; `&Response`, `&mut Response` (hook
-/// `response`); `&Session`, `&mut Session` and `Option` of them; `&ApiDefinition`; `&Config<T>`; `&State<T>`; `&Ctx`.
+/// By type, in any order, for `fn` and `async fn`:
+///
+/// | argument | what it is |
+/// |---|---|
+/// | `&Request`, `&mut Request` | the request; in `response` its head alone, and not to be changed |
+/// | `&Response`, `&mut Response` | the upstream's response; in `response` only |
+/// | `Option<&Session>`, `Option<&mut Session>` | who is calling, if that is known |
+/// | `&Session`, `&mut Session` | the same, where it must be known: without a session the client gets 400; not in `pre` and `auth_check`, which run before there is one |
+/// | `&ApiDefinition` | the API's definition |
+/// | `&Config<T>` | the plugin's configuration, parsed once when the API loads; `T` implements serde's `Deserialize` (add `serde` to your `Cargo.toml`) |
+/// | `&State<T>` | what a function keeps between calls; `T` implements `Default` |
+/// | `&Ctx` | the log, an HTTP client, a key-value store, headers for the final response |
 ///
 /// # State
-/// On an `impl` block, `init` makes the plugin once for each API that uses it (without `init`, `Default` does), hooks
-/// take `&self`, and `shutdown(self)` runs when the API is gone and its last request has ended.
+/// On an `impl` block, `init` makes the plugin once for each API that uses it (without `init`, `Default` does). It may be
+/// `async`, may take `&Config<T>` and `&InitEnv` (the log, the HTTP client, the store), and returns `Self` or
+/// `Result<Self, E>` with any error. Hooks take `&self`, and may take `&Config<T>` too, so that it need not be kept.
+/// `shutdown(self)` runs when the API is gone and its last request has ended.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use gateway_sdk::prelude::*;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Limits {
+///     most: u64,
+/// }
+///
+/// /// Refuses everybody after so many requests.
+/// struct HitCounter {
+///     hits: AtomicU64,
+/// }
+///
+/// #[gw_plugin(name = "HitCounter")]
+/// impl HitCounter {
+///     async fn init(limits: &Config<Limits>, env: &InitEnv) -> Result<Self, InitError> {
+///         env.info(format_args!("at most {} requests", limits.most));
+///         Ok(Self { hits: AtomicU64::new(0) })
+///     }
+///
+///     #[hook("pre")]
+///     fn count(&self, limits: &Config<Limits>) -> Result<(), Reject> {
+///         if self.hits.fetch_add(1, Ordering::Relaxed) >= limits.most {
+///             return Err(Reject::error(StatusCode::TOO_MANY_REQUESTS, "come back later"));
+///         }
+///         Ok(())
+///     }
+///
+///     #[hook("response")]
+///     fn stamp(&self, res: &mut Response) {
+///         let hits = HeaderValue::from(self.hits.load(Ordering::Relaxed));
+///         res.headers_mut().insert("x-hits", hits);
+///     }
+///
+///     async fn shutdown(self) {}
+/// }
+/// # fn main() {}
+/// ```
 #[proc_macro_attribute]
 pub fn gw_plugin(keys: TokenStream, item: TokenStream) -> TokenStream {
     let item = TokenStream2::from(item);

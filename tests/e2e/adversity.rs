@@ -6,6 +6,8 @@ use gateway_tests::wire::Wire;
 use gateway_tests::{Conf, Definition, Gateway, Upstream, api, get, post};
 use http::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 fn guarded(upstream: &Upstream, id: &str, listen: &str) -> Definition {
     api(id, upstream.address).set("/use_keyless", false).set("/proxy/listen_path", listen)
@@ -198,4 +200,31 @@ async fn a_granted_path_is_the_only_one() {
     gateway.ask(post("/granted/only", "")).await.is_error(403, "Access to this resource has been disallowed");
     let head = gateway_tests::ask(Method::HEAD, "/granted/only");
     assert_eq!(gateway.ask(head).await.status, 403);
+}
+
+#[tokio::test]
+async fn an_upstream_that_sends_too_much_for_a_plugin_is_not_the_clients_fault() {
+    let upstream = Upstream::start();
+    upstream.answer("/large", 200, &[], "x".repeat(500));
+    let definition = api("large", upstream.address).plugins("response", &["NeedResponse"]);
+    let gateway = Gateway::serving(&definition.config("NeedResponse", json!({ "limit": 64 }))).await;
+    gateway.get("/large/large").await.is_error(500, "Response body too large");
+}
+
+/// Source: RFC 9110 §2.5.
+#[tokio::test]
+async fn each_side_of_the_gateway_speaks_its_own_version() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port of the system's choice");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the gateway connects");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
+        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold").await.expect("the gateway reads");
+    });
+    let gateway = Gateway::serving(&api("old", address)).await;
+    let mut wire = Wire::connect(gateway.address).await;
+    wire.write("GET /old/get HTTP/1.1\r\nHost: gateway\r\n\r\n").await;
+    let response = wire.response(false).await;
+    assert_eq!((&*response.first, &*response.text()), ("HTTP/1.1 200 OK", "old"));
 }

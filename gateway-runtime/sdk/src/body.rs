@@ -124,16 +124,23 @@ impl Body {
 impl Stream {
     /// Remembers that the sender broke off: most streams say so once, and then look as if they had ended.
     fn breaks(&mut self, error: BodyError) -> BodyError {
-        self.rest = Box::pin(Broken(match &error {
-            BodyError::TooLarge { limit_bytes } => Err(*limit_bytes),
-            BodyError::Broken(source) => Ok(source.to_string()),
-        }));
+        self.rest = Box::pin(Broken::by(&error));
         error
     }
 }
 
 /// What is left of a broken stream: the same error, whenever it is asked. `Err` is a limit that was passed.
 struct Broken(Result<String, usize>);
+
+impl Broken {
+    fn by(error: &BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit_bytes } => Self(Err(*limit_bytes)),
+            BodyError::Broken(source) => Self(Ok(source.to_string())),
+            BodyError::OfResponse(error) => Self::by(error),
+        }
+    }
+}
 
 impl http_body::Body for Broken {
     type Data = Bytes;
@@ -263,6 +270,8 @@ pub enum BodyError {
     },
     /// The sender closed, stalled or broke the protocol.
     Broken(Box<dyn Error + Send + Sync>),
+    /// One of these, of an upstream's response: it is not the client's fault.
+    OfResponse(Box<BodyError>),
 }
 
 impl fmt::Display for BodyError {
@@ -272,6 +281,7 @@ impl fmt::Display for BodyError {
                 write!(f, "the body is larger than {limit_bytes} bytes")
             }
             Self::Broken(_) => f.write_str("the body ended before it was complete"),
+            Self::OfResponse(error) => error.fmt(f),
         }
     }
 }
@@ -281,6 +291,7 @@ impl Error for BodyError {
         match self {
             Self::TooLarge { .. } => None,
             Self::Broken(source) => Some(source.as_ref()),
+            Self::OfResponse(error) => error.source(),
         }
     }
 }

@@ -185,8 +185,8 @@ impl Ctx {
         self.client
     }
 
-    /// Sets or replaces the session of this request, from the next plugin on. With `persist` it is also saved under
-    /// its `key_id`, where the gateway keeps keys; a session without `key_id` is never saved.
+    /// Sets or replaces the session of this request, from the next plugin on. `persist` asks for it to be saved under
+    /// its `key_id`; this version of the gateway stores no keys, and a saved session lives as long as its request.
     pub fn set_session(&self, session: Session, persist: bool) {
         self.asked().session = Some((Box::new(session), persist));
     }

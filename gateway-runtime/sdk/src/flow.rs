@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::body::BodyError;
 use crate::exchange::Outcome;
+use crate::host::{FetchError, StoreError};
 use crate::message::Response;
 
 /// Go on, or answer here.
@@ -138,14 +139,45 @@ impl From<BodyError> for Reject {
             BodyError::Broken(_) => {
                 Self::error(StatusCode::BAD_REQUEST, "There was a problem with reading Body of the Request.")
             }
+            BodyError::OfResponse(ref error) => {
+                let message = match **error {
+                    BodyError::TooLarge { .. } => "Response body too large",
+                    _ => "There was a problem proxying the request",
+                };
+                Self::error(StatusCode::INTERNAL_SERVER_ERROR, message)
+            }
         }
         .because(error)
     }
 }
 
+impl From<FetchError> for Reject {
+    fn from(error: FetchError) -> Self {
+        Self::internal(told(&error))
+    }
+}
+
+impl From<StoreError> for Reject {
+    fn from(error: StoreError) -> Self {
+        Self::internal(told(&error))
+    }
+}
+
+/// An error and its causes.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 impl From<Box<dyn Error + Send + Sync>> for Reject {
     fn from(error: Box<dyn Error + Send + Sync>) -> Self {
-        Self::internal(error)
+        Self::internal(told(&*error))
     }
 }
 
@@ -213,7 +245,7 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     message = "a plugin of this hook cannot return `{Self}`",
     label = "cannot be returned here",
     note = "return nothing to go on, a `Response` (or a status, `Json`, text) to answer here, `Flow` or `Option<Response>` for either",
-    note = "`Result<_, Reject>` of one of these refuses the request; an error of your own needs `impl From<YourError> for Reject`"
+    note = "`Result<_, Reject>` of one of these refuses the request; any other error becomes one by `.map_err(Reject::internal)`, or by `impl From<YourError> for Reject`"
 )]
 pub trait IntoOutcome {
     #[doc(hidden)]
@@ -270,7 +302,7 @@ impl<T: IntoOutcome, E: Into<Reject>> IntoOutcome for Result<T, E> {
     message = "an `auth_check` plugin cannot return `{Self}`",
     label = "does not say who the caller is",
     note = "return `Result<Session, Reject>`: who the caller is, or why the request is refused",
-    note = "an error of your own needs `impl From<YourError> for Reject`"
+    note = "any other error becomes one by `.map_err(Reject::internal)`, or by `impl From<YourError> for Reject`"
 )]
 pub trait IntoAuthOutcome {
     #[doc(hidden)]
@@ -314,7 +346,7 @@ impl<T: IntoAuthOutcome, E: Into<Reject>> IntoAuthOutcome for Result<T, E> {
     message = "a `response` plugin cannot return `{Self}`",
     label = "cannot be returned here",
     note = "change the `&mut Response` and return nothing, return another `Response`, or `Result<_, Reject>` of one of these",
-    note = "an error of your own needs `impl From<YourError> for Reject`"
+    note = "any other error becomes one by `.map_err(Reject::internal)`, or by `impl From<YourError> for Reject`"
 )]
 pub trait IntoResponseOutcome {
     #[doc(hidden)]

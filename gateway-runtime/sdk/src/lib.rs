@@ -17,7 +17,8 @@
 //! - Hooks, arguments, return values: [`gw_plugin`].
 //! - Messages: [`Request`], [`Response`], [`Body`].
 //! - Answers: [`Flow`], [`Reject`], [`Json`].
-//! - Everything else: [`Ctx`], [`Config`], [`State`].
+//! - Everything else: [`Ctx`], which is also the log, the HTTP client and the store of [`Services`]; [`Config`],
+//!   [`State`].
 //! - Tests without a server: [`testing`].
 //!
 //! # Invariants
@@ -42,9 +43,10 @@ mod bounds;
 pub use body::{Body, BodyError};
 pub use bytes::Bytes;
 pub use config::{Config, State};
-pub use context::Ctx;
+pub use context::{Ctx, Services};
 pub use flow::{Flow, IntoResponse, Json, Reject};
 pub use gateway_model::{ApiDefinition, Hook, Session};
+pub use host::{FetchError, StoreError};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 pub use init::{InitEnv, InitError};
@@ -54,8 +56,9 @@ pub use plugin_macros::gw_plugin;
 /// What nearly every plugin needs: `use gateway_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Flow, HeaderMap, HeaderName, HeaderValue, InitEnv,
-        InitError, IntoResponse, Json, Method, Reject, Request, Response, Session, State, StatusCode, Uri, gw_plugin,
+        ApiDefinition, Body, BodyError, Bytes, Config, Ctx, FetchError, Flow, HeaderMap, HeaderName, HeaderValue,
+        InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session, State, StatusCode,
+        StoreError, Uri, gw_plugin,
     };
 }
 

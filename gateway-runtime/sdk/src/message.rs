@@ -230,9 +230,9 @@ impl Response {
     /// Reads the whole body, up to `limit` bytes, and keeps it for those who come after.
     ///
     /// # Errors
-    /// See [`Body::bytes`].
+    /// See [`Body::bytes`]. It is a [`BodyError::OfResponse`]: passed on with `?`, the client gets a 500.
     pub async fn body_bytes(&mut self, limit: usize) -> Result<Bytes, BodyError> {
-        self.body.bytes(limit).await
+        self.body.bytes(limit).await.map_err(|error| BodyError::OfResponse(Box::new(error)))
     }
 
     /// Replaces the body. Headers that describe the old one (`Content-Length`, `Transfer-Encoding`,

@@ -18,6 +18,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,6 +119,12 @@ pub struct Running {
     api: Arc<ApiDefinition>,
     host: Arc<TestHost>,
     instance: Instance,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("plugin", &self.plugin.name).finish_non_exhaustive()
+    }
 }
 
 impl Running {

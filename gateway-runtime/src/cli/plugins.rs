@@ -41,7 +41,10 @@ fn as_text() -> String {
     for plugin in plugins().iter().map(|plugin| linked(plugin)) {
         let hooks: Vec<_> = plugin.hooks.iter().map(|hook| hook.as_str()).collect();
         let Linked { name, krate, version, doc, .. } = plugin;
-        text.push_str(&format!("{name}  ({krate} {version})  {}\n    {doc}\n", hooks.join(", ")));
+        text.push_str(&format!("{name}  ({krate} {version})  {}\n", hooks.join(", ")));
+        if !doc.is_empty() {
+            text.push_str(&format!("    {doc}\n"));
+        }
     }
     if text.is_empty() {
         text.push_str("no plugins are linked; build with some: `cargo xtask build --plugins <names>`\n");

@@ -90,16 +90,18 @@ fn nearest(linked: &[&'static Plugin], name: &str) -> Vec<String> {
 
 /// The command that builds this gateway with one crate more.
 fn rebuild(linked: &[&'static Plugin], krate: &str) -> String {
+    const LIST: &str = "see what is linked: `gateway plugins list`";
     let mut crates: Vec<&str> = linked.iter().map(|plugin| plugin.package.name).collect();
     crates.dedup();
+    if crates.iter().any(|linked| same_crate(linked, krate)) {
+        // The crate is here, and has no such plugin: building it again would not help.
+        return LIST.to_owned();
+    }
     // The published examples call every file `plugin.so`: that is no crate's name.
     let plain =
         !["", "plugin"].contains(&krate) && krate.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     crates.push(if plain { krate } else { "<crate>" });
-    format!(
-        "add it with `cargo xtask build --plugins {}`, or see what is linked: `gateway plugins list`",
-        crates.join(",")
-    )
+    format!("add it with `cargo xtask build --plugins {}`, or {LIST}", crates.join(","))
 }
 
 #[cfg(test)]

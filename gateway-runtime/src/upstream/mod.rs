@@ -169,6 +169,8 @@ fn received(
     rules: Rules,
 ) -> Response {
     let (mut head, incoming) = response.into_parts();
+    // Each side of the gateway speaks its own version. RFC 9110 §2.5.
+    head.version = Version::HTTP_11;
     headers::toward_client(&mut head.headers);
     let home = std::thread::current().id();
     let back =

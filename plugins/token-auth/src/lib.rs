@@ -97,7 +97,7 @@ mod tests {
 
     fn error_of(config: Value) -> String {
         let started = testing::plugin("MyPluginAuthCheck").config(config).try_start();
-        started.err().expect("the configuration is refused").to_string()
+        started.expect_err("the configuration is refused").to_string()
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn a_config_that_is_wrong_is_found_before_init_runs() {
 }
 
 fn error_of(result: Result<testing::Running, InitError>) -> String {
-    result.err().expect("it does not start").to_string()
+    result.expect_err("it does not start").to_string()
 }
 
 /// Made by a function that cannot fail.

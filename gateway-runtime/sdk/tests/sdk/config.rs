@@ -39,7 +39,7 @@ fn read(name: &str, config: Value) -> String {
 
 fn refused(name: &str, config: Value) -> String {
     let failed = testing::plugin(name).config(config).try_start();
-    failed.err().expect("it does not start").to_string()
+    failed.expect_err("it does not start").to_string()
 }
 
 #[test]

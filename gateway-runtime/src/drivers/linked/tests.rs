@@ -80,6 +80,10 @@ fn an_unknown_name_tells_the_nearest_and_the_command_that_adds_it() {
          `gateway plugins list`"
     );
     assert!(refused("Zzz", "<path>/a b.so", Hook::Post).contains("token-auth,<crate>`"));
+    assert_eq!(
+        refused("Zzz", "token-auth.so", Hook::Post),
+        "no plugin `Zzz` for hook `post` in this binary; see what is linked: `gateway plugins list`"
+    );
 }
 
 #[test]

@@ -62,10 +62,18 @@ async fn read_response(res: &mut Response, limit: &Config<Limit>) {
     res.headers_mut().append(READ, read);
 }
 
+/// Reads the response's body, and passes on what is wrong with it.
+#[gw_plugin(hook = "response", name = "NeedResponse")]
+async fn need_response(res: &mut Response, limit: &Config<Limit>) -> Result<(), Reject> {
+    res.body_bytes(limit.limit).await?;
+    Ok(())
+}
+
 fn told(read: Result<Bytes, BodyError>) -> HeaderValue {
     match read {
         Ok(bytes) => HeaderValue::from(bytes.len()),
         Err(BodyError::TooLarge { .. }) => HeaderValue::from_static("too large"),
+        Err(BodyError::OfResponse(error)) => told(Err(*error)),
         Err(_) => HeaderValue::from_static("broken"),
     }
 }
