@@ -44,7 +44,7 @@ pub struct BuildArgs {
     /// Do not use the network.
     #[arg(long)]
     pub offline: bool,
-    /// Where the binary goes; without it, `dist/gateway` (for `run`: `target/gw/run/gateway`).
+    /// Where the binary goes; without it, `dist/gateway` (for `run`: `target/gw/run/PORT/gateway`).
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -56,7 +56,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub build: BuildArgs,
     /// The port to serve on.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
     /// Try the samples, print the answers, and stop.
     #[arg(long)]
@@ -217,9 +217,20 @@ mod tests {
     fn a_plugin_that_cannot_be_understood_is_a_usage_error() {
         let error = Cli::try_parse_from(["cargo xtask", "build", "--plugins", "a,mine@1.2"]).expect_err("refused");
         assert_eq!(error.exit_code(), i32::from(crate::USAGE));
-        assert!(
-            error.to_string().contains("not supported yet, use a path") || error.to_string().contains("use a path")
-        );
+        assert!(error.to_string().contains("not supported yet; use a path"), "{error}");
+    }
+
+    #[test]
+    fn the_port_is_one_that_can_be_asked() {
+        let run = |port| Cli::try_parse_from(["cargo xtask", "run", "--port", port]);
+        for port in ["0", "65536"] {
+            let error = run(port).expect_err("refused");
+            assert_eq!(error.exit_code(), i32::from(crate::USAGE));
+            assert!(error.to_string().contains(&format!("{port} is not in 1..=65535")), "{error}");
+        }
+        for port in ["1", "65535"] {
+            run(port).expect("accepted");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! cargo-generate renders it, as a library in the crate `xtask/scaffold`, which is built by the first call.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{self, Command, ExitCode};
 use std::{env, fs, io};
 
 use thiserror::Error;
@@ -105,6 +106,28 @@ pub enum NewError {
     /// Nothing is overwritten.
     #[error("`{}` exists already\n  = choose another name, or remove it first", shown(.0))]
     Exists(PathBuf),
+    /// `my_plugin` beside `my-plugin`.
+    #[error(
+        "`{name}` and `{}` have one name in Rust, and no gateway could have both\n  = choose another name",
+        shown(folder)
+    )]
+    Alike {
+        /// As typed.
+        name: String,
+        /// What is there.
+        folder: PathBuf,
+    },
+    /// `serde`
+    #[error(
+        "`{name}` cannot be the name of a plugin of this repository: Cargo.lock has a package `{package}`, and cargo \
+         could not tell the two apart\n  = choose another name"
+    )]
+    Locked {
+        /// As typed.
+        name: String,
+        /// What is there.
+        package: String,
+    },
     /// The renderer does not compile.
     #[error("the template renderer (xtask/scaffold) cannot be built{}", indent_if_any(stderr))]
     Scaffold {
@@ -154,7 +177,7 @@ impl BadName {
 impl Failure for NewError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Name { .. } | Self::Exists(_) => crate::USAGE,
+            Self::Name { .. } | Self::Exists(_) | Self::Alike { .. } | Self::Locked { .. } => crate::USAGE,
             _ => crate::FAILED,
         }
     }
@@ -178,6 +201,8 @@ pub fn command(args: &NewArgs, report: &Report) -> Result<ExitCode, NewError> {
 pub struct Made {
     /// Its name.
     pub name: String,
+    /// Where it attaches.
+    pub hook: Hook,
     /// Its folder.
     pub dir: PathBuf,
     /// It is a member of this repository's workspace.
@@ -204,20 +229,64 @@ pub fn new(repository: &Repository, args: &NewArgs, report: &Report) -> Result<M
     fs::create_dir_all(&parent).map_err(failed(&parent))?;
     let canonical = fs::canonicalize(&parent).map_err(failed(&parent))?;
     let inside = fs::canonicalize(repository.plugins()).is_ok_and(|plugins| plugins == canonical);
-    let rendered = scaffold(report).and_then(|scaffold| render(&scaffold, repository, &parent, args, inside));
-    if let Err(error) = rendered {
-        // cargo-generate leaves an empty folder, and the next try would say that it exists.
-        let _ = fs::remove_dir_all(&dir);
+    if inside {
+        check_neighbours(repository, &args.name)?;
+    }
+    let stage = stage(repository, &canonical, &args.name, inside);
+    let made = scaffold(report).and_then(|scaffold| {
+        fs::create_dir_all(&stage).map_err(failed(&stage))?;
+        render(&scaffold, repository, &stage, args, inside)?;
+        let rendered = stage.join(&args.name);
+        if inside {
+            // The repository has one of its own.
+            let _ = fs::remove_file(rendered.join(".gitignore"));
+        }
+        fs::rename(&rendered, &dir).map_err(failed(&dir))
+    });
+    // Best effort: the error that is told is the first one.
+    let _ = fs::remove_dir_all(&stage);
+    if let Err(error) = made {
         if !parent_existed {
             let _ = fs::remove_dir(&parent);
         }
         return Err(error);
     }
-    if inside {
-        // The repository has one of its own.
-        let _ = fs::remove_file(dir.join(".gitignore"));
+    Ok(Made { name: args.name.clone(), hook: args.hook, dir, inside })
+}
+
+/// The folder to render into. All of the crate is moved from there at once, so that a command that is killed leaves no
+/// half of one: in `plugins/`, a folder without Cargo.toml would stop every command of cargo.
+fn stage(repository: &Repository, parent: &Path, name: &str, inside: bool) -> PathBuf {
+    let hidden = format!(".{name}.{}", process::id());
+    if !inside {
+        return parent.join(hidden);
     }
-    Ok(Made { name: args.name.clone(), dir, inside })
+    // What is moved has to stay on one disk, and `target` may be a link to another.
+    let work = repository.work_dir();
+    let disk = |dir: &Path| fs::create_dir_all(dir).and_then(|()| dir.metadata()).map(|dir| dir.dev()).ok();
+    if disk(&work) == disk(parent) { work.join(hidden) } else { repository.root().join(hidden) }
+}
+
+/// Names that are good in themselves, and taken in this repository.
+fn check_neighbours(repository: &Repository, name: &str) -> Result<(), NewError> {
+    let alike = |other: &String| other.replace('-', "_") == name.replace('-', "_");
+    let plugins = repository.plugins();
+    let folders = repository.plugin_folders().map_err(|source| NewError::Io { path: plugins.clone(), source })?;
+    if let Some(folder) = folders.iter().find(|folder| alike(folder)) {
+        return Err(NewError::Alike { name: name.to_owned(), folder: plugins.join(folder) });
+    }
+    match locked_packages(repository).into_iter().find(alike) {
+        Some(package) => Err(NewError::Locked { name: name.to_owned(), package }),
+        None => Ok(()),
+    }
+}
+
+/// The names in Cargo.lock. That it is not there, or not what it should be, is for cargo to say.
+fn locked_packages(repository: &Repository) -> Vec<String> {
+    let text = fs::read_to_string(repository.root().join("Cargo.lock")).unwrap_or_default();
+    let lock: toml::Table = toml::from_str(&text).unwrap_or_default();
+    let packages = lock.get("package").and_then(toml::Value::as_array).into_iter().flatten();
+    packages.filter_map(|package| Some(package.get("name")?.as_str()?.to_owned())).collect()
 }
 
 fn check_name(name: &str) -> Result<(), NewError> {
@@ -263,13 +332,13 @@ pub fn scaffold(report: &Report) -> Result<PathBuf, NewError> {
 fn render(
     scaffold: &Path,
     repository: &Repository,
-    parent: &Path,
+    stage: &Path,
     args: &NewArgs,
     inside: bool,
 ) -> Result<(), NewError> {
     let sdk = repository.published("gateway-sdk").unwrap_or_default();
     let mut command = Command::new(scaffold);
-    command.arg(repository.templates()).arg("plugin").arg(parent).arg(&args.name);
+    command.arg(repository.templates()).arg("plugin").arg(stage).arg(&args.name);
     command.arg(define("hook", args.hook.name().as_ref()));
     command.arg(define("in_workspace", if inside { "true" } else { "false" }.as_ref()));
     command.arg(define("sdk_path", sdk.as_os_str()));
@@ -301,10 +370,12 @@ fn next_steps(made: &Made) -> Vec<String> {
         let path = if dir.contains('/') { dir.clone() } else { format!("./{dir}") };
         (format!("cargo test --manifest-path {dir}/Cargo.toml"), path)
     };
+    // The caller has to be known by then, and token-auth is whom the definition asks.
+    let others = if made.hook == Hook::PostKeyAuth { "token-auth," } else { "" };
     vec![
         format!("made {dir}; next:"),
         format!("  {test}"),
-        format!("  cargo xtask build --plugins {plugin}"),
+        format!("  cargo xtask build --plugins {others}{plugin}"),
         format!("  serve {dir}/api.json: a definition that uses it"),
     ]
 }
@@ -316,9 +387,6 @@ fn indent_if_any(text: &str) -> String {
         format!("; cargo says:\n{}", indented(text))
     }
 }
-
-/// All hooks that a plugin can be made for.
-pub const HOOKS: &[Hook] = &[Hook::Pre, Hook::AuthCheck, Hook::PostKeyAuth, Hook::Post, Hook::Response, Hook::Endpoint];
 
 #[cfg(test)]
 mod tests {
@@ -348,7 +416,7 @@ mod tests {
 
     #[test]
     fn what_to_do_next_can_be_typed() {
-        let made = |dir: &str, inside| Made { name: "mine".into(), dir: dir.into(), inside };
+        let made = |dir: &str, inside| Made { name: "mine".into(), hook: Hook::Post, dir: dir.into(), inside };
         assert_eq!(
             next_steps(&made("/src/mine", false))[1..3],
             ["  cargo test --manifest-path /src/mine/Cargo.toml", "  cargo xtask build --plugins /src/mine"]
@@ -357,5 +425,7 @@ mod tests {
             next_steps(&made("/gw/plugins/mine", true))[1..3],
             ["  cargo test -p mine", "  cargo xtask build --plugins mine"]
         );
+        let after_auth = Made { hook: Hook::PostKeyAuth, ..made("/gw/plugins/mine", true) };
+        assert_eq!(next_steps(&after_auth)[2], "  cargo xtask build --plugins token-auth,mine");
     }
 }

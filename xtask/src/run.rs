@@ -109,8 +109,9 @@ impl Failure for RunError {
 /// When nothing can be built or served.
 pub fn command(args: &RunArgs, report: &Report) -> Result<ExitCode, RunError> {
     let repository = Repository::discover();
-    let dir = repository.work_dir().join("run");
     check_port(args.port)?;
+    // Of this port alone: what another run serves is not touched.
+    let dir = repository.work_dir().join("run").join(args.port.to_string());
     let mut build = args.build.clone();
     if build.plugins.is_empty() {
         let failed = What::ListPlugins(repository.plugins()).failed();
@@ -120,6 +121,8 @@ pub fn command(args: &RunArgs, report: &Report) -> Result<ExitCode, RunError> {
     let (placed, proof) = build::build(&repository, &build, report)?;
     report.result(&placed.to_string());
 
+    // A build takes its time, and another run may serve on this port, from this folder, by now.
+    check_port(args.port)?;
     let upstream = echo::serve().map_err(RunError::Echo)?;
     let written = sample::write(&dir, args.port, upstream, &proof.records).map_err(What::WriteSamples(dir).failed())?;
     let mut gateway = start(&placed.path, &written.conf)?;

@@ -74,7 +74,7 @@ impl Request {
 pub(crate) fn write(dir: &Path, port: u16, upstream: SocketAddr, records: &[Record]) -> io::Result<Written> {
     let apps = dir.join("apps");
     if apps.exists() {
-        // Definitions of the last run, whose upstream is gone.
+        // Definitions of the last run on this port, whose upstream is gone.
         fs::remove_dir_all(&apps)?;
     }
     fs::create_dir_all(&apps)?;

@@ -49,7 +49,6 @@ struct Settings {
 fn check_token(req: &Request, cfg: &Config<Settings>) -> Result<Session, Reject> {
     let token = req.header("authorization").unwrap_or_default();
     let caller = cfg.tokens.get(token).ok_or(StatusCode::FORBIDDEN)?;
-    // With the key's id, limits are counted for this token alone.
     Ok(Session::new().with_alias(caller).with_key_id(token))
 }
 

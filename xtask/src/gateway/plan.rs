@@ -1,7 +1,7 @@
-//! What is asked for, checked against the disk before anything is written.
+//! What is asked for, checked against the disk before anything is compiled.
 
-use std::path::PathBuf;
-use std::{env, io};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io, process};
 
 use semver::{Version, VersionReq};
 use sha2::{Digest, Sha256};
@@ -107,17 +107,20 @@ pub enum PlanError {
     },
     /// Two crates of one name.
     #[error(
-        "two plugins are named `{package}`: {} and {}\n  = rename the package of one of them",
-        shown(first),
-        shown(second)
+        "{}: {} and {}\n  = rename the package of one of them",
+        one_name(first, second),
+        shown(first_dir),
+        shown(second_dir)
     )]
     SameName {
-        /// Their name.
-        package: String,
+        /// The name of one.
+        first: String,
+        /// The name of the other: the same, or what Rust takes for the same.
+        second: String,
         /// The folder of one.
-        first: PathBuf,
+        first_dir: PathBuf,
         /// The folder of the other.
-        second: PathBuf,
+        second_dir: PathBuf,
     },
     /// A plugin for another release of ours.
     #[error(transparent)]
@@ -141,6 +144,14 @@ pub enum PlanError {
     /// The output is a folder.
     #[error("`{}` is a folder\n  = name a file: `--output {}/gateway`", .0.display(), .0.display())]
     OutputIsFolder(PathBuf),
+    /// Nothing can be put beside the output.
+    #[error("cannot write to the folder `{}`\n  = choose another: --output FILE", shown(folder))]
+    OutputFolder {
+        /// The folder of the output.
+        folder: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// rustc or the target is missing.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
@@ -202,10 +213,8 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
         plugins.push(reader.plugin(arg)?);
     }
     plugins.sort_by(|a, b| a.package.cmp(&b.package));
-    if let Some([first, second]) = plugins.array_windows().find(|[a, b]| a.package == b.package) {
-        let package = first.package.clone();
-        return Err(PlanError::SameName { package, first: first.dir.clone(), second: second.dir.clone() });
-    }
+    check_names(&plugins)?;
+    probe(&output)?;
     let mut warnings = reader.warnings;
     warnings.extend(ignored_flags(&target));
     Ok(Plan {
@@ -219,6 +228,33 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
         rustc: toolchain.version,
         warnings,
     })
+}
+
+/// The generated crate calls each plugin by its name in Rust.
+fn check_names(plugins: &[Plugin]) -> Result<(), PlanError> {
+    for (index, second) in plugins.iter().enumerate() {
+        if let Some(first) = plugins.iter().take(index).find(|first| first.ident() == second.ident()) {
+            return Err(PlanError::SameName {
+                first: first.package.clone(),
+                second: second.package.clone(),
+                first_dir: first.dir.clone(),
+                second_dir: second.dir.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder of the output and writes to it: that this cannot be done is better told now than after a build.
+fn probe(output: &Path) -> Result<(), PlanError> {
+    let folder = output.parent().unwrap_or(output);
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    let file = folder.join(format!(".{name}.{}.probe", process::id()));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, ""));
+    written.map_err(|source| PlanError::OutputFolder { folder: folder.to_owned(), source })?;
+    // Best effort: another thread may have removed it.
+    let _ = fs::remove_file(&file);
+    Ok(())
 }
 
 impl Plan {
@@ -263,6 +299,14 @@ fn ignored_flags(target: &str) -> Option<String> {
             set.join(", ")
         )
     })
+}
+
+fn one_name(first: &str, second: &str) -> String {
+    if first == second {
+        format!("two plugins are named `{first}`")
+    } else {
+        format!("plugins `{first}` and `{second}` have one name in Rust")
+    }
 }
 
 fn nearest(names: &[String]) -> String {

@@ -52,6 +52,7 @@ fn what_cannot_be_understood_is_exit_code_2() {
         &["build", "--plugins", "git+https://example.com/a"],
         &["build", "--plugins", "nowhere"],
         &["build", "--profile", "faster"],
+        &["run", "--port", "0"],
         &["new", "Upper"],
         &["new", "mine", "--hook", "pots"],
         &["frobnicate"],
@@ -86,7 +87,20 @@ fn a_gateway_that_ends_at_once_is_not_waited_for() {
     );
     let built = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(built.contains("plugins: a 0.1.0"), "every folder of plugins/ is in: {built}");
-    assert!(here.path("target/gw/run/apps/demo.json").is_file());
+    let run = here.path("target/gw/run").join(&port);
+    assert!(run.join("gateway").is_file() && run.join("apps/demo.json").is_file());
+}
+
+/// A gateway that reloads would lose its definitions.
+#[test]
+fn a_run_leaves_the_folder_of_another_port_alone() {
+    let here = StandIn::new();
+    here.plugin("plugins/a", "a", SDK_BY_PATH);
+    here.write("target/gw/run/1/apps/demo.json", "of a live run");
+    let output = xtask(&here, &["run", "--offline", "--port", &free_port()]);
+    assert!(stderr(&output).contains("error: the gateway ended before it served"), "{}", stderr(&output));
+    let theirs = std::fs::read_to_string(here.path("target/gw/run/1/apps/demo.json")).expect("there");
+    assert_eq!(theirs, "of a live run");
 }
 
 pub(crate) fn free_port() -> String {

@@ -128,6 +128,21 @@ fn two_plugins_of_one_name_are_refused() {
 }
 
 #[test]
+fn two_plugins_that_rust_calls_alike_are_refused() {
+    let here = StandIn::new();
+    for name in ["a-b", "a-c", "a_b"] {
+        here.plugin(&format!("plugins/{name}"), name, SDK_BY_PATH);
+    }
+    check(
+        &here,
+        &["a_b", "a-c", "a-b"],
+        xtask::FAILED,
+        "plugins `a-b` and `a_b` have one name in Rust: $ROOT/plugins/a-b and $ROOT/plugins/a_b\n  \
+         = rename the package of one of them",
+    );
+}
+
+#[test]
 fn a_plugin_for_another_release_is_refused() {
     let here = StandIn::new();
     here.plugin("plugins/a", "a", SDK_BY_PATH);
@@ -158,6 +173,21 @@ fn an_output_that_is_a_folder_is_refused() {
     let error = plan(&here.repository(), &args).expect_err("refused");
     assert!(error.to_string().ends_with("gateway-runtime/gateway`"), "{error}");
     assert_eq!(error.exit_code(), xtask::USAGE);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_anything_is_compiled() {
+    let here = StandIn::new();
+    here.write("file", "");
+    let mut args = args(&[]);
+    args.output = Some(here.path("file/gateway"));
+    let error = plan(&here.repository(), &args).expect_err("refused").to_string();
+    let folder = here.path("file").display().to_string();
+    assert_eq!(error, format!("cannot write to the folder `{folder}`\n  = choose another: --output FILE"));
+
+    args.output = Some(here.path("new/folder/gateway"));
+    plan(&here.repository(), &args).expect("planned");
+    assert_eq!(std::fs::read_dir(here.path("new/folder")).expect("made").count(), 0, "the probe is gone");
 }
 
 #[test]

@@ -3,16 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use xtask::build::build;
 use xtask::cli::{Hook, NewArgs};
 use xtask::gateway::generate::{generate, values};
 use xtask::gateway::plan::plan;
-use xtask::new::{HOOKS, NewError, new, scaffold};
-use xtask::report::Report;
+use xtask::new::{NewError, new, scaffold};
+use xtask::report::{Failure, Report};
 use xtask::repository::Repository;
 use xtask::toolchain::cargo;
 
+use crate::cli::free_port;
 use crate::standin::{self, SDK_BY_PATH, StandIn, second_checkout};
 
 fn args(name: &str, hook: Hook, path: Option<&Path>) -> NewArgs {
@@ -49,7 +53,7 @@ fn check(dir: &Path, packages: &[String]) {
 fn a_plugin_for_every_hook_passes_its_tests_outside_the_repository() {
     let repository = Repository::of_xtask();
     let parent = tempfile::tempdir().expect("a temporary folder");
-    for hook in HOOKS {
+    for hook in Hook::value_variants() {
         let made = new(&repository, &args(&name(*hook), *hook, Some(parent.path())), &Report::silent()).expect("made");
         assert!(!made.inside);
         for file in ["Cargo.toml", "src/lib.rs", "README.md", "api.json", ".gitignore"] {
@@ -63,10 +67,11 @@ fn a_plugin_for_every_hook_passes_its_tests_outside_the_repository() {
     definitions_load(parent.path());
 }
 
-/// A gateway with all of them takes the definitions as they are.
+/// A gateway with all of them takes the definitions as they are; token-auth knows the callers for `post_key_auth`.
 fn definitions_load(parent: &Path) {
-    let crates: Vec<PathBuf> = HOOKS.iter().map(|hook| parent.join(name(*hook))).collect();
-    let items: Vec<String> = crates.iter().map(|dir| dir.display().to_string()).collect();
+    let crates: Vec<PathBuf> = Hook::value_variants().iter().map(|hook| parent.join(name(*hook))).collect();
+    let items = crates.iter().map(|dir| dir.display().to_string()).chain(["token-auth".to_owned()]);
+    let items: Vec<String> = items.collect();
     let mut args = standin::args(&items.iter().map(String::as_str).collect::<Vec<_>>());
     args.output = Some(parent.join("gateway"));
     let repository = Repository::of_xtask();
@@ -80,23 +85,64 @@ fn definitions_load(parent: &Path) {
         let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("0 errors, 0 warnings"), "{}:\n{said}", dir.display());
     }
+    caller_is_named(parent);
     let generated = plan(&repository, &args).expect("planned").dir();
     fs::remove_dir_all(generated).expect("it names folders that are about to go");
+}
+
+/// The sample for `post_key_auth` works by itself: whoever sends the token that its definition lists has a name.
+fn caller_is_named(parent: &Path) {
+    let name = name(Hook::PostKeyAuth);
+    let upstream = tiny_http::Server::http("127.0.0.1:0").expect("a free port");
+    let definition = fs::read_to_string(parent.join(&name).join("api.json")).expect("there");
+    let target = format!("http://{}/", upstream.server_addr());
+    let definition = definition.replace("http://httpbin.org/", &target);
+    assert!(definition.contains(&target), "{definition}");
+    fs::write(parent.join("apis/api.json"), definition).expect("written");
+    let port = free_port();
+    let conf = format!(
+        r#"{{"listen_address": "127.0.0.1", "listen_port": {port}, "secret": "of a test", "app_path": {:?}}}"#,
+        parent.join("apis").display().to_string()
+    );
+    fs::write(parent.join("tyk.conf"), conf).expect("written");
+    let mut gateway = Command::new(parent.join("gateway"));
+    let mut gateway = gateway.arg("--conf").arg(parent.join("tyk.conf")).current_dir(parent).spawn().expect("it runs");
+
+    let callers = std::thread::spawn(move || {
+        let request = upstream.recv_timeout(Duration::from_secs(20)).expect("no error")?;
+        let named = |header: &&tiny_http::Header| header.field.equiv("x-caller");
+        let callers: Vec<String> = request.headers().iter().filter(named).map(|name| name.value.to_string()).collect();
+        request.respond(tiny_http::Response::from_string("")).expect("answered");
+        Some(callers)
+    });
+    let get = |token| {
+        let url = format!("http://127.0.0.1:{port}/{name}/get");
+        minreq::get(url).with_header("authorization", token).with_timeout(10).send().map(|answer| answer.status_code)
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while get("xyz").is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let answers = ["xyz", "abc"].map(get);
+    gateway.kill().and_then(|()| gateway.wait()).expect("stopped");
+    assert_eq!(answers.map(Result::ok), [Some(403), Some(200)]);
+    assert_eq!(callers.join().expect("no panic"), Some(vec!["alice".to_owned()]));
 }
 
 #[test]
 fn a_plugin_for_every_hook_passes_its_tests_inside_the_repository() {
     let here = second_checkout("0.1.0");
     let repository = here.repository();
-    for hook in HOOKS {
+    for hook in Hook::value_variants() {
         let made = new(&repository, &args(&name(*hook), *hook, None), &Report::silent()).expect("made");
         assert!(made.inside);
         assert!(!made.dir.join(".gitignore").exists(), "the repository has one");
+        assert_eq!(fs::read_dir(repository.work_dir()).expect("there").count(), 0, "it was moved from there");
         let manifest = fs::read_to_string(made.dir.join("Cargo.toml")).expect("there");
         assert!(manifest.contains("gateway-sdk.workspace = true"), "{manifest}");
         assert!(!manifest.contains("[workspace]") && !manifest.contains("path"), "{manifest}");
     }
-    check(repository.root(), &HOOKS.iter().copied().map(name).collect::<Vec<_>>());
+    check(repository.root(), &Hook::value_variants().iter().copied().map(name).collect::<Vec<_>>());
 }
 
 /// The definition is JSON, and uses the function in the hook.
@@ -135,6 +181,61 @@ fn a_template_that_cannot_be_rendered_leaves_nothing_behind() {
     assert!(error.starts_with("the template cannot be rendered; cargo-generate says:\n    "), "{error}");
     assert!(error.contains("README.md") && !error.contains("Destination"), "{error}");
     assert!(!parent.exists());
+
+    let before = here.entries("plugins");
+    new(&here.repository(), &args("mine", Hook::Post, None), &Report::silent()).expect_err("refused");
+    assert_eq!(here.entries("plugins"), before);
+    assert!(here.entries("target/gw").is_empty());
+}
+
+/// Where cargo finds members, there is never a folder without Cargo.toml: the crate is rendered elsewhere, and moved.
+#[test]
+fn a_crate_that_is_half_rendered_is_not_among_the_plugins() {
+    let here = second_checkout("0.1.0");
+    let made = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !made.load(Ordering::Relaxed) {
+                for name in here.entries("plugins") {
+                    let manifest = here.path("plugins").join(&name).join("Cargo.toml");
+                    assert!(manifest.is_file(), "{} is not there", manifest.display());
+                }
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        });
+        let result = new(&here.repository(), &args("mine", Hook::Post, None), &Report::silent());
+        made.store(true, Ordering::Relaxed);
+        result.expect("made");
+        watch.join().expect("no panic");
+    });
+    assert_eq!(here.entries("plugins"), ["mine", "nothing"]);
+}
+
+#[test]
+fn a_name_that_is_taken_in_the_repository_is_refused_there() {
+    let here = second_checkout("0.1.0");
+    here.package("plugins/my-plugin", "my-plugin", "0.1.0", "", "");
+    let check = |name: &str, expected: &str| {
+        let error = new(&here.repository(), &args(name, Hook::Post, None), &Report::silent()).expect_err("refused");
+        assert_eq!(error.to_string().replace(&here.path("").display().to_string(), ""), expected);
+        assert_eq!(error.exit_code(), xtask::USAGE);
+        assert_eq!(here.entries("plugins"), ["my-plugin", "nothing"]);
+    };
+    check(
+        "my_plugin",
+        "`my_plugin` and `plugins/my-plugin` have one name in Rust, and no gateway could have both\n  = choose another \
+         name",
+    );
+    for (name, package) in [("serde", "serde"), ("serde-json", "serde_json"), ("token-auth", "token-auth")] {
+        let expected = format!(
+            "`{name}` cannot be the name of a plugin of this repository: Cargo.lock has a package `{package}`, and \
+             cargo could not tell the two apart\n  = choose another name"
+        );
+        check(name, &expected);
+    }
+    let outside = tempfile::tempdir().expect("a temporary folder");
+    let made = new(&here.repository(), &args("my_plugin", Hook::Post, Some(outside.path())), &Report::silent());
+    assert!(!made.expect("nobody there has the name").inside);
 }
 
 /// So that a gateway that somebody began with `cargo generate` and one that the builder wrote differ in nothing.

@@ -71,6 +71,15 @@ impl StandIn {
         fs::canonicalize(self.dir.path()).expect("there").join(path)
     }
 
+    /// The names in a folder, sorted.
+    pub(crate) fn entries(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).expect("a folder");
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("readable").file_name().display().to_string();
+        let mut names: Vec<String> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn repository(&self) -> Repository {
         Repository::at(self.path(""))
     }
