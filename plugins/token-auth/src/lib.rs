@@ -6,6 +6,7 @@ use gateway_sdk::http::header::AUTHORIZATION;
 use gateway_sdk::prelude::*;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
 /// The configuration: whom to let in. Without one, it is the holder of the token `abc`.
@@ -27,11 +28,19 @@ struct Token {
     alias: String,
     #[serde(default = "default_org")]
     org_id: String,
+    /// For the plugins after this one.
+    #[serde(default)]
+    meta_data: Map<String, Value>,
 }
 
 impl Default for Tokens {
     fn default() -> Self {
-        let abc = Token { token: "abc".to_owned(), alias: "abc-session".to_owned(), org_id: default_org() };
+        let abc = Token {
+            token: "abc".to_owned(),
+            alias: "abc-session".to_owned(),
+            org_id: default_org(),
+            meta_data: Map::new(),
+        };
         Self { tokens: vec![abc] }
     }
 }
@@ -56,8 +65,10 @@ fn my_plugin_auth_check(req: &Request, config: &Config<Tokens>) -> Result<Sessio
     let refused = || Reject::new(StatusCode::FORBIDDEN);
     let given = req.headers().get(AUTHORIZATION).ok_or_else(|| refused().because("no token"))?;
     let known = config.find(given.as_bytes()).ok_or_else(|| refused().because("unknown token"))?;
-    // `key_id` makes the session that of one token: limits are counted for it alone.
-    Ok(Session::new().with_org_id(&known.org_id).with_alias(&known.alias).with_key_id(&known.token))
+    // `key_id` makes the session that of one token: without it, nobody could tell two callers apart.
+    let session = Session::new().with_org_id(&known.org_id).with_alias(&known.alias).with_key_id(&known.token);
+    let meta_data = known.meta_data.iter();
+    Ok(meta_data.fold(session, |session, (key, value)| session.with_meta(key, value.clone())))
 }
 
 fn default_org() -> String {
@@ -154,6 +165,14 @@ mod tests {
     #[test]
     fn the_configuration_of_other_plugins_may_stand_beside() {
         assert!(call(json!({"my-context-data": "x"}), &[b"abc"]).answer.is_none());
+    }
+
+    #[test]
+    fn the_session_carries_what_the_configuration_says_of_the_caller() {
+        let token = json!({"token": "t", "alias": "ada", "meta_data": {"tyk_developer_id": "5f1"}});
+        let session = call(json!({"tokens": [token]}), &[b"t"]).session.unwrap();
+        assert_eq!((session.alias.as_str(), session.key_id.as_str()), ("ada", "t"));
+        assert_eq!(session.meta_data["tyk_developer_id"], "5f1");
     }
 
     #[test]
