@@ -93,8 +93,8 @@ pub(crate) struct Config {
     pub(crate) upstream_close: bool,
     /// Idle upstream connections kept for each host, per core.
     pub(crate) max_idle_per_host: usize,
-    /// Bound on the arrival of a request's head.
-    pub(crate) head_timeout: Duration,
+    /// Bound on the arrival of a request's head, and on a pause in its body.
+    pub(crate) read_timeout: Duration,
     /// In bytes; `None` is no bound.
     pub(crate) max_request_body: Option<u64>,
     /// Whether client connections are used once.
@@ -240,7 +240,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         upstream_timeout: upstream_timeout(raw, remarks),
         upstream_close: raw.proxy_close_connections,
         max_idle_per_host: idle.into_iter().filter(|n| *n > 0).min().unwrap_or(256),
-        head_timeout: seconds(server.read_timeout, 120),
+        read_timeout: seconds(server.read_timeout, 120),
         max_request_body: Some(server.max_request_body_size).filter(|bytes| *bytes > 0),
         close_connections: raw.close_connections,
         hide_generator_header: raw.hide_generator_header,

@@ -163,7 +163,7 @@ async fn connection(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(gateway.config.head_timeout)
+        .header_read_timeout(gateway.config.read_timeout)
         // As Go writes them, and the published examples show them.
         .title_case_headers(true);
     let service = service_fn(move |request| serve::answer(gateway, peer, request));

@@ -163,7 +163,7 @@ fn times_are_bounded_however_long_they_are_asked_to_be() {
              "graceful_shutdown_delay_seconds": {most}, "http_server_options": {{"read_timeout": {most}}}}}"#
     );
     let config = config(&file, &[]);
-    let times = [config.upstream_timeout, config.shutdown_timeout, config.shutdown_delay, config.head_timeout];
+    let times = [config.upstream_timeout, config.shutdown_timeout, config.shutdown_delay, config.read_timeout];
     assert_eq!(times, [LONGEST; 4]);
     assert!(mistakes(r#"{"proxy_default_timeout": -1}"#, &[])[0].contains("proxy_default_timeout"));
 }

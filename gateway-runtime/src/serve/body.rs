@@ -30,7 +30,7 @@ pub(super) fn of_client(incoming: Incoming, config: &Config, headers: &HeaderMap
         }
     }
     let limit = limit.unwrap_or(u64::MAX);
-    let body = ClientBody { incoming, limit, left: limit, patience: config.head_timeout, timer: None };
+    let body = ClientBody { incoming, limit, left: limit, patience: config.read_timeout, timer: None };
     Ok(Body::stream(Box::pin(body)))
 }
 
