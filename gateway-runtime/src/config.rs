@@ -143,7 +143,7 @@ pub(crate) struct Loaded {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{}: {source}", file.display())]
+    #[error("{}: {source}; name the configuration with `--conf FILE`, or leave it out for the defaults", file.display())]
     Read { file: PathBuf, source: std::io::Error },
     /// One line each.
     #[error("{}", lines(.0))]
@@ -209,7 +209,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&value, &mut track);
     let raw = serde_ignored::deserialize(tracked, unknown)
-        .map_err(|error| remarks.error(&track.path().to_string(), error.to_string()))
+        .map_err(|error| remarks.error(&track.path().to_string(), in_plain_words(&error)))
         .ok()?;
     for path in ignored {
         if at(&value, &path).is_some_and(|value| !is_zero(value)) {
@@ -318,6 +318,20 @@ fn upstream_timeout(raw: &Raw, remarks: &mut Remarks<'_>) -> Duration {
             DEFAULT
         }),
     }
+}
+
+/// serde names Rust's types; who writes a configuration knows numbers.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    let words = [
+        ("u16", "a whole number up to 65535"),
+        ("u64", "a whole number"),
+        ("usize", "a whole number"),
+        ("f64", "a number"),
+        ("a boolean", "`true` or `false`"),
+    ];
+    let known = words.iter().find_map(|(ty, words)| Some((told.strip_suffix(ty)?, words)));
+    known.map_or_else(|| told.clone(), |(start, words)| format!("{start}{words}"))
 }
 
 /// The value at a path as serde_ignored prints it: members and indices joined by dots.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use gateway_model::Hook;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
+use gateway_sdk::http::header::{CONTENT_TYPE, HeaderName};
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::config::Config;
@@ -178,9 +178,6 @@ pub(crate) fn body(config: &Config, request: &HeaderMap, head: Response, message
     if !config.hide_generator_header {
         let name = HeaderName::from_static("x-generator");
         response.headers_mut().insert(name, HeaderValue::from_static("tyk.io"));
-    }
-    if config.close_connections {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -237,23 +237,20 @@ fn written_by_plugin(mut response: Response, is_head: bool) -> Result<Response, 
     Ok(response)
 }
 
+/// What a plugin answers a client with, or the gateway's error if that cannot be sent.
+fn sent_by_plugin(gateway: &Gateway, exchange: &Exchange, response: Response) -> Response {
+    let is_head = exchange.request.method() == Method::HEAD;
+    written_by_plugin(response, is_head).unwrap_or_else(|error| stopped(gateway, exchange, error.into()))
+}
+
 /// The response to a request that ended before, or without, an upstream's.
 fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
     let (config, headers) = (&gateway.config, exchange.request.headers());
     match stop {
-        Stop::Answer(response) => {
-            let is_head = exchange.request.method() == Method::HEAD;
-            match written_by_plugin(*response, is_head) {
-                Ok(response) => response,
-                Err(error) => stopped(gateway, exchange, error.into()),
-            }
+        Stop::Answer(response) => sent_by_plugin(gateway, exchange, *response),
+        Stop::Refused { head, message } => {
+            sent_by_plugin(gateway, exchange, error::body(config, headers, *head, &message))
         }
-        Stop::Refused { head, message } if head.status().is_informational() => {
-            let status = head.status();
-            tracing::debug!(message, "a refusal that cannot be sent");
-            stopped(gateway, exchange, RequestError::NotFinal { status }.into())
-        }
-        Stop::Refused { head, message } => error::body(config, headers, *head, &message),
         Stop::Error(error) => {
             let api_id = &exchange.ctx.api().api_id;
             if error.status().is_server_error() {

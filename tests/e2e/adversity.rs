@@ -228,3 +228,20 @@ async fn each_side_of_the_gateway_speaks_its_own_version() {
     let response = wire.response(false).await;
     assert_eq!((&*response.first, &*response.text()), ("HTTP/1.1 200 OK", "old"));
 }
+
+#[tokio::test]
+async fn a_refusal_with_a_status_that_cannot_carry_it_is_still_http() {
+    let upstream = Upstream::start();
+    let refusing =
+        |status: u16| api("odd", upstream.address).plugins("pre", &["Refuse"]).config("Refuse", said(status));
+    let gateway = Gateway::serving(&refusing(204)).await;
+    let empty = gateway.get("/odd/get").await;
+    assert_eq!((empty.status, empty.header("content-length"), &*empty.text()), (204, "", ""));
+    gateway.write(&refusing(100));
+    gateway.reload().await;
+    gateway.get("/odd/get").await.is_error(500, "Internal Server Error");
+}
+
+fn said(status: u16) -> serde_json::Value {
+    json!({ "status": status, "body": "a reason" })
+}

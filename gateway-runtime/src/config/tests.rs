@@ -60,11 +60,11 @@ fn every_wrong_value_is_told_with_its_position() {
 fn a_wrong_type_is_told_with_its_position() {
     assert_eq!(
         mistakes("{\n \"listen_port\": \"8080\"}", &[]),
-        ["tyk.conf:2:17: listen_port: invalid type: string \"8080\", expected u16"]
+        ["tyk.conf:2:17: listen_port: invalid type: string \"8080\", expected a whole number up to 65535"]
     );
     assert_eq!(
         mistakes("{\"listen_port\": 70000}", &[]),
-        ["tyk.conf:1:17: listen_port: invalid value: integer `70000`, expected u16"]
+        ["tyk.conf:1:17: listen_port: invalid value: integer `70000`, expected a whole number up to 65535"]
     );
 }
 
@@ -125,7 +125,7 @@ fn what_protects_the_control_api_and_is_not_honoured_stops_the_start() {
 fn a_wrong_value_of_a_variable_is_told_by_its_name() {
     assert_eq!(
         mistakes("{\"listen_port\": 1}", &[("TYK_GW_LISTENPORT", "70000")]),
-        ["TYK_GW_LISTENPORT: invalid value: integer `70000`, expected u16"]
+        ["TYK_GW_LISTENPORT: invalid value: integer `70000`, expected a whole number up to 65535"]
     );
     assert_eq!(
         mistakes("{}", &[("TYK_LOGLEVEL", "loud"), ("TYK_GW_PROXYDEFAULTTIMEOUT", "inf")]),
