@@ -1,5 +1,6 @@
 //! Unlucky peers and hostile clients: what happens to one must not happen to another, nor lead around a guard.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use gateway_tests::wire::Wire;
@@ -28,21 +29,43 @@ async fn a_chunked_response_gives_its_connection_back() {
     assert_eq!(peers, [peers[0]; 3]);
 }
 
+/// An upstream that answers as soon as it has read a head, and leaves the connection open.
+async fn hasty_upstream() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port of the system's choice");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut read = Vec::new();
+                let mut answered = 0;
+                while stream.read_buf(&mut read).await.is_ok_and(|bytes| bytes > 0) {
+                    let heads = read.windows(4).filter(|end| end == b"\r\n\r\n").count();
+                    while answered < heads {
+                        answered += 1;
+                        // Nobody may listen any more: the gateway closes what it does not want to keep.
+                        let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn an_early_answer_does_not_hold_up_the_next_client() {
-    let upstream = Upstream::start();
-    upstream.answer("/early", 401, &[], "no");
-    let gateway = Gateway::serving(&api("early", upstream.address)).await;
+    let definition = api("early", hasty_upstream().await);
+    let gateway = Conf::default().set("proxy_default_timeout", 2).with(&definition).start().await;
     let mut uploads = Vec::new();
-    // As many as there are cores to draw, and then some: every pool has seen one.
+    // Enough for every core to have had one.
     for _ in 0..8 {
         let mut wire = Wire::connect(gateway.address).await;
-        wire.write("POST /early/early HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000\r\n\r\nabc").await;
+        wire.write("POST /early/post HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000\r\n\r\nabc").await;
         assert_eq!(wire.response(false).await.status(), 401);
         uploads.push(wire);
     }
     for _ in 0..8 {
-        assert_eq!(gateway.get("/early/get").await.status, 200);
+        assert_eq!(gateway.get("/early/get").await.status, 401);
     }
 }
 
