@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway_model::Position;
+use gateway_model::configuration::{Unhonoured, unhonoured};
+use gateway_model::{Position, Severity};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -24,13 +25,12 @@ const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
 const DEFAULT_PORT: u16 = 8080;
 /// A longer time is cut: sums of moments and times must not overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-const CONTROL_API: &str = "not honoured by this gateway, and it protects the control API: without it, whoever reaches the \
-                           main port reaches `/tyk/`; remove it, and keep `/tyk/` from the outside by other means";
 /// Where the file is looked for without `--conf`.
 const CANDIDATES: [&str; 2] = ["tyk.conf", "/etc/tyk/tyk.conf"];
 
-/// The file, as written. Zero values mean "not set", as in Tyk.
+/// The file, as written. Zero values mean "not set", as in Tyk. A key here is one of `HONOURED_KEYS`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, expecting = "an object")]
 struct Raw {
     listen_address: String,
@@ -52,12 +52,11 @@ struct Raw {
     graceful_shutdown_timeout_duration: u64,
     graceful_shutdown_delay_seconds: u64,
     strict_plugins: bool,
-    control_api_port: u16,
     http_server_options: RawServer,
-    security: RawSecurity,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, expecting = "an object")]
 struct RawServer {
     read_timeout: u64,
@@ -66,12 +65,6 @@ struct RawServer {
     enable_strict_routes: bool,
     enable_path_prefix_matching: bool,
     enable_path_suffix_matching: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, expecting = "an object")]
-struct RawSecurity {
-    control_api_use_mutual_tls: bool,
 }
 
 /// What the gateway does.
@@ -204,30 +197,20 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         return None;
     }
     env::apply(&mut value, variables, remarks);
-    let mut ignored = Vec::new();
-    let unknown = |path: serde_ignored::Path<'_>| ignored.push(path.to_string());
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&value, &mut track);
-    let raw = serde_ignored::deserialize(tracked, unknown)
-        .map_err(|error| remarks.error(&track.path().to_string(), in_plain_words(&error)))
-        .ok()?;
-    for path in ignored {
-        if at(&value, &path).is_some_and(|value| !is_zero(value)) {
-            remarks.warning(&path, "not honoured by this gateway; the key has no effect");
+    for Unhonoured { severity, path, reason } in unhonoured(&value) {
+        match severity {
+            Severity::Error => remarks.error(&path.to_string(), reason),
+            Severity::Warning => remarks.warning(&path.to_string(), reason),
         }
     }
-    Some(raw)
+    serde_path_to_error::deserialize(&value)
+        .map_err(|error| remarks.error(&error.path().to_string(), in_plain_words(error.inner())))
+        .ok()
 }
 
 fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Config {
     let or = |text: &str, default: &str| if text.is_empty() { default } else { text }.to_owned();
     let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
-    if raw.control_api_port != 0 {
-        remarks.error("control_api_port", CONTROL_API);
-    }
-    if raw.security.control_api_use_mutual_tls {
-        remarks.error("security.control_api_use_mutual_tls", CONTROL_API);
-    }
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
     Config {
@@ -334,24 +317,12 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     known.map_or_else(|| told.clone(), |(start, words)| format!("{start}{words}"))
 }
 
-/// The value at a path as serde_ignored prints it: members and indices joined by dots.
+/// The value at a path of members joined by dots.
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() {
         return Some(value);
     }
     value.pointer(&format!("/{}", path.replace('.', "/")))
-}
-
-/// A file carries every key, most of them switched off: those need no warning.
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(set) => !set,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.iter().all(is_zero),
-        Value::Object(members) => members.values().all(is_zero),
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,10 @@ pub(crate) struct Gateway {
 pub(crate) enum Phase {
     Starting,
     Serving,
+    /// Whoever sends clients here is given time to notice; they are served as before.
     Draining,
+    /// Nobody is let in any more, and every answer is its connection's last.
+    Closing,
 }
 
 impl Gateway {
@@ -47,7 +50,8 @@ impl Gateway {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Starting,
             1 => Phase::Serving,
-            _ => Phase::Draining,
+            2 => Phase::Draining,
+            _ => Phase::Closing,
         }
     }
 

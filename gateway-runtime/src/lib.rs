@@ -11,8 +11,8 @@
 //! # Map: the path of a request
 //!
 //! ```text
-//! listener.rs → serve.rs → apis/table.rs → chain.rs ──► upstream/mod.rs ──► chain.rs → serve.rs
-//!  accept        parts      which API?      request       forward            response    head, body
+//! listener.rs → connection.rs → serve.rs → apis/table.rs → chain.rs ──► upstream/mod.rs ──► chain.rs → serve.rs
+//!  accept        one client      parts      which API?      request       forward            response    head, body
 //! ```
 //!
 //! | to find | look in |
@@ -21,6 +21,7 @@
 //! | how a name in a definition becomes a function | `drivers/` |
 //! | how a definition becomes an API | `apis/plan.rs`, then `apis/compile.rs` |
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
+//! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what plugins may ask of us | `host.rs` |
@@ -32,10 +33,12 @@
 //! - One runtime per core; what is shared is read-only, and swapped whole.
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
+mod about;
 mod apis;
 mod chain;
 mod cli;
 mod config;
+mod connection;
 mod control;
 mod drivers;
 mod error;
@@ -43,31 +46,20 @@ mod gateway;
 mod host;
 mod listener;
 mod middleware;
+mod notify;
 mod serve;
 mod server;
+mod sockets;
 mod telemetry;
 mod upstream;
 
 use std::process::ExitCode;
 
+pub use about::Build;
+
 /// Every core allocates without waiting for another.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// What a binary knows of its own making.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Build {
-    /// The plugin crates that must be linked, as `(name, version)`.
-    pub expected: &'static [(&'static str, &'static str)],
-    /// The commit it was built from.
-    pub commit: Option<&'static str>,
-    /// The build profile: `fast` or `ship`.
-    pub profile: Option<&'static str>,
-    /// The target triple.
-    pub target: Option<&'static str>,
-    /// The compiler.
-    pub rustc: Option<&'static str>,
-}
 
 /// Runs the gateway's command line with the plugins that are linked; `expected` must be among them.
 #[must_use]

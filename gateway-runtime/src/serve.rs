@@ -19,7 +19,7 @@ use crate::apis::table::Route;
 use crate::chain::{self, Link, Stop};
 use crate::control;
 use crate::error::{self, RequestError};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Phase};
 use crate::upstream::{self, Forward, headers};
 
 /// Who is at the other end of a connection.
@@ -64,7 +64,7 @@ pub(crate) async fn answer(
             }
         }
     };
-    if gateway.config.close_connections {
+    if gateway.config.close_connections || gateway.phase() == Phase::Closing {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateway_model::Severity;
 use gateway_sdk::exchange::BoxFuture;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +20,9 @@ use crate::apis::table::Table;
 use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
 use crate::host::GatewayHost;
-use crate::listener::{self, BindError, Bound};
+use crate::listener::{self, Share};
+use crate::notify;
+use crate::sockets::{SocketError, Sockets};
 use crate::upstream::{Rules, pool};
 
 /// How long a plugin's `shutdown` may take.
@@ -29,31 +32,49 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Socket(#[from] SocketError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+    #[error("a core ended before it served")]
+    Worker,
 }
 
-/// Serves until the process is told to end.
+/// Serves until the process is told to end. `port` is what the command line asked for; it is in the configuration too.
 ///
 /// # Errors
 /// When it cannot start.
-pub(crate) fn run(config: Config) -> Result<ExitCode, StartError> {
+pub(crate) fn run(config: Config, port: Option<u16>) -> Result<ExitCode, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let bound = Bound::new(config.listen, cores)?;
-    runtime()?.block_on(life(config, bound))
+    let sockets = Sockets::new(config.listen, cores)?;
+    if sockets.inherited {
+        let (addresses, count) = (shown(&sockets), sockets.count());
+        tracing::info!(
+            addresses,
+            sockets = count,
+            "inherited sockets: `listen_address` and `listen_port` are not used"
+        );
+        if let Some(port) = port {
+            tracing::warn!(port, "`--port` has no effect on inherited sockets");
+        }
+    }
+    runtime()?.block_on(life(config, sockets, cores))
 }
 
 /// One core's runtime.
-fn runtime() -> std::io::Result<LocalRuntime> {
+pub(crate) fn runtime() -> std::io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
-async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
+fn shown(sockets: &Sockets) -> String {
+    let addresses: Vec<_> = sockets.addresses.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
+}
+
+async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
     let host = Arc::new(GatewayHost::new(Rules::of(&config)));
     let (reload, reloads) = mpsc::unbounded_channel();
@@ -63,14 +84,14 @@ async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
         table = first_load(&config, &services) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
-    let address = bound.address;
+    let address = shown(&sockets);
     let gateway = Arc::new(Gateway::new(config, table, host, reload));
 
     let (stop, stopped) = watch::channel(false);
-    let workers: Vec<_> =
-        bound.listen()?.into_iter().map(|listener| worker(&gateway, listener, stopped.clone())).collect();
+    let workers = start(&gateway, sockets, cores, &stopped).await?;
     gateway.enter(Phase::Serving);
-    tracing::info!(%address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
+    tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
+    notify::ready().await;
 
     let mut ending = JoinSet::new();
     supervise(&gateway, &services, &mut signals, reloads, &mut retiring, &mut ending).await;
@@ -78,7 +99,9 @@ async fn life(config: Config, bound: Bound) -> Result<ExitCode, StartError> {
     gateway.enter(Phase::Draining);
     tracing::info!("draining");
     let drain = async {
+        notify::stopping().await;
         tokio::time::sleep(gateway.config.shutdown_delay).await;
+        gateway.enter(Phase::Closing);
         // Every worker may have failed already.
         let _ = stop.send(true);
         join(workers).await;
@@ -151,7 +174,11 @@ async fn supervise(
         }
         tokio::select! {
             () = signals.end() => return,
-            () = reload(gateway, services) => {}
+            () = async {
+                notify::reloading().await;
+                reload(gateway, services).await;
+                notify::ready().await;
+            } => {}
         }
         for done in waiting {
             // Who asked may not wait for it.
@@ -195,19 +222,50 @@ fn report(cycle: &Cycle) {
     }
 }
 
-fn worker(
+/// Starts a thread for each core, and waits until all of them serve.
+async fn start(
     gateway: &Arc<Gateway>,
-    listener: std::net::TcpListener,
-    stop: watch::Receiver<bool>,
-) -> JoinHandle<std::io::Result<()>> {
-    let gateway = Arc::clone(gateway);
-    std::thread::spawn(move || {
-        let served = runtime().and_then(|runtime| runtime.block_on(listener::serve(gateway, listener, stop)));
-        served.inspect_err(|error| tracing::error!(%error, "a listener failed"))
-    })
+    sockets: Sockets,
+    cores: usize,
+    stop: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let inherited = sockets.inherited;
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let mut workers = Vec::new();
+    for listeners in sockets.listen(cores)? {
+        let (gateway, stop, begun) = (Arc::clone(gateway), stop.clone(), begun.clone());
+        workers.push(std::thread::spawn(move || {
+            let (runtime, listeners) = match begin(listeners) {
+                Ok(ready) => ready,
+                Err(error) => {
+                    let _ = begun.send(Err(error));
+                    return;
+                }
+            };
+            // The start is not waiting any more if it has failed on another core.
+            let _ = begun.send(Ok(()));
+            drop(begun);
+            if let Err(error) = runtime.block_on(listener::serve(gateway, Share { listeners, inherited, stop })) {
+                tracing::error!(%error, "a listener failed");
+            }
+        }));
+    }
+    drop(begun);
+    for _ in &workers {
+        begins.recv().await.ok_or(StartError::Worker)??;
+    }
+    Ok(workers)
 }
 
-async fn join(workers: Vec<JoinHandle<std::io::Result<()>>>) {
+/// One core's runtime, with its listeners.
+fn begin(listeners: Vec<std::net::TcpListener>) -> std::io::Result<(LocalRuntime, Vec<TcpListener>)> {
+    let runtime = runtime()?;
+    let here = |listeners: Vec<_>| listeners.into_iter().map(TcpListener::from_std).collect();
+    let listeners: std::io::Result<_> = runtime.block_on(async { here(listeners) });
+    Ok((runtime, listeners?))
+}
+
+async fn join(workers: Vec<JoinHandle<()>>) {
     let (done, over) = oneshot::channel();
     std::thread::spawn(move || {
         for worker in workers {

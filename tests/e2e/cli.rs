@@ -2,6 +2,9 @@
 
 use gateway_tests::{Conf, binary};
 use serde_json::{Value, json};
+use xtask::cli::Profile;
+use xtask::repository::Repository;
+use xtask::toolchain::{Toolchain, commit};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Conf::of(binary::examples()).command(arguments);
@@ -15,14 +18,37 @@ fn version_tells_how_the_binary_was_made() {
     assert_eq!((code, &*err), (Some(0), ""));
     let version: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(version["Version"], concat!("v", env!("CARGO_PKG_VERSION")));
-    let profile = std::env::var("GW_TEST_PROFILE").unwrap_or_else(|_| "fast".to_owned());
-    assert_eq!(version["Profile"], profile);
-    let mut plugins = binary::EXAMPLES.map(|name| format!("{name} {}", env!("CARGO_PKG_VERSION")));
-    plugins.sort();
-    assert_eq!(version["Plugins"], json!(plugins));
+    let named = |plugin: &Value| (plugin["Name"].clone(), plugin["Version"].clone());
+    let shown: Vec<_> = version["Plugins"].as_array().expect("a list").iter().map(named).collect();
+    let mut plugins = binary::EXAMPLES.map(|name| (json!(name), json!(env!("CARGO_PKG_VERSION"))));
+    plugins.sort_by_key(|(name, _)| name.to_string());
+    assert_eq!(shown, plugins);
+    assert_eq!(version["Profile"], binary::profile().name());
+    let toolchain = Toolchain::ask(Repository::of_xtask().root()).expect("rustc runs");
+    assert_eq!(version["Rust"], toolchain.version);
+    // Whoever edits while the tests run makes the checkout a dirty one.
+    let clean = |commit: &str| commit.trim_end_matches("-dirty").to_owned();
+    let ours = commit(Repository::of_xtask().root());
+    assert_eq!(version["Commit"].as_str().map(clean), ours.as_deref().map(clean));
+    let target = toolchain.default_target(Repository::of_xtask().root(), binary::profile() == Profile::Ship);
+    assert_eq!(version["Target"], target);
+    assert!(version["Lock"].as_str().is_some_and(|lock| lock.starts_with("sha256:")), "{version:#}");
     let (code, out, _) = run(&["version"]);
     assert_eq!(code, Some(0));
     assert!(out.starts_with(concat!("Release version: v", env!("CARGO_PKG_VERSION"), "\n")), "{out}");
+    let (code, out, _) = run(&["version", "-m"]);
+    assert_eq!(code, Some(0));
+    let first = concat!("Plugin:          add-foo-bar-header ", env!("CARGO_PKG_VERSION"));
+    assert!(out.lines().any(|line| line.starts_with(first)), "{out}");
+}
+
+#[tokio::test]
+async fn the_log_begins_with_what_starts() {
+    let gateway = Conf::of(binary::examples()).start().await;
+    let lines = gateway.log().lines();
+    let first = &lines[0];
+    assert_eq!((first.message(), first.field("version")), ("gateway", concat!("v", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(first.json["plugins"], binary::EXAMPLES.len());
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 mod adversity;
 mod bodies;
+mod builder;
 mod check;
 mod cli;
 mod control;
+mod drain;
 mod golden;
 mod guide;
+mod handover;
+mod health;
 mod hooks;
 mod life;
 mod matrix;

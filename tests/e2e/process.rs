@@ -4,9 +4,8 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use gateway_tests::gateway::{Process, SECRET};
+use gateway_tests::root::inside;
 use gateway_tests::{Client, Conf, Gateway, Upstream, api, binary, get, within_deadline};
-use object::elf::{DT_NEEDED, FileHeader64, PT_INTERP};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -116,6 +115,20 @@ async fn a_second_gateway_on_one_port_is_refused_and_the_first_serves_on() {
 }
 
 #[tokio::test]
+async fn it_serves_on_every_core_or_does_not_start() {
+    // Enough for the sockets of a small machine, and not for what serves them.
+    let process = Conf::default().spawn_by(&["--port", "0"], |gateway| {
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().args(["-c", "ulimit -n 16; exec \"$0\" \"$@\""]);
+        command.arg(gateway.get_program()).args(gateway.get_args());
+        command
+    });
+    assert_eq!(process.exit().await.code(), Some(1));
+    let line = process.log.message("the gateway does not start").await;
+    assert!(line.field("error").contains("Too many open files (os error 24)"), "{}", line.text);
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_does_not_start() {
     let conf = Conf::default().set("listen_address", "somewhere").set("log_format", "xml");
     let told = conf.command(&["--port", "0"]);
@@ -128,15 +141,7 @@ async fn a_wrong_configuration_does_not_start() {
 #[test]
 fn the_binary_needs_no_interpreter_and_no_library() {
     for path in [binary::everything(), binary::examples()] {
-        let data = std::fs::read(path).expect("it was built");
-        let header = FileHeader64::<object::Endianness>::parse(&*data).expect("an ELF file of 64 bits");
-        let endian = header.endian().expect("an order of bytes");
-        for segment in header.program_headers(endian, &*data).expect("segments") {
-            assert_ne!(segment.p_type(endian), PT_INTERP, "{}", path.display());
-            let dynamic = segment.dynamic(endian, &*data).expect("a dynamic section");
-            let mut entries = dynamic.unwrap_or_default().iter();
-            assert!(!entries.any(|entry| entry.d_tag(endian) == DT_NEEDED), "{}", path.display());
-        }
+        binary::assert_needs_nothing(path);
     }
 }
 
@@ -158,16 +163,7 @@ async fn it_serves_in_a_root_that_holds_only_itself_and_its_files() {
         let file = root.path().join("apps").join(definition.file_name());
         std::fs::write(file, definition.to_string()).expect("a file in a folder of ours");
     }
-    // Only root may change the root; others are root in a user namespace of their own.
-    let mut command = if rustix::process::geteuid().is_root() {
-        Command::new("chroot")
-    } else {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "chroot"]);
-        command
-    };
-    command.arg(root.path()).args(["/gateway", "--conf", "/tyk.conf", "--port", "0"]);
-    let process = Process::spawn(command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+    let process = Process::spawn(&mut inside(root.path(), "0:0", &["--conf", "/tyk.conf", "--port", "0"]));
     let address = process.log.message("listening").await.field("address").parse().expect("an address");
     for path in ["/by-address/get", "/by-name/get"] {
         let answer = Client::connect(address).await.ask(get(path)).await;

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use xtask::cli::{BuildArgs, PluginArg, Profile};
-use xtask::report::Report;
+use object::elf::{DT_NEEDED, FileHeader64, PT_INTERP};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use xtask::cli::{BuildArgs, PluginArg, Profile, Selection};
+use xtask::report::{Report, chain};
 use xtask::repository::Repository;
 
 /// The plugins of the first example in the README.
@@ -20,7 +22,7 @@ pub fn everything() -> &'static Path {
         let folders = repository.plugin_folders().expect("plugins/ can be read").into_iter().map(PluginArg::Folder);
         let fixtures =
             ["panics", "probe"].map(|name| PluginArg::Path(repository.root().join("tests/plugins").join(name)));
-        build("everything", folders.chain(fixtures).collect(), profile())
+        build("everything", folders.chain(fixtures).collect())
     })
 }
 
@@ -30,7 +32,7 @@ pub fn examples() -> &'static Path {
     static BUILT: Built = OnceLock::new();
     once(&BUILT, || {
         let plugins = EXAMPLES.map(|name| PluginArg::Folder(name.to_owned()));
-        build("examples", plugins.into(), profile())
+        build("examples", plugins.into())
     })
 }
 
@@ -52,7 +54,11 @@ fn once(built: &'static Built, build: impl FnOnce() -> Result<PathBuf, String>) 
 }
 
 /// `fast`, unless `GW_TEST_PROFILE` says `ship`.
-fn profile() -> Profile {
+///
+/// # Panics
+/// When it says something else.
+#[must_use]
+pub fn profile() -> Profile {
     match std::env::var("GW_TEST_PROFILE").as_deref() {
         Ok("ship") => Profile::Ship,
         Ok("fast") | Err(_) => Profile::Fast,
@@ -60,22 +66,35 @@ fn profile() -> Profile {
     }
 }
 
-fn build(name: &str, plugins: Vec<PluginArg>, profile: Profile) -> Result<PathBuf, String> {
+/// Where the tests of this profile keep what they make.
+#[must_use]
+pub fn work_dir() -> PathBuf {
+    Repository::of_xtask().work_dir().join("tests").join(profile().name())
+}
+
+fn build(name: &str, plugins: Vec<PluginArg>) -> Result<PathBuf, String> {
     let repository = Repository::of_xtask();
-    let output = repository.work_dir().join("tests").join(profile.name()).join(name).join("gateway");
-    let args = BuildArgs { plugins, profile, output: Some(output.clone()), ..BuildArgs::default() };
+    let output = work_dir().join(name).join("gateway");
+    let selection = Selection { plugins, profile: Some(profile()), ..Selection::default() };
+    let args = BuildArgs { selection, output: Some(output.clone()), ..BuildArgs::default() };
     match xtask::build::build(&repository, &args, &Report::silent()) {
         Ok(_) => Ok(output),
-        Err(error) => Err(format!("the gateway `{name}` does not build: {}", with_causes(&error))),
+        Err(error) => Err(format!("the gateway `{name}` does not build: {}", chain(&error))),
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
+/// Asserts that a binary names neither an interpreter nor a library.
+///
+/// # Panics
+/// When it does, or is no ELF file of 64 bits.
+pub fn assert_needs_nothing(path: &Path) {
+    let data = std::fs::read(path).expect("it was built");
+    let header = FileHeader64::<object::Endianness>::parse(&*data).expect("an ELF file of 64 bits");
+    let endian = header.endian().expect("an order of bytes");
+    for segment in header.program_headers(endian, &*data).expect("segments") {
+        assert_ne!(segment.p_type(endian), PT_INTERP, "{}", path.display());
+        let dynamic = segment.dynamic(endian, &*data).expect("a dynamic section");
+        let mut entries = dynamic.unwrap_or_default().iter();
+        assert!(!entries.any(|entry| entry.d_tag(endian) == DT_NEEDED), "{}", path.display());
     }
-    text
 }

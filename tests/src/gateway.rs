@@ -22,7 +22,7 @@ pub const SECRET_HEADER: &str = "x-tyk-authorization";
 
 /// A gateway about to be started.
 pub struct Conf {
-    binary: &'static Path,
+    binary: PathBuf,
     conf: Value,
     folder: Arc<TempDir>,
 }
@@ -39,7 +39,7 @@ impl Conf {
     /// # Panics
     /// When there is no room for its folder.
     #[must_use]
-    pub fn of(binary: &'static Path) -> Self {
+    pub fn of(binary: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("gw-e2e-").tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("apps")).expect("a folder in a folder of ours");
         let conf = json!({
@@ -49,7 +49,7 @@ impl Conf {
             "app_path": folder.path().join("apps"),
             "log_format": "json",
         });
-        Self { binary, conf, folder: Arc::new(folder) }
+        Self { binary: binary.to_owned(), conf, folder: Arc::new(folder) }
     }
 
     /// Sets a key of `tyk.conf`.
@@ -106,7 +106,7 @@ impl Conf {
     fn prepared(&self) -> Command {
         let path = self.folder.path().join("tyk.conf");
         std::fs::write(&path, format!("{:#}\n", self.conf)).expect("a file in a folder of ours");
-        let mut command = Command::new(self.binary);
+        let mut command = Command::new(&self.binary);
         command.env_clear().current_dir(self.folder.path()).arg("--conf").arg(path);
         command
     }
@@ -128,7 +128,19 @@ impl Conf {
     /// When it cannot be run.
     #[must_use]
     pub fn spawn(&self, arguments: &[&str]) -> Process {
-        let mut process = Process::spawn(self.prepared().args(arguments));
+        self.spawn_as(self.prepared().args(arguments))
+    }
+
+    /// Starts it by another command, which is made of the usual one.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn spawn_by(&self, arguments: &[&str], changed: impl FnOnce(&Command) -> Command) -> Process {
+        self.spawn_as(&mut changed(self.prepared().args(arguments)))
+    }
+
+    fn spawn_as(&self, command: &mut Command) -> Process {
+        let mut process = Process::spawn(command);
         process._folder = Some(Arc::clone(&self.folder));
         process
     }

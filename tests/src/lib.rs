@@ -3,6 +3,7 @@
 //! ```text
 //! binary.rs       the gateways under test, each built once
 //! gateway.rs      one of them as a running process, with a folder of its own
+//! manager.rs      what a service manager gives it: sockets, and a place to tell its state
 //! log.rs          what it wrote to stderr, to be waited for and asserted
 //! definition.rs   API definitions
 //! upstream.rs     a server that echoes, and that holds, streams and breaks off when told
@@ -10,6 +11,7 @@
 //! feed.rs         bodies that are fed while they are sent
 //! wire.rs         messages exactly as they are on the wire
 //! golden.rs       folders of requests and expected responses
+//! root.rs         a folder as the whole disk of a gateway
 //! ```
 //!
 //! Invariants: nobody sleeps to wait for somebody; every wait ends after [`DEADLINE`], and its message has the gateway's
@@ -24,10 +26,12 @@ pub mod feed;
 pub mod gateway;
 pub mod golden;
 pub mod log;
+pub mod manager;
+pub mod root;
 pub mod upstream;
 pub mod wire;
 
-pub use client::{Answer, Ask, Client, ask, get, post};
+pub use client::{Answer, Ask, Client, ask, get, post, read};
 pub use definition::{Definition, api};
 pub use gateway::{Conf, Gateway};
 pub use upstream::Upstream;

@@ -1,10 +1,15 @@
 //! What may be typed after `cargo xtask`.
 
+mod items;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use thiserror::Error;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::items::PluginParser;
+pub use self::items::{GitReference, PluginArg, PluginArgError, Replacement};
 
 /// The commands of this repository.
 #[derive(Debug, Parser)]
@@ -13,6 +18,10 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+    /// Print events as JSON, one per line, on stdout; nothing else is printed there. What is wrong with the command line
+    /// itself is told as text, on stderr.
+    #[arg(long, global = true)]
+    pub json: bool,
 }
 
 /// One file of this crate each.
@@ -20,22 +29,58 @@ pub struct Cli {
 pub enum Command {
     /// Build a gateway with the plugins that you name.
     Build(BuildArgs),
-    /// Build a gateway and serve sample definitions, with an echo upstream on loopback.
+    /// Build a gateway and serve it on loopback: sample definitions with an echo upstream, or yours.
+    ///
+    /// Definitions that `--apis`, `--from-apis`, or `apis` in [build] of the manifest name are served instead of the samples.
     Run(RunArgs),
-    /// Make a plugin crate.
+    /// As `run`; then watch sources and definitions, rebuild or reload what changes, and hand the listener over.
+    ///
+    /// Definitions that `--apis`, `--from-apis`, or `apis` in [build] of the manifest name are served instead of the samples.
+    Dev(DevArgs),
+    /// Make a crate from a template: a plugin, or with `--gateway` a gateway of your own.
     New(NewArgs),
+    /// Check the names in API definitions against plugins, without compiling.
+    Check(Selection),
+    /// Build a gateway and write it as a container image (OCI), without a container engine.
+    Image(ImageArgs),
+    /// What a gateway was built from, read out of the file: also of another machine's.
+    Inspect(InspectArgs),
+    /// Write a `gw.toml` from a folder of API definitions and a `tyk.conf`.
+    Import(ImportArgs),
+    /// Download all that a build needs; `build --locked --offline` works then.
+    Fetch(Selection),
+    /// Move plugins to the newest versions that are asked for, and print old → new.
+    Update(UpdateArgs),
+    /// Write the generated crate as an ordinary project of your own.
+    Eject(EjectArgs),
+    /// Look for what is missing on this machine, and name the remedy.
+    Doctor(DoctorArgs),
+    /// Print the JSON schema of `gw.toml`, for editors.
+    Schema,
 }
 
-/// `cargo xtask build`.
+/// Which gateway: what builds, checks and images have in common.
 #[derive(Debug, Clone, Default, Args)]
-pub struct BuildArgs {
-    /// Plugins, separated by commas: folders of `plugins/`, or paths (`./mine`, `/src/mine`).
-    #[arg(long, value_name = "A,./B", value_delimiter = ',')]
+pub struct Selection {
+    /// Plugins, separated by commas: folders of `plugins/`, paths (`./mine`), `git+URL#TAG`, or `name@VERSION`.
+    #[arg(long, value_name = "A,./B,git+URL#TAG,C@1.2", value_delimiter = ',', value_parser = PluginParser)]
     pub plugins: Vec<PluginArg>,
-    /// `fast` relinks in about a second; `ship` is the file that goes out.
-    #[arg(long, value_enum, default_value_t)]
-    pub profile: Profile,
-    /// The target triple; without it, this machine's.
+    /// The manifest that names plugins, profile and image; `--plugins` adds to it.
+    #[arg(long, value_name = "gw.toml")]
+    pub manifest: Option<PathBuf>,
+    /// Choose the plugins that the API definitions in this folder name, out of `plugins/` and of those named here.
+    #[arg(long, value_name = "DIR")]
+    pub from_apis: Option<PathBuf>,
+    /// Check the names in the API definitions of this folder against the plugins, before compiling.
+    #[arg(long, value_name = "DIR", conflicts_with = "from_apis")]
+    pub apis: Option<PathBuf>,
+    /// Take a plugin from a folder instead, or with `gateway=DIR` the gateway from another checkout.
+    #[arg(long, value_name = "NAME=DIR")]
+    pub replace: Vec<Replacement>,
+    /// `fast` relinks in about a second; `ship` is the file that goes out. Without it: as the manifest says, or `fast`.
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// The target triple; without it, as the manifest says, or this machine's.
     #[arg(long, value_name = "TRIPLE")]
     pub target: Option<String>,
     /// Refuse versions of dependencies that the lock file does not hold.
@@ -44,23 +89,46 @@ pub struct BuildArgs {
     /// Do not use the network.
     #[arg(long)]
     pub offline: bool,
-    /// Where the binary goes; without it, `dist/gateway` (for `run`: `target/gw/run/PORT/gateway`).
+}
+
+/// `cargo xtask build`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuildArgs {
+    /// Which gateway.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Where the binary goes; without it, as the manifest says, or `dist/gateway`. `run` and `dev` put theirs into
+    /// `target/gw/run/PORT/` and `target/gw/dev/PORT/`.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Build it again from copies at other places, with another `$HOME`, and compare the bytes.
+    #[arg(long)]
+    pub verify: bool,
 }
 
 /// `cargo xtask run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Without `--plugins`: every folder of `plugins/`.
+    /// Without plugins: every folder of `plugins/`.
     #[command(flatten)]
     pub build: BuildArgs,
     /// The port to serve on.
     #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
-    /// Try the samples, print the answers, and stop.
+    /// Try the samples, print the answers, and stop; with definitions of yours, stop as soon as they are served.
     #[arg(long)]
     pub once: bool,
+}
+
+/// `cargo xtask dev`.
+#[derive(Debug, Clone, Args)]
+pub struct DevArgs {
+    /// Without plugins: every folder of `plugins/`.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// The port to serve on.
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
 }
 
 /// `cargo xtask new`.
@@ -69,15 +137,101 @@ pub struct NewArgs {
     /// The name of the crate.
     pub name: String,
     /// Where the plugin attaches.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, conflicts_with = "gateway")]
     pub hook: Hook,
-    /// The folder to put it into; without it, `plugins/` of this repository.
+    /// A gateway of your own, in place of a plugin.
+    #[arg(long)]
+    pub gateway: bool,
+    /// The folder to put it into; without it, `plugins/` of this repository, and for a gateway the current folder.
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
 }
 
+/// `cargo xtask image`.
+#[derive(Debug, Clone, Args)]
+pub struct ImageArgs {
+    /// Which gateway; without a profile, `ship`.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Put this binary into the image, and build nothing; of `--manifest`, only what it says of the image is used.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["plugins", "from_apis", "apis", "replace", "profile", "target", "locked", "offline"]
+    )]
+    pub binary: Option<PathBuf>,
+    /// Where the archive goes; without it, `dist/gateway.tar`.
+    #[arg(long, value_name = "FILE.tar")]
+    pub output: Option<PathBuf>,
+    /// The name of the image; without it, as the manifest says, or `gateway:VERSION`.
+    #[arg(long, value_name = "NAME[:TAG]")]
+    pub tag: Option<String>,
+}
+
+/// `cargo xtask inspect`.
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// A gateway, of any target.
+    pub file: PathBuf,
+    /// Print the CycloneDX SBOM.
+    #[arg(long)]
+    pub sbom: bool,
+}
+
+/// `cargo xtask import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The folder of API definitions.
+    #[arg(long, value_name = "DIR")]
+    pub apis: PathBuf,
+    /// The configuration of the gateway that serves them today.
+    #[arg(long, value_name = "tyk.conf")]
+    pub conf: Option<PathBuf>,
+    /// Folders of plugin crates to look into, besides `plugins/`.
+    #[arg(long, value_name = "./A,./B", value_delimiter = ',', value_parser = PluginParser)]
+    pub plugins: Vec<PluginArg>,
+    /// Where the manifest goes; an existing file is not overwritten.
+    #[arg(long, value_name = "FILE", default_value = "gw.toml")]
+    pub output: PathBuf,
+}
+
+/// `cargo xtask update`.
+#[derive(Debug, Clone, Args)]
+pub struct UpdateArgs {
+    /// Only these plugins; without it, all of them.
+    pub names: Vec<String>,
+    /// Which gateway.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Also move what plugins and gateway depend upon.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `cargo xtask eject`.
+#[derive(Debug, Clone, Args)]
+pub struct EjectArgs {
+    /// The folder to write the project to; it must not exist, or be empty.
+    pub dir: PathBuf,
+    /// Which gateway.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// `cargo xtask doctor`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DoctorArgs {
+    /// Also look for what this target needs.
+    #[arg(long, value_name = "TRIPLE")]
+    pub target: Option<String>,
+    /// Do not use the network.
+    #[arg(long)]
+    pub offline: bool,
+}
+
 /// How much the compiler is asked to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// No link-time optimization, incremental.
     #[default]
@@ -131,93 +285,15 @@ impl Hook {
     }
 }
 
-/// One item of `--plugins`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PluginArg {
-    /// A folder of `plugins/`.
-    Folder(String),
-    /// A path, relative to the current directory.
-    Path(PathBuf),
-}
-
-/// Why an item of `--plugins` cannot be understood.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum PluginArgError {
-    /// `a,,b`
-    #[error("a name is empty; write `--plugins a,b`")]
-    Empty,
-    /// `git+https://…`
-    #[error("plugins from git are not supported yet; clone it and use a path, such as `./{}`", last_segment(.0))]
-    Git(String),
-    /// `name@1.2`
-    #[error("plugins from a registry are not supported yet; use a path, such as `./{}`", .0.split('@').next().unwrap_or_default())]
-    Registry(String),
-}
-
-impl FromStr for PluginArg {
-    type Err = PluginArgError;
-
-    fn from_str(item: &str) -> Result<Self, Self::Err> {
-        let item = item.trim();
-        let is_path = item.starts_with('.') || item.contains('/');
-        if item.is_empty() {
-            Err(PluginArgError::Empty)
-        } else if item.starts_with("git+") || item.contains("://") {
-            Err(PluginArgError::Git(item.to_owned()))
-        } else if is_path {
-            Ok(Self::Path(PathBuf::from(item)))
-        } else if item.contains('@') {
-            Err(PluginArgError::Registry(item.to_owned()))
-        } else {
-            Ok(Self::Folder(item.to_owned()))
-        }
-    }
-}
-
-fn last_segment(url: &str) -> &str {
-    let path = url.split(['#', '?']).next().unwrap_or_default().trim_end_matches('/');
-    path.rsplit('/').next().unwrap_or_default().trim_end_matches(".git")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(item: &str) -> Result<PluginArg, String> {
-        item.parse().map_err(|error: PluginArgError| error.to_string())
-    }
-
-    #[test]
-    fn an_item_without_a_separator_is_a_folder_of_plugins() {
-        assert_eq!(parse("add-foo"), Ok(PluginArg::Folder("add-foo".into())));
-        assert_eq!(parse(" add-foo "), Ok(PluginArg::Folder("add-foo".into())));
-    }
-
-    #[test]
-    fn an_item_with_a_separator_or_a_leading_dot_is_a_path() {
-        for item in ["./dir", ".", "..", "/abs/dir", "a/b", "./with@sign"] {
-            assert_eq!(parse(item), Ok(PluginArg::Path(item.into())));
-        }
-    }
-
-    #[test]
-    fn other_sources_are_refused_with_what_to_use_instead() {
-        assert_eq!(
-            parse("git+https://example.com/x/mine.git#v1"),
-            Err("plugins from git are not supported yet; clone it and use a path, such as `./mine`".into())
-        );
-        assert_eq!(
-            parse("mine@1.2"),
-            Err("plugins from a registry are not supported yet; use a path, such as `./mine`".into())
-        );
-        assert_eq!(parse(""), Err("a name is empty; write `--plugins a,b`".into()));
-    }
-
     #[test]
     fn a_plugin_that_cannot_be_understood_is_a_usage_error() {
-        let error = Cli::try_parse_from(["cargo xtask", "build", "--plugins", "a,mine@1.2"]).expect_err("refused");
+        let error = Cli::try_parse_from(["cargo xtask", "build", "--plugins", "a,mine@one"]).expect_err("refused");
         assert_eq!(error.exit_code(), i32::from(crate::USAGE));
-        assert!(error.to_string().contains("not supported yet; use a path"), "{error}");
+        assert!(error.to_string().contains("write `mine@1.2`"), "{error}");
     }
 
     #[test]

@@ -1,21 +1,34 @@
 //! The commands of this repository.
 //!
 //! ```text
-//! cli.rs            what may be typed
-//! build.rs          cargo xtask build: the six steps, in order
-//! run.rs            cargo xtask run: build, then serve samples with an echo upstream
-//! new.rs            cargo xtask new: a plugin crate from gateway-template/plugin
+//! cli.rs                what may be typed
+//! build.rs              cargo xtask build: the steps, in order
+//! run.rs  dev/          build, then serve samples with an echo upstream; and again whenever something is saved
+//! check.rs  import.rs   names in API definitions against plugins; a manifest made from definitions
+//! fetch.rs  update.rs   what a build needs is here; plugins move
+//! image/  inspect.rs    a container image; what a binary says of itself
+//! new/  eject.rs        a crate from a template; the generated crate as a project
+//! doctor/               what is missing on this machine
 //!
+//! gateway/manifest.rs   gw.toml
 //! gateway/plan.rs       what is asked for, checked against the disk
-//! gateway/plugin.rs     one plugin crate, as cargo sees it
+//! gateway/plugin.rs  git.rs    one plugin crate, and what can be known of it before cargo is asked
+//! gateway/stage.rs      the crates of this machine, put beside the generated crate
 //! gateway/generate.rs   the small crate that names the plugins, from gateway-template/gateway
-//! gateway/resolve.rs    one version of everything, or a sentence that says why not
-//! gateway/compile.rs    cargo build
+//! gateway/resolve.rs    one version of everything, or a sentence that says why not; lock.rs keeps it
+//! gateway/foreign.rs    the SDK that a plugin from elsewhere brings, which is replaced by ours
+//! gateway/graph.rs      what is linked, and which plugin brings it
+//! gateway/advice.rs  preflight/  explain.rs    what is wrong with it, in terms of plugins
+//! gateway/describe/     what the binary says of itself: versions, sources, checksums, SBOM
+//! gateway/compile.rs    cargo build; origins.rs tells folders apart that cargo would not
 //! gateway/prove.rs      the plugin table read back out of the binary
 //! gateway/place.rs      copied beside the output, then renamed over it
+//! gateway/verify.rs     built again elsewhere, and compared
 //!
+//! apis/                 the names in definitions, and the plugins that sources offer
 //! repository.rs  toolchain.rs  metadata.rs    this checkout; rustc and cargo; what cargo metadata says
-//! sample.rs  echo.rs  report.rs               the definitions of `run`; its upstream; all that is printed
+//! sample.rs  echo.rs    the definitions of `run`; its upstream
+//! report.rs  redact.rs  all that is printed; no secret is
 //! ```
 //!
 //! Invariants: only `report.rs` prints. No step knows the step after it. A build that fails leaves the previous output
@@ -25,17 +38,30 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub mod apis;
 pub mod build;
+pub mod check;
 pub mod cli;
+pub mod dev;
+pub mod doctor;
 mod echo;
+pub mod eject;
+pub mod elf;
+pub mod fetch;
 pub mod gateway;
-mod metadata;
+mod hash;
+pub mod image;
+pub mod import;
+pub mod inspect;
+pub mod metadata;
 pub mod new;
+pub mod redact;
 pub mod report;
 pub mod repository;
 pub mod run;
 mod sample;
 pub mod toolchain;
+pub mod update;
 
 /// The product is wrong, or could not be made.
 pub const FAILED: u8 = 1;
@@ -46,10 +72,24 @@ pub const USAGE: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let report = report::Report::to_terminal();
-    match cli.command {
+    let report = if cli.json { report::Report::as_json() } else { report::Report::to_terminal() };
+    let code = match cli.command {
         cli::Command::Build(args) => report.exit(build::command(&args, &report)),
         cli::Command::Run(args) => report.exit(run::command(&args, &report)),
+        cli::Command::Dev(args) => report.exit(dev::command(&args, &report)),
         cli::Command::New(args) => report.exit(new::command(&args, &report)),
-    }
+        cli::Command::Check(selection) => report.exit(check::command(&selection, &report)),
+        cli::Command::Image(args) => report.exit(image::command(&args, &report)),
+        cli::Command::Inspect(args) => report.exit(inspect::command(&args, &report)),
+        cli::Command::Import(args) => report.exit(import::command(&args, &report)),
+        cli::Command::Fetch(selection) => report.exit(fetch::command(&selection, &report)),
+        cli::Command::Update(args) => report.exit(update::command(&args, &report)),
+        cli::Command::Eject(args) => report.exit(eject::command(&args, &report)),
+        cli::Command::Doctor(args) => doctor::command(&args, &report),
+        cli::Command::Schema => {
+            report.result(&gateway::manifest::schema());
+            ExitCode::SUCCESS
+        }
+    };
+    report.end(code)
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use semver::Version;
+
 /// The root of a checkout.
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -79,6 +81,17 @@ impl Repository {
             "plugin-macros" => Some(self.root.join("plugin-macros")),
             _ => None,
         }
+    }
+
+    /// The release: the version of the server.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let read = |file: PathBuf| fs::read_to_string(file).ok()?.parse::<toml::Table>().ok();
+        let written = read(self.runtime().join("Cargo.toml"))?.get("package")?.get("version")?.clone();
+        let inherited =
+            || read(self.root.join("Cargo.toml"))?.get("workspace")?.get("package")?.get("version").cloned();
+        let version = if written.is_str() { written } else { inherited()? };
+        version.as_str()?.parse().ok()
     }
 
     /// The templates of a plugin and of a gateway.

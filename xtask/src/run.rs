@@ -13,10 +13,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 
-use crate::cli::{PluginArg, RunArgs};
+use crate::cli::{BuildArgs, PluginArg, RunArgs, Selection};
 use crate::gateway::BuildError;
+use crate::gateway::manifest::ManifestFile;
+use crate::gateway::plan::PlanError;
 use crate::report::{Failure, Report};
-use crate::repository::Repository;
+use crate::repository::{Repository, shown};
 use crate::sample::{self, Request};
 use crate::{build, echo};
 
@@ -89,7 +91,7 @@ impl fmt::Display for What {
 }
 
 impl What {
-    fn failed(self) -> impl FnOnce(io::Error) -> RunError {
+    pub(crate) fn failed(self) -> impl FnOnce(io::Error) -> RunError {
         move |source| RunError::Io { what: self, source }
     }
 }
@@ -112,19 +114,22 @@ pub fn command(args: &RunArgs, report: &Report) -> Result<ExitCode, RunError> {
     check_port(args.port)?;
     // Of this port alone: what another run serves is not touched.
     let dir = repository.work_dir().join("run").join(args.port.to_string());
-    let mut build = args.build.clone();
-    if build.plugins.is_empty() {
-        let failed = What::ListPlugins(repository.plugins()).failed();
-        build.plugins = repository.plugin_folders().map_err(failed)?.into_iter().map(PluginArg::Folder).collect();
-    }
+    let mut build = with_all_plugins(&repository, &args.build)?;
+    let definitions = definitions(&build.selection)?;
     build.output.get_or_insert_with(|| dir.join("gateway"));
     let (placed, proof) = build::build(&repository, &build, report)?;
     report.result(&placed.to_string());
 
     // A build takes its time, and another run may serve on this port, from this folder, by now.
     check_port(args.port)?;
-    let upstream = echo::serve().map_err(RunError::Echo)?;
-    let written = sample::write(&dir, args.port, upstream, &proof.records).map_err(What::WriteSamples(dir).failed())?;
+    let written = match &definitions {
+        Some(apis) => sample::write_configuration(&dir, args.port, apis),
+        None => {
+            let upstream = echo::serve().map_err(RunError::Echo)?;
+            sample::write(&dir, args.port, upstream, &proof.records)
+        }
+    };
+    let written = written.map_err(What::WriteSamples(dir).failed())?;
     let mut gateway = start(&placed.path, &written.conf)?;
     let outcome = serve(args, &mut gateway, &written, report);
     if outcome.is_err() {
@@ -133,6 +138,42 @@ pub fn command(args: &RunArgs, report: &Report) -> Result<ExitCode, RunError> {
         let _ = gateway.wait();
     }
     outcome
+}
+
+/// Without a word about plugins: every folder of `plugins/`.
+///
+/// # Errors
+/// When these folders cannot be listed.
+pub(crate) fn with_all_plugins(repository: &Repository, build: &BuildArgs) -> Result<BuildArgs, RunError> {
+    let mut build = build.clone();
+    let selection = &mut build.selection;
+    if selection.plugins.is_empty() && selection.manifest.is_none() && selection.from_apis.is_none() {
+        let folders = repository.plugin_folders().map_err(What::ListPlugins(repository.plugins()).failed())?;
+        selection.plugins = folders.into_iter().map(PluginArg::Folder).collect();
+    }
+    Ok(build)
+}
+
+/// The folder of definitions that is named, on the command line or in the manifest: these are served, and no samples.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub(crate) fn definitions(selection: &Selection) -> Result<Option<PathBuf>, BuildError> {
+    let typed = selection.apis.as_ref().or(selection.from_apis.as_ref());
+    if let (None, Some(manifest)) = (typed, &selection.manifest) {
+        let file = ManifestFile::read(manifest).map_err(PlanError::from)?;
+        return Ok(file.manifest.build.apis.as_ref().map(|apis| file.relative(apis)));
+    }
+    Ok(typed.cloned())
+}
+
+/// Says where it is served, and what to try.
+pub(crate) fn tell(port: u16, requests: &[Request], report: &Report) {
+    let sample = if requests.is_empty() { "" } else { "; try:" };
+    report.result(&format!("serving on http://127.0.0.1:{port}; stop with Ctrl-C{sample}"));
+    for request in requests {
+        report.result(&format!("  {}", request.curl()));
+    }
 }
 
 fn serve(
@@ -144,15 +185,15 @@ fn serve(
     forward_signals(gateway)?;
     await_hello(args.port, gateway, &written.conf)?;
     if args.once {
+        if written.requests.is_empty() {
+            report.result(&format!("it serves the definitions in {}; nothing is known to try", shown(&written.apps)));
+        }
         let all_well = try_all(&written.requests, report);
         terminate(gateway);
         let status = gateway.wait().map_err(What::Start(written.conf.clone()).failed())?;
         return Ok(if all_well { code(status) } else { ExitCode::from(crate::FAILED) });
     }
-    report.result(&format!("serving on http://127.0.0.1:{}; stop with Ctrl-C; try:", args.port));
-    for request in &written.requests {
-        report.result(&format!("  {}", request.curl()));
-    }
+    tell(args.port, &written.requests, report);
     gateway.wait().map(code).map_err(What::Start(written.conf.clone()).failed())
 }
 
@@ -230,7 +271,7 @@ fn try_all(requests: &[Request], report: &Report) -> bool {
 }
 
 /// As shells do: 128 and the signal for a process that was killed.
-fn code(status: ExitStatus) -> ExitCode {
+pub(crate) fn code(status: ExitStatus) -> ExitCode {
     let number = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(number).unwrap_or(crate::FAILED))
 }

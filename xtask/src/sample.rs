@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fs, io, path};
 
 use serde_json::{Value, json};
 
@@ -50,6 +50,8 @@ const PLAIN: Sample = Sample { name: "demo", plugin: None, package: "", request:
 pub(crate) struct Written {
     /// The configuration file.
     pub(crate) conf: PathBuf,
+    /// The folder of definitions that it names.
+    pub(crate) apps: PathBuf,
     /// Worth trying.
     pub(crate) requests: Vec<Request>,
 }
@@ -89,9 +91,16 @@ pub(crate) fn write(dir: &Path, port: u16, upstream: SocketAddr, records: &[Reco
         let (path, header) = sample.request;
         requests.push(Request { url: format!("http://127.0.0.1:{port}/{}/{path}", sample.name), header });
     }
+    write_configuration(dir, port, &apps).map(|written| Written { requests, ..written })
+}
+
+/// Writes `tyk.conf` into a folder, for definitions elsewhere.
+pub(crate) fn write_configuration(dir: &Path, port: u16, apps: &Path) -> io::Result<Written> {
     let conf = dir.join("tyk.conf");
+    // The gateway may be started in another folder than ours.
+    let apps = path::absolute(apps)?;
     fs::write(&conf, format!("{:#}\n", configuration(port, &apps)))?;
-    Ok(Written { conf, requests })
+    Ok(Written { conf, apps, requests: Vec::new() })
 }
 
 /// The record of the plugin that a sample needs.

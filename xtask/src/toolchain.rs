@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, io};
 
+use semver::Version;
 use thiserror::Error;
 
 /// What the compiler says about itself.
@@ -12,6 +13,10 @@ use thiserror::Error;
 pub struct Toolchain {
     /// `rustc 1.95.0 (59807616e 2026-04-14)`
     pub version: String,
+    /// `1.95.0`
+    pub release: Version,
+    /// Where the compiler and its libraries are.
+    pub sysroot: PathBuf,
     /// The triple of this machine.
     pub host: String,
 }
@@ -42,6 +47,14 @@ pub enum ToolchainError {
         /// As typed.
         target: String,
     },
+    /// A processor that this machine's linker does not know.
+    #[error("`{}`, which links for `{target}`, is not installed\n  = run `apt-get install {}`, or name another linker in {}", cross.linker, cross.package, linker_variable(target))]
+    MissingLinker {
+        /// As typed.
+        target: String,
+        /// What is missing.
+        cross: Cross,
+    },
 }
 
 impl Toolchain {
@@ -56,24 +69,92 @@ impl Toolchain {
         let Some(host) = host else {
             return Err(ToolchainError::NoHost(text.into_owned()));
         };
-        Ok(Self { version: text.lines().next().unwrap_or_default().to_owned(), host: host.to_owned() })
+        let release = text.lines().find_map(|line| line.strip_prefix("release: ")?.parse().ok());
+        let sysroot = run(rustc(directory).args(["--print", "sysroot"]))?;
+        Ok(Self {
+            version: text.lines().next().unwrap_or_default().to_owned(),
+            release: release.ok_or_else(|| ToolchainError::NoHost(text.clone().into_owned()))?,
+            sysroot: PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim()),
+            host: host.to_owned(),
+        })
     }
 
-    /// Checks that there is a standard library for `target`.
+    /// The target of a gateway when nobody has said one: this machine's. What goes out is linked with musl where that
+    /// is installed, its C compiler included, as musl is made for static linking.
+    #[must_use]
+    pub fn default_target(&self, directory: &Path, ships: bool) -> String {
+        let musl = self.host.replace("-linux-gnu", "-linux-musl");
+        let installed = ships && musl != self.host && in_path("musl-gcc") && has_std(directory, &musl).unwrap_or(false);
+        if installed { musl } else { self.host.clone() }
+    }
+
+    /// Checks that there is a standard library for `target`, and a linker.
     ///
     /// # Errors
-    /// When the target is unknown, or not installed.
-    pub fn check_target(directory: &Path, target: &str) -> Result<(), ToolchainError> {
-        let output = run(rustc(directory).args(["--print", "target-libdir", "--target", target]))?;
-        if !output.status.success() {
-            return Err(ToolchainError::UnknownTarget { target: target.to_owned() });
+    /// When the target is unknown, or something for it is not installed.
+    pub fn check_target(&self, directory: &Path, target: &str) -> Result<(), ToolchainError> {
+        if !has_std(directory, target)? {
+            return Err(ToolchainError::MissingTarget { target: target.to_owned() });
         }
-        if Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
-            Ok(())
-        } else {
-            Err(ToolchainError::MissingTarget { target: target.to_owned() })
+        match self.cross(target) {
+            Some(cross) if !in_path(&cross.linker) => {
+                Err(ToolchainError::MissingLinker { target: target.to_owned(), cross })
+            }
+            _ => Ok(()),
         }
     }
+
+    /// What links for another kind of processor, unless the user has chosen a linker.
+    #[must_use]
+    pub fn cross(&self, target: &str) -> Option<Cross> {
+        let chosen = env::var_os(format!("CARGO_TARGET_{}_LINKER", variable(target))).is_some();
+        let processor = |triple: &str| triple.split('-').next().map(str::to_owned);
+        let (prefix, _) =
+            CROSS.iter().map(|(triple, prefix)| (*prefix, *triple)).find(|(_, triple)| *triple == target)?;
+        if chosen || processor(target) == processor(&self.host) {
+            return None;
+        }
+        Some(Cross { linker: format!("{prefix}-gcc"), package: format!("gcc-{}", prefix.replace('_', "-")) })
+    }
+}
+
+/// GNU names of the targets that Debian has cross compilers for.
+const CROSS: &[(&str, &str)] = &[
+    ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu"),
+    ("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf"),
+    ("i686-unknown-linux-gnu", "i686-linux-gnu"),
+    ("powerpc64le-unknown-linux-gnu", "powerpc64le-linux-gnu"),
+    ("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu"),
+    ("s390x-unknown-linux-gnu", "s390x-linux-gnu"),
+    ("x86_64-unknown-linux-gnu", "x86_64-linux-gnu"),
+];
+
+/// A compiler for another kind of processor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cross {
+    /// The program.
+    pub linker: String,
+    /// The package that has it, in Debian and its relatives.
+    pub package: String,
+}
+
+/// Whether the standard library for a target is installed.
+///
+/// # Errors
+/// When rustc has not heard of the target.
+pub fn has_std(directory: &Path, target: &str) -> Result<bool, ToolchainError> {
+    let output = run(rustc(directory).args(["--print", "target-libdir", "--target", target]))?;
+    if !output.status.success() {
+        return Err(ToolchainError::UnknownTarget { target: target.to_owned() });
+    }
+    Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
+
+/// Whether a program can be called by its name.
+#[must_use]
+pub fn in_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// `git describe` in short: the commit, and whether something differs from it. `None` outside of git.
@@ -83,6 +164,11 @@ pub fn commit(directory: &Path) -> Option<String> {
         let output = Command::new("git").args(args).current_dir(directory).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
+    // An unpacked archive may lie in somebody else's repository.
+    let top = git(&["rev-parse", "--show-toplevel"])?;
+    if std::fs::canonicalize(top).ok()? != std::fs::canonicalize(directory).ok()? {
+        return None;
+    }
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     let dirty = git(&["status", "--porcelain", "--untracked-files=no"])?;
     Some(if dirty.is_empty() { commit } else { format!("{commit}-dirty") })
@@ -93,7 +179,23 @@ pub(crate) const FLAG_VARIABLES: &[&str] = &["RUSTFLAGS", "CARGO_ENCODED_RUSTFLA
 
 /// The variable that would replace the flags of one target.
 pub(crate) fn target_flags_variable(target: &str) -> String {
-    format!("CARGO_TARGET_{}_RUSTFLAGS", target.replace(['-', '.'], "_").to_uppercase())
+    format!("CARGO_TARGET_{}_RUSTFLAGS", variable(target))
+}
+
+fn linker_variable(target: &str) -> String {
+    format!("CARGO_TARGET_{}_LINKER", variable(target))
+}
+
+/// A target as it is written in names of variables.
+fn variable(target: &str) -> String {
+    target.replace(['-', '.'], "_").to_uppercase()
+}
+
+/// Where cargo keeps what it has downloaded.
+#[must_use]
+pub fn cargo_home() -> PathBuf {
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(|| PathBuf::from(".cargo"))
 }
 
 /// cargo, in a directory, without what the environment would add.
@@ -128,12 +230,15 @@ mod tests {
         let here = Path::new(".");
         let toolchain = Toolchain::ask(here).expect("rustc runs");
         assert!(toolchain.version.starts_with("rustc 1."), "{toolchain:?}");
-        Toolchain::check_target(here, &toolchain.host).expect("installed");
+        toolchain.check_target(here, &toolchain.host).expect("installed");
+        assert!(toolchain.sysroot.join("lib").is_dir(), "{toolchain:?}");
     }
 
     #[test]
     fn an_unknown_target_names_the_list() {
-        let error = Toolchain::check_target(Path::new("."), "x86_64-moon-gnu").expect_err("unknown");
+        let here = Path::new(".");
+        let error =
+            Toolchain::ask(here).expect("rustc runs").check_target(here, "x86_64-moon-gnu").expect_err("unknown");
         assert_eq!(
             error.to_string(),
             "rustc does not know the target `x86_64-moon-gnu`\n  = see `rustc --print target-list`"
@@ -142,7 +247,11 @@ mod tests {
 
     #[test]
     fn a_missing_target_names_the_command_that_adds_it() {
-        let error = Toolchain::check_target(Path::new("."), "sparc64-unknown-linux-gnu").expect_err("missing");
+        let here = Path::new(".");
+        let error = Toolchain::ask(here)
+            .expect("rustc runs")
+            .check_target(here, "sparc64-unknown-linux-gnu")
+            .expect_err("missing");
         assert!(error.to_string().ends_with("run `rustup target add sparc64-unknown-linux-gnu`"), "{error}");
     }
 }

@@ -50,7 +50,7 @@ pub fn read(text: &str) -> Reading {
     let document = match serde_json::from_str::<Value>(text) {
         Ok(document) => document,
         Err(error) => {
-            return Reading { definition: None, identity: None, findings: vec![syntax(&locator, &error)] };
+            return Reading { definition: None, identity: None, findings: vec![Finding::of_syntax(&locator, &error)] };
         }
     };
     let (mut definition, notes) = shape::read::<ApiDefinition>(&document);
@@ -77,17 +77,6 @@ pub fn read(text: &str) -> Reading {
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     let identity = Identity::of(&definition);
     Reading { definition: (!refused).then_some(definition), identity, findings }
-}
-
-fn syntax(locator: &Locator<'_>, error: &serde_json::Error) -> Finding {
-    let told = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    Finding {
-        severity: Severity::Error,
-        path: String::new(),
-        position: locator.position_of_error(error),
-        reason: told.strip_suffix(&place).unwrap_or(&told).to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::locate::Locator;
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -49,6 +51,18 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What serde_json says of a text that is no JSON.
+    pub(crate) fn of_syntax(locator: &Locator<'_>, error: &serde_json::Error) -> Self {
+        let told = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        Self {
+            severity: Severity::Error,
+            path: String::new(),
+            position: locator.position_of_error(error),
+            reason: told.strip_suffix(&place).unwrap_or(&told).to_owned(),
+        }
+    }
+
     /// The finding as one line, `file:line:column: path: reason`; an empty path is left out.
     pub fn at<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
         At { finding: self, file }

@@ -5,6 +5,7 @@
 //! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`version`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
+//! | [`configuration`] | the keys of the gateway's own file that are honoured, and what is said of the others |
 //! | [`expiry`](mod@expiry) | when an API or a version of it is switched off |
 //! | [`document`] | [`read`]: from text to an [`ApiDefinition`] and every [`Finding`] about it |
 //! | [`finding`] | [`Finding`], [`Severity`], [`Position`]: `file:line:column: path: reason` |
@@ -25,6 +26,7 @@
 pub mod access;
 pub mod api_definition;
 pub mod auth;
+pub mod configuration;
 pub mod custom_middleware;
 pub mod document;
 pub mod expiry;

@@ -1,6 +1,7 @@
 //! What the command line may say. Diagnostics go to stderr, results to stdout; 0 ok, 1 findings, 2 usage.
 
 mod check;
+mod health;
 pub(crate) mod plugins;
 mod version;
 
@@ -48,15 +49,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// What this binary is.
+    /// Ask the gateway that runs by this configuration whether it is well.
+    Health,
+    /// What this binary is, and what it was built from.
     Version {
-        /// Also list the linked plugins.
+        /// Also list the linked plugins, with their sources.
         #[arg(short)]
         modules: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Everything that is in this binary, as CycloneDX JSON.
+    Sbom,
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,11 +92,13 @@ pub(crate) fn run(build: &Build) -> ExitCode {
         Some(Command::Version { modules, json }) => version::print_version(build, *modules, *json),
         Some(Command::Plugins { command: PluginsCommand::List { json } }) => plugins::print_plugins(*json),
         Some(Command::Check { apis, json }) => check::run(cli.conf.as_deref(), apis.as_deref(), *json),
-        Some(Command::Serve) | None => serve(&cli),
+        Some(Command::Sbom) => version::print_sbom(build),
+        Some(Command::Health) => health::run(cli.conf.as_deref(), cli.port),
+        Some(Command::Serve) | None => serve(build, &cli),
     }
 }
 
-fn serve(cli: &Cli) -> ExitCode {
+fn serve(build: &Build, cli: &Cli) -> ExitCode {
     let Loaded { mut config, file, warnings } = match config::load(cli.conf.as_deref(), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -106,6 +113,7 @@ fn serve(cli: &Cli) -> ExitCode {
         config.log_level = tracing::Level::DEBUG;
     }
     telemetry::init(&config);
+    version::log(build);
     match file {
         Some(file) => tracing::info!(file = %file.display(), "configuration"),
         None => tracing::info!("no configuration file: defaults and environment"),
@@ -113,7 +121,7 @@ fn serve(cli: &Cli) -> ExitCode {
     for warning in warnings {
         tracing::warn!(finding = %warning, "configuration");
     }
-    server::run(config).unwrap_or_else(|error| {
+    server::run(config, cli.port).unwrap_or_else(|error| {
         tracing::error!(%error, "the gateway does not start");
         ExitCode::FAILURE
     })

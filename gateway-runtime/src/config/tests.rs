@@ -177,3 +177,24 @@ fn a_variable_of_ours_that_is_not_utf8_is_a_mistake_and_others_are_nobodys_busin
     let mistakes = parse(Some("tyk.conf"), "{}", variables).expect_err("a mistake");
     assert_eq!(told(&mistakes), ["TYK_GW_SECRET: is not UTF-8"]);
 }
+
+/// What `Raw` reads, as paths of keys.
+fn keys(value: &Value, path: &[&str], found: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(key, value)| keys(value, &[path, &[key.as_str()]].concat(), found));
+        }
+        _ => found.push(path.iter().map(ToString::to_string).collect()),
+    }
+}
+
+#[test]
+fn the_keys_that_are_said_to_be_honoured_are_those_that_are_read() {
+    let mut read = Vec::new();
+    keys(&serde_json::to_value(Raw::default()).expect("plain data"), &[], &mut read);
+    let honoured = gateway_model::configuration::HONOURED_KEYS.iter();
+    let mut honoured: Vec<Vec<String>> = honoured.map(|path| path.iter().map(ToString::to_string).collect()).collect();
+    read.sort();
+    honoured.sort();
+    assert_eq!(read, honoured);
+}

@@ -42,7 +42,9 @@ pub(super) fn ready(gateway: &Gateway, method: &Method) -> Response {
     match gateway.phase() {
         Phase::Serving => reply(StatusCode::OK, &Health::new("gw Ready")),
         Phase::Starting => status(StatusCode::SERVICE_UNAVAILABLE, "error", "A successful API reload did not happen"),
-        Phase::Draining => status(StatusCode::SERVICE_UNAVAILABLE, "error", "Gateway is shutting down"),
+        Phase::Draining | Phase::Closing => {
+            status(StatusCode::SERVICE_UNAVAILABLE, "error", "Gateway is shutting down")
+        }
     }
 }
 

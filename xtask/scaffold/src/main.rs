@@ -4,8 +4,9 @@
 //! scaffold TEMPLATES SUBFOLDER DESTINATION NAME [KEY=VALUE]...
 //! ```
 //!
-//! The folder `DESTINATION/NAME` is made as by `cargo generate --path TEMPLATES SUBFOLDER`; its path is printed. `cargo xtask new` checks the arguments and tidies up
-//! after a failure, so this file only translates them.
+//! The folder `DESTINATION/NAME` is made as by `cargo generate --path TEMPLATES SUBFOLDER`; its path is printed. Values
+//! may also be in a file that `CARGO_GENERATE_TEMPLATE_VALUES_FILE` names. `cargo xtask new` checks the arguments and
+//! tidies up after a failure, so this file only translates them.
 
 use std::env;
 use std::process::ExitCode;

@@ -1,17 +1,21 @@
 //! The small crate that names the plugins, rendered from gateway-template/gateway.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use thiserror::Error;
 
+use super::describe::Described;
+use super::graph::Graph;
 use super::plan::Plan;
-use super::plugin::Origin;
+use super::stage::{Mode, Stage, StageError};
+use super::values::{ABOUT, expected, unsettled, uses};
 
-/// The files of the template.
-const FILES: &[&str] = &["Cargo.toml", "src/main.rs", "src/plugins.rs", ".cargo/config.toml"];
+/// The files of the template that name no versions.
+const FILES: &[&str] = &["Cargo.toml", "src/main.rs", ".cargo/config.toml"];
+/// Those that do: they are written when the versions are settled.
+const SETTLED: &[&str] = &["src/plugins.rs", "src/about.rs"];
 
 /// Why the crate could not be written.
 #[derive(Debug, Error)]
@@ -48,6 +52,9 @@ pub enum GenerateError {
         /// Its name.
         name: &'static str,
     },
+    /// A crate of this machine cannot be used.
+    #[error(transparent)]
+    Stage(#[from] StageError),
     /// The disk says no.
     #[error("cannot {act} `{}`", path.display())]
     Io {
@@ -67,25 +74,77 @@ pub struct Generated {
     pub dir: PathBuf,
     /// The files whose content is new.
     pub written: Vec<&'static str>,
+    /// The crates of this machine.
+    pub stage: Stage,
 }
 
-/// Writes the crate. A file whose content is right already is left alone, so that cargo sees nothing new.
+/// Writes the crate, but for what needs versions. A file whose content is right already is left alone, so that cargo
+/// sees nothing new.
 ///
 /// # Errors
 /// When the template is broken, or the disk is full.
 pub fn generate(plan: &Plan) -> Result<Generated, GenerateError> {
+    generate_with(plan, Mode::Link)
+}
+
+/// As [`generate`], with files linked or copied.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_with(plan: &Plan, mode: Mode) -> Result<Generated, GenerateError> {
     let dir = plan.dir();
-    let values = values(plan)?;
+    let stage = stage(plan)?;
+    let values = unsettled(plan, &stage)?;
+    let mut written = write(plan, FILES, &values)?;
+    if !dir.join("src/plugins.rs").exists() {
+        // cargo asks for sources before it settles versions.
+        written.extend(write(plan, SETTLED, &values)?);
+    }
+    stage.write(&dir, mode)?;
+    Ok(Generated { dir, written, stage })
+}
+
+/// Writes what names versions: what is expected in the binary, and what it says of itself.
+///
+/// # Errors
+/// When the template is broken, or the disk is full.
+pub fn settle(plan: &Plan, graph: &Graph, described: &Described) -> Result<Vec<&'static str>, GenerateError> {
+    let about = plan.dir().join("about");
+    write_if_changed(&about.join("build.json"), &described.build)?;
+    write_if_changed(&about.join("sbom.json"), &described.sbom)?;
+    write_bytes_if_changed(&about.join("dep-v0"), &described.auditable)?;
+    let values = BTreeMap::from([
+        ("plugin_uses", uses(plan)),
+        ("plugin_expected", expected(graph.plugins())),
+        ("about", ABOUT.trim_end().to_owned()),
+    ]);
+    write(plan, SETTLED, &values)
+}
+
+/// The crates of this machine.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn stage(plan: &Plan) -> Result<Stage, GenerateError> {
+    let dirs: Vec<PathBuf> =
+        plan.plugins.iter().filter_map(|plugin| plugin.local()).map(|local| local.dir.clone()).collect();
+    Ok(Stage::collect(&plan.repository, &plan.core, &dirs)?)
+}
+
+fn write(
+    plan: &Plan,
+    files: &[&'static str],
+    values: &BTreeMap<&'static str, String>,
+) -> Result<Vec<&'static str>, GenerateError> {
     let mut written = Vec::new();
-    for name in FILES {
-        let source = plan.repository.templates().join("gateway").join(name);
-        let text = render(&source, &read(&source)?, &values)?;
-        if write_if_changed(&dir.join(name), &text)? {
+    for name in files {
+        let source = plan.core.templates().join("gateway").join(name);
+        let text = render(&source, &read(&source)?, values)?;
+        if write_if_changed(&plan.dir().join(name), &text)? {
             written.push(*name);
         }
     }
-    seed_lock(plan, &dir)?;
-    Ok(Generated { dir, written })
+    Ok(written)
 }
 
 /// Replaces each `{{name}}`.
@@ -119,7 +178,11 @@ pub fn render(file: &Path, template: &str, values: &BTreeMap<&'static str, Strin
 /// # Errors
 /// When the disk says no.
 pub fn write_if_changed(path: &Path, content: &str) -> Result<bool, GenerateError> {
-    if fs::read_to_string(path).is_ok_and(|now| now == content) {
+    write_bytes_if_changed(path, content.as_bytes())
+}
+
+fn write_bytes_if_changed(path: &Path, content: &[u8]) -> Result<bool, GenerateError> {
+    if fs::read(path).is_ok_and(|now| now == content) {
         return Ok(false);
     }
     let wrong = |source| GenerateError::Io { act: "write", path: path.to_owned(), source };
@@ -130,115 +193,8 @@ pub fn write_if_changed(path: &Path, content: &str) -> Result<bool, GenerateErro
     Ok(true)
 }
 
-/// What each placeholder of the template stands for.
-///
-/// # Errors
-/// When the root manifest has no profiles.
-pub fn values(plan: &Plan) -> Result<BTreeMap<&'static str, String>, GenerateError> {
-    let runtime = format!("{{ path = {} }}", quoted(&plan.repository.runtime().display().to_string()));
-    Ok(BTreeMap::from([
-        ("project-name", "gateway".to_owned()),
-        ("gateway_runtime", runtime),
-        ("plugin_dependencies", dependencies(plan)),
-        ("plugin_uses", uses(plan)),
-        ("plugin_expected", expected(plan)),
-        ("patches", patches(plan)),
-        ("profiles", profiles(plan)?),
-        ("cargo_config", cargo_config(&plan.target)),
-    ]))
-}
-
-/// The key is the crate's name in Rust and `package` its name in cargo: so `use key as _` is right even where the
-/// library has a name of its own.
-fn dependencies(plan: &Plan) -> String {
-    let mut text = String::new();
-    for plugin in &plan.plugins {
-        let (key, package) = (plugin.ident(), quoted(&plugin.package));
-        let path = quoted(&plugin.dir.display().to_string());
-        let _ = writeln!(text, "{key} = {{ package = {package}, path = {path} }}");
-    }
-    text.trim_end().to_owned()
-}
-
-fn uses(plan: &Plan) -> String {
-    let lines: Vec<String> = plan.plugins.iter().map(|plugin| format!("use {} as _;", plugin.ident())).collect();
-    lines.join("\n")
-}
-
-fn expected(plan: &Plan) -> String {
-    let mut text = String::new();
-    for plugin in &plan.plugins {
-        let _ = write!(text, "\n    ({:?}, {:?}),", plugin.package, plugin.version.to_string());
-    }
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    text
-}
-
-/// A plugin that takes one of our crates from a registry gets this checkout's. Only then: cargo warns about a patch that
-/// nobody needs.
-fn patches(plan: &Plan) -> String {
-    let all = plan.plugins.iter().flat_map(|plugin| &plugin.ours);
-    let mut wanted: Vec<&str> =
-        all.filter(|ours| ours.from == Origin::Registry).map(|ours| ours.package.as_str()).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut text = String::new();
-    for package in wanted {
-        if let Some(dir) = plan.repository.published(package) {
-            let heading = if text.is_empty() { "[patch.crates-io]\n" } else { "" };
-            let _ = writeln!(text, "{heading}{package} = {{ path = {} }}", quoted(&dir.display().to_string()));
-        }
-    }
-    text.trim_end().to_owned()
-}
-
-/// Those of the root manifest: cargo takes profiles from the root of a workspace only, and this crate is one.
-fn profiles(plan: &Plan) -> Result<String, GenerateError> {
-    let file = plan.repository.root().join("Cargo.toml");
-    let manifest: toml::Table = toml::from_str(&read(&file)?)
-        .map_err(|source| GenerateError::Profiles { file: file.clone(), source: Box::new(source) })?;
-    let profiles = manifest.get("profile").and_then(toml::Value::as_table).cloned().unwrap_or_default();
-    if !profiles.contains_key(plan.profile.name()) {
-        return Err(GenerateError::NoProfile { file, name: plan.profile.name() });
-    }
-    // `dev` and what derives from it are for working on the repository.
-    let ours = profiles.into_iter().filter(|(name, _)| name != "dev" && name != "test");
-    let ours: toml::Table = ours.collect();
-    let table = toml::Table::from_iter([("profile".to_owned(), toml::Value::Table(ours))]);
-    Ok(table.to_string().trim_end().to_owned())
-}
-
-/// The flags that make a gateway static. They are in a file, as flags in a variable would also hit build scripts.
-fn cargo_config(target: &str) -> String {
-    if target.contains("-linux-gnu") {
-        format!(
-            "# Static, although it is glibc; and random numbers without a lookup that a static glibc cannot do.\n\
-             [target.{target}]\n\
-             rustflags = [\"-C\", \"target-feature=+crt-static\", \"--cfg\", \"getrandom_backend=\\\"linux_getrandom\\\"\"]"
-        )
-    } else {
-        format!("# The target {target} needs no flags of ours.")
-    }
-}
-
-/// The versions that this repository was tested with; what is there already is kept.
-fn seed_lock(plan: &Plan, dir: &Path) -> Result<(), GenerateError> {
-    let (from, to) = (plan.repository.root().join("Cargo.lock"), dir.join("Cargo.lock"));
-    if to.exists() || !from.exists() {
-        return Ok(());
-    }
-    write_if_changed(&to, &read(&from)?).map(drop)
-}
-
-fn read(path: &Path) -> Result<String, GenerateError> {
+pub(super) fn read(path: &Path) -> Result<String, GenerateError> {
     fs::read_to_string(path).map_err(|source| GenerateError::Io { act: "read", path: path.to_owned(), source })
-}
-
-/// A TOML string.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }
 
 #[cfg(test)]
@@ -271,19 +227,5 @@ mod tests {
         assert!(!write_if_changed(&file, "one").expect("left alone"));
         assert!(write_if_changed(&file, "two").expect("written"));
         assert_eq!(fs::read_to_string(&file).expect("there"), "two");
-    }
-
-    #[test]
-    fn glibc_is_linked_statically_and_musl_needs_no_flags() {
-        let gnu = cargo_config("x86_64-unknown-linux-gnu");
-        assert!(gnu.contains("[target.x86_64-unknown-linux-gnu]\nrustflags = [\"-C\", \"target-feature=+crt-static\""));
-        assert!(gnu.contains(r#""getrandom_backend=\"linux_getrandom\"""#), "{gnu}");
-        assert!(!cargo_config("x86_64-unknown-linux-musl").contains("rustflags"));
-    }
-
-    #[test]
-    fn paths_are_quoted_for_toml() {
-        let parsed: toml::Table = toml::from_str(&format!("a = {}", quoted("/a \"b\"\\c"))).expect("valid");
-        assert_eq!(parsed.get("a").and_then(toml::Value::as_str), Some("/a \"b\"\\c"));
     }
 }

@@ -1,12 +1,26 @@
-//! From names of plugins to a binary, in six steps that can be called one by one.
+//! From names of plugins to a binary, in steps that can be called one by one.
 
+pub mod advice;
 pub mod compile;
+pub mod describe;
+pub mod explain;
+pub mod foreign;
 pub mod generate;
+mod git;
+pub mod graph;
+pub mod lock;
+pub mod manifest;
+mod origins;
 pub mod place;
 pub mod plan;
 pub mod plugin;
+pub mod preflight;
 pub mod prove;
 pub mod resolve;
+pub mod stage;
+pub mod turn;
+pub mod values;
+pub mod verify;
 
 use thiserror::Error;
 
@@ -18,12 +32,27 @@ pub enum BuildError {
     /// What was asked for does not fit the disk.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),
+    /// Another build cannot be awaited.
+    #[error(transparent)]
+    Turn(#[from] turn::TurnError),
     /// The crate could not be written.
     #[error(transparent)]
     Generate(#[from] generate::GenerateError),
     /// The versions do not fit each other.
     #[error(transparent)]
     Resolve(#[from] resolve::ResolveError),
+    /// The versions are right, and something else is not.
+    #[error(transparent)]
+    Advice(#[from] advice::AdviceError),
+    /// Definitions cannot be read.
+    #[error(transparent)]
+    Apis(#[from] crate::apis::ApisError),
+    /// Definitions name what no plugin has.
+    #[error(transparent)]
+    Unplaced(#[from] crate::apis::Unplaced),
+    /// It cannot say what it is.
+    #[error(transparent)]
+    Describe(#[from] describe::DescribeError),
     /// It does not compile.
     #[error(transparent)]
     Compile(#[from] compile::CompileError),
@@ -33,6 +62,9 @@ pub enum BuildError {
     /// It could not be put where it belongs.
     #[error(transparent)]
     Place(#[from] place::PlaceError),
+    /// Built again, it is another one.
+    #[error(transparent)]
+    Verify(#[from] verify::VerifyError),
 }
 
 impl Failure for BuildError {

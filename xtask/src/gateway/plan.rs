@@ -1,25 +1,38 @@
 //! What is asked for, checked against the disk before anything is compiled.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io, process};
 
 use semver::{Version, VersionReq};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::git::GitError;
+use super::manifest::{ManifestError, ManifestFile};
 use super::plugin::{Plugin, Reader};
-use crate::cli::{BuildArgs, Profile};
+use crate::cli::{BuildArgs, Profile, Selection};
+use crate::hash::sha256;
 use crate::report::{Failure, indented};
 use crate::repository::{Repository, shown};
-use crate::toolchain::{FLAG_VARIABLES, Toolchain, ToolchainError, target_flags_variable};
+use crate::toolchain::{FLAG_VARIABLES, Toolchain, ToolchainError, cargo_home, target_flags_variable};
 
 /// A gateway that can be tried to build.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The checkout whose runtime is used.
+    /// The checkout that is running.
     pub repository: Repository,
+    /// The checkout whose server is linked: the same one, unless it is replaced.
+    pub core: Repository,
+    /// Features of the server to switch on, and whether its default ones are.
+    pub core_features: (Vec<String>, bool),
+    /// The manifest, if there is one.
+    pub manifest: Option<ManifestFile>,
+    /// Whether this is the gateway of the manifest, no more and no less: then its lock file is kept.
+    pub is_manifests: bool,
     /// Sorted by package.
     pub plugins: Vec<Plugin>,
+    /// Definitions whose names are checked.
+    pub apis: Option<PathBuf>,
     /// How to compile.
     pub profile: Profile,
     /// For which machine.
@@ -30,8 +43,16 @@ pub struct Plan {
     pub offline: bool,
     /// Where the binary goes.
     pub output: PathBuf,
-    /// The compiler's own words.
-    pub rustc: String,
+    /// The compiler.
+    pub toolchain: Toolchain,
+    /// What is made on the way.
+    pub work_dir: PathBuf,
+    /// Where cargo keeps what it has downloaded.
+    pub cargo_home: PathBuf,
+    /// Git repositories, and which of our crates are taken from us and not from there. Found while resolving.
+    pub patched: BTreeMap<String, BTreeSet<String>>,
+    /// Whether plugins from elsewhere may take gateway-sdk from the registry. Found while resolving.
+    pub patches_registry: bool,
     /// What will probably be regretted.
     pub warnings: Vec<String>,
 }
@@ -109,24 +130,73 @@ pub enum PlanError {
     #[error(
         "{}: {} and {}\n  = rename the package of one of them",
         one_name(first, second),
-        shown(first_dir),
-        shown(second_dir)
+        first_source,
+        second_source
     )]
     SameName {
         /// The name of one.
         first: String,
         /// The name of the other: the same, or what Rust takes for the same.
         second: String,
-        /// The folder of one.
-        first_dir: PathBuf,
-        /// The folder of the other.
-        second_dir: PathBuf,
+        /// The folder of one, or what was typed.
+        first_source: String,
+        /// The folder of the other, or what was typed.
+        second_source: String,
     },
+    /// The key of the manifest and the name of the crate differ.
+    #[error(
+        "{}: plugin `{name}` is the crate `{package}` ({})\n  = write its name: {package} = {{ … }}",
+        shown(manifest),
+        shown(dir)
+    )]
+    OtherName {
+        /// The manifest.
+        manifest: PathBuf,
+        /// As written.
+        name: String,
+        /// As it is.
+        package: String,
+        /// The folder of the crate.
+        dir: PathBuf,
+    },
+    /// `--replace` of something that is not asked for.
+    #[error(
+        "--replace {name}: no plugin of that name is asked for; there are: {}\n  = or `gateway`, for the server itself",
+        or_none(plugins)
+    )]
+    NothingToReplace {
+        /// As typed.
+        name: String,
+        /// What is asked for.
+        plugins: Vec<String>,
+    },
+    /// `--replace` by another crate.
+    #[error(
+        "--replace {name}: the crate in {} is `{package}`\n  = name a folder whose package is `{name}`",
+        shown(dir)
+    )]
+    OtherReplacement {
+        /// As typed.
+        name: String,
+        /// The crate's name.
+        package: String,
+        /// The crate's folder.
+        dir: PathBuf,
+    },
+    /// `--replace gateway=DIR` where no gateway is.
+    #[error("`{}` is no checkout of the gateway: there is no gateway-runtime/Cargo.toml\n  = name the root of one", .0.display())]
+    NoCheckout(PathBuf),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A git repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// A plugin for another release of ours.
     #[error(transparent)]
     Version(Box<Mismatch>),
     /// cargo does not accept the crate.
-    #[error("cargo cannot read `{item}`; it says:\n{}", indented(stderr))]
+    #[error("cargo cannot read `{item}`; it says:\n{}\n  = mend the Cargo.toml that cargo names", indented(stderr))]
     Unreadable {
         /// As typed.
         item: String,
@@ -187,7 +257,11 @@ pub struct Mismatch {
 impl Failure for PlanError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::UnknownPlugin { .. } | Self::Twice { .. } | Self::OutputIsFolder(_) => crate::USAGE,
+            Self::UnknownPlugin { .. }
+            | Self::Twice { .. }
+            | Self::OutputIsFolder(_)
+            | Self::NothingToReplace { .. }
+            | Self::Manifest(_) => crate::USAGE,
             _ => crate::FAILED,
         }
     }
@@ -198,36 +272,140 @@ impl Failure for PlanError {
 /// # Errors
 /// When a plugin cannot be linked for a reason that can be known without compiling, or the target is not installed.
 pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError> {
-    let root = repository.root();
-    let toolchain = Toolchain::ask(root)?;
-    let target = args.target.clone().unwrap_or_else(|| toolchain.host.clone());
-    Toolchain::check_target(root, &target)?;
-    let output = args.output.clone().unwrap_or_else(|| root.join("dist/gateway"));
-    let output = std::path::absolute(&output).map_err(|source| PlanError::Io { path: output, source })?;
-    if output.is_dir() {
-        return Err(PlanError::OutputIsFolder(output));
-    }
-    let mut reader = Reader::new(repository);
-    let mut plugins = Vec::new();
-    for arg in &args.plugins {
-        plugins.push(reader.plugin(arg)?);
+    let selection = &args.selection;
+    let manifest = selection.manifest.as_deref().map(ManifestFile::read).transpose()?;
+    let core = core(repository, selection, manifest.as_ref())?;
+    let toolchain = Toolchain::ask(core.root())?;
+    let build = manifest.as_ref().map(|file| file.manifest.build.clone()).unwrap_or_default();
+    let profile = selection.profile.or(build.profile).unwrap_or_default();
+    let target = selection.target.clone().or(build.target);
+    let target = target.unwrap_or_else(|| toolchain.default_target(core.root(), profile == Profile::Ship));
+    toolchain.check_target(core.root(), &target)?;
+    let output = output(repository, args, manifest.as_ref())?;
+    let mut reader = Reader::new(repository, &core, selection.offline);
+    let mut plugins = asked(&mut reader, selection, manifest.as_ref())?;
+    if selection.from_apis.is_some() {
+        candidates(&mut reader, repository, &mut plugins)?;
     }
     plugins.sort_by(|a, b| a.package.cmp(&b.package));
     check_names(&plugins)?;
-    probe(&output)?;
     let mut warnings = reader.warnings;
     warnings.extend(ignored_flags(&target));
+    let lock = manifest.as_ref().map(ManifestFile::lock);
+    warnings.extend(plugins.iter().filter_map(|plugin| plugin.credentials(lock.as_deref())));
+    let written = manifest.as_ref().map(|file| file.manifest.gateway.clone()).unwrap_or_default();
+    let apis = build.apis.and_then(|apis| manifest.as_ref().map(|file| file.relative(&apis)));
     Ok(Plan {
         repository: repository.clone(),
+        core,
+        core_features: (written.features, written.default_features.unwrap_or(true)),
         plugins,
-        profile: args.profile,
+        apis: selection.apis.clone().or(apis),
+        profile,
         target,
-        locked: args.locked,
-        offline: args.offline,
+        locked: selection.locked,
+        offline: selection.offline,
         output,
-        rustc: toolchain.version,
+        toolchain,
+        work_dir: repository.work_dir(),
+        cargo_home: cargo_home(),
+        patched: BTreeMap::new(),
+        patches_registry: true,
         warnings,
+        is_manifests: manifest.is_some()
+            && selection.plugins.is_empty()
+            && selection.replace.is_empty()
+            && selection.from_apis.is_none(),
+        manifest,
     })
+}
+
+/// The checkout whose server is linked.
+fn core(
+    repository: &Repository,
+    selection: &Selection,
+    manifest: Option<&ManifestFile>,
+) -> Result<Repository, PlanError> {
+    let replaced = selection.replace.iter().find(|replacement| replacement.name == "gateway");
+    let written = manifest.and_then(|file| Some((file, file.manifest.gateway.path.as_ref()?)));
+    let dir = match (replaced, written) {
+        (Some(replacement), _) => replacement.dir.clone(),
+        (None, Some((file, path))) => file.relative(path),
+        (None, None) => repository.root().to_owned(),
+    };
+    let core = Repository::at(dir);
+    if !core.runtime().join("Cargo.toml").is_file() {
+        return Err(PlanError::NoCheckout(core.root().to_owned()));
+    }
+    // Who replaces the gateway knows that it is another one.
+    if let (None, Some(file)) = (replaced, manifest)
+        && let Some(wanted) = &file.manifest.gateway.version
+    {
+        let ours = core.version().ok_or_else(|| PlanError::NoCheckout(core.root().to_owned()))?;
+        if *wanted != ours {
+            let (path, wanted, ours) = (file.path.clone(), wanted.to_string(), ours.to_string());
+            let checkout = core.root().to_owned();
+            return Err(ManifestError::Version { path, wanted, ours, checkout }.into());
+        }
+    }
+    Ok(core)
+}
+
+fn output(repository: &Repository, args: &BuildArgs, manifest: Option<&ManifestFile>) -> Result<PathBuf, PlanError> {
+    let output = match (&args.output, manifest) {
+        (Some(output), _) => output.clone(),
+        (None, Some(file)) => {
+            let written = file.manifest.build.output.as_deref();
+            file.relative(written.unwrap_or(Path::new("dist/gateway")))
+        }
+        (None, None) => repository.root().join("dist/gateway"),
+    };
+    let output = std::path::absolute(&output).map_err(|source| PlanError::Io { path: output, source })?;
+    if output.is_dir() { Err(PlanError::OutputIsFolder(output)) } else { Ok(output) }
+}
+
+/// What the manifest and the command line name, with what is replaced.
+fn asked(
+    reader: &mut Reader<'_>,
+    selection: &Selection,
+    manifest: Option<&ManifestFile>,
+) -> Result<Vec<Plugin>, PlanError> {
+    let mut plugins = match manifest {
+        Some(file) => reader.written(file)?,
+        None => Vec::new(),
+    };
+    for arg in &selection.plugins {
+        plugins.push(reader.typed(arg)?);
+    }
+    for replacement in selection.replace.iter().filter(|replacement| replacement.name != "gateway") {
+        let names: Vec<String> = plugins.iter().map(|plugin| plugin.package.clone()).collect();
+        let Some(plugin) = plugins.iter_mut().find(|plugin| plugin.package == replacement.name) else {
+            return Err(PlanError::NothingToReplace { name: replacement.name.clone(), plugins: names });
+        };
+        let local = reader.local(replacement.dir.display().to_string(), &replacement.dir)?;
+        if local.package != plugin.package {
+            let (name, package) = (replacement.name.clone(), local.package);
+            return Err(PlanError::OtherReplacement { name, package, dir: replacement.dir.clone() });
+        }
+        plugin.source = local.source;
+    }
+    Ok(plugins)
+}
+
+/// All of `plugins/` that is not named already, to choose from.
+fn candidates(reader: &mut Reader<'_>, repository: &Repository, plugins: &mut Vec<Plugin>) -> Result<(), PlanError> {
+    let folder = repository.plugins();
+    let names = repository.plugin_folders().map_err(|source| PlanError::Io { path: folder.clone(), source })?;
+    for name in names {
+        match reader.local(name.clone(), &folder.join(&name)) {
+            Ok(plugin) if plugins.iter().any(|other| other.ident() == plugin.ident()) => {}
+            Ok(plugin) => plugins.push(plugin),
+            // It is named, or it is no plugin: then it is not one to choose.
+            Err(PlanError::Twice { .. } | PlanError::NoSdk { .. } | PlanError::NoLibrary { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The generated crate calls each plugin by its name in Rust.
@@ -237,8 +415,8 @@ fn check_names(plugins: &[Plugin]) -> Result<(), PlanError> {
             return Err(PlanError::SameName {
                 first: first.package.clone(),
                 second: second.package.clone(),
-                first_dir: first.dir.clone(),
-                second_dir: second.dir.clone(),
+                first_source: first.place(),
+                second_source: second.place(),
             });
         }
     }
@@ -246,7 +424,10 @@ fn check_names(plugins: &[Plugin]) -> Result<(), PlanError> {
 }
 
 /// Makes the folder of the output and writes to it: that this cannot be done is better told now than after a build.
-fn probe(output: &Path) -> Result<(), PlanError> {
+///
+/// # Errors
+/// When it cannot be.
+pub fn probe(output: &Path) -> Result<(), PlanError> {
     let folder = output.parent().unwrap_or(output);
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let file = folder.join(format!(".{name}.{}.probe", process::id()));
@@ -261,34 +442,34 @@ impl Plan {
     /// Twelve letters that differ between gateways that must not share a lock file.
     #[must_use]
     pub fn id(&self) -> String {
-        let mut hash = Sha256::new();
-        for plugin in &self.plugins {
-            hash.update(format!("{}\0{}\0{}\n", plugin.package, plugin.version, plugin.dir.display()));
-        }
-        hash.update(format!("{}\0{}", self.profile.name(), self.target));
-        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        let plugins: Vec<String> = self.plugins.iter().map(Plugin::identity).collect();
+        let manifest = self.manifest.as_ref().map(|file| file.path.display().to_string()).unwrap_or_default();
+        let (core, profile) = (self.core.root().display(), self.profile.name());
+        let rest = format!("{profile}\0{}\0{:?}\0{core}\0{manifest}", self.target, self.core_features);
+        let mut id = sha256(format!("{}\n{rest}", plugins.join("\n")).as_bytes());
+        id.truncate(12);
+        id
     }
 
     /// The folder of the generated crate.
     #[must_use]
     pub fn dir(&self) -> PathBuf {
-        self.repository.work_dir().join(self.id())
+        self.work_dir.join(self.id())
     }
 
     /// Compiled code, of all generated crates.
     #[must_use]
     pub fn target_dir(&self) -> PathBuf {
-        self.repository.work_dir().join("target")
+        self.work_dir.join("target")
     }
 
     /// `a 0.1.0, b 0.2.0`, or `none`.
     #[must_use]
     pub fn plugin_list(&self) -> String {
-        let list: Vec<String> =
-            self.plugins.iter().map(|plugin| format!("{} {}", plugin.package, plugin.version)).collect();
-        or_none(&list)
+        or_none(&self.plugins.iter().map(Plugin::title).collect::<Vec<_>>())
     }
 }
+
 /// One sentence if the environment holds flags that would replace those of the generated crate.
 fn ignored_flags(target: &str) -> Option<String> {
     let names = FLAG_VARIABLES.iter().map(|name| (*name).to_owned()).chain([target_flags_variable(target)]);

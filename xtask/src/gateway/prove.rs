@@ -8,11 +8,14 @@ use std::{fs, io};
 use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_INTERP};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, Object, ObjectSection};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::describe::Described;
+use super::graph::{Graph, PluginNode};
 use super::plan::Plan;
-use super::plugin::Plugin;
+use crate::hash::sha256;
+use crate::inspect::{AUDIT_SECTION, BUILD_SECTION, SBOM_SECTION};
 
 /// Where `#[gw_plugin]` puts its records: JSON objects, one per line; the linker may pad with NUL.
 pub const SECTION: &str = ".gw_plugins";
@@ -38,8 +41,26 @@ pub enum ProveError {
         /// As linked.
         found: String,
     },
+    /// A plugin that nobody asked for.
+    #[error(
+        "crate `{package}` registers `{name}`, and was not asked for\n  = one of the plugins depends on it; add it to the plugins, or make what they share a crate without #[gw_plugin]"
+    )]
+    NotAsked {
+        /// Its name.
+        package: String,
+        /// The function's name.
+        name: String,
+    },
+    /// Another gateway than the one that was to be compiled.
+    #[error("section {section} of the binary is not what was written into {}\n  = cargo took an older build for it; remove target/gw/target and build again", dir.display())]
+    Stale {
+        /// Which section.
+        section: &'static str,
+        /// The folder of the generated crate.
+        dir: PathBuf,
+    },
     /// Something wrote into our section.
-    #[error("record {number} of section {SECTION} in `{}` cannot be understood: {text}", path.display())]
+    #[error("record {number} of section {SECTION} in `{}` cannot be understood: {text:?}", path.display())]
     Record {
         /// The binary.
         path: PathBuf,
@@ -108,7 +129,8 @@ pub struct Record {
 }
 
 /// What a binary needs to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Linkage {
     /// Nothing.
     Static,
@@ -134,30 +156,56 @@ pub struct Proof {
     pub linkage: Linkage,
     /// In bytes.
     pub size: u64,
+    /// Of its content, in hexadecimal.
+    pub sha256: String,
 }
 
-/// Checks that all plugins of the plan are in the binary.
+/// Checks that all plugins that were settled are in the binary.
 ///
 /// # Errors
 /// When one is not.
-pub fn prove(plan: &Plan, binary: &Path) -> Result<Proof, ProveError> {
-    let proof = inspect(binary)?;
+pub fn prove(plan: &Plan, graph: &Graph, described: &Described, binary: &Path) -> Result<Proof, ProveError> {
+    let (proof, data) = read(binary)?;
+    check_plugins(plan, graph, &proof)?;
+    let sections = [
+        (BUILD_SECTION, described.build.as_bytes()),
+        (SBOM_SECTION, described.sbom.as_bytes()),
+        (AUDIT_SECTION, &described.auditable),
+    ];
+    let file = object::File::parse(&*data).map_err(|source| not_elf(binary, source))?;
+    for (name, expected) in sections {
+        let found = section(&file, name).map_err(|source| not_elf(binary, source))?;
+        if !found.is_some_and(|found| found.starts_with(expected)) {
+            return Err(ProveError::Stale { section: name, dir: plan.dir() });
+        }
+    }
+    Ok(proof)
+}
+
+/// Exactly the plugins that were settled.
+fn check_plugins(plan: &Plan, graph: &Graph, proof: &Proof) -> Result<(), ProveError> {
     let uses = plan.dir().join("src/plugins.rs");
     let source = fs::read_to_string(&uses).unwrap_or_default();
     let mut missing = Vec::new();
-    for plugin in &plan.plugins {
-        let mut found = proof.records.iter().filter(|record| record.package == plugin.package);
+    for plugin in graph.plugins() {
         let asked = plugin.version.to_string();
-        match found.next() {
-            None => missing.push(reason(plugin, &uses, &source)),
-            Some(record) if record.version != asked => {
-                let found = record.version.clone();
-                return Err(ProveError::Version { package: plugin.package.clone(), asked, found });
-            }
-            Some(_) => {}
+        let mut found = proof.records.iter().filter(|record| record.package == plugin.package).peekable();
+        if found.peek().is_none() {
+            missing.push(reason(plugin, &uses, &source));
+        }
+        if let Some(record) = found.find(|record| record.version != asked) {
+            let found = record.version.clone();
+            return Err(ProveError::Version { package: plugin.package.clone(), asked, found });
         }
     }
-    if missing.is_empty() { Ok(proof) } else { Err(ProveError::Missing { missing }) }
+    if !missing.is_empty() {
+        return Err(ProveError::Missing { missing });
+    }
+    let is_asked = |record: &Record| graph.plugins().iter().any(|plugin| plugin.package == record.package);
+    match proof.records.iter().find(|record| !is_asked(record)) {
+        Some(record) => Err(ProveError::NotAsked { package: record.package.clone(), name: record.name.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Reads the plugins and the linkage of any ELF executable.
@@ -165,24 +213,34 @@ pub fn prove(plan: &Plan, binary: &Path) -> Result<Proof, ProveError> {
 /// # Errors
 /// When it is none, or holds records that are not ours.
 pub fn inspect(binary: &Path) -> Result<Proof, ProveError> {
-    let path = binary.to_owned();
-    let data = fs::read(binary).map_err(|source| ProveError::Io { path: path.clone(), source })?;
-    let not_elf = |source| ProveError::NotElf { path: path.clone(), source };
-    let linkage = match FileKind::parse(&*data).map_err(not_elf)? {
+    read(binary).map(|(proof, _)| proof)
+}
+
+/// What a binary says about itself, and its bytes.
+fn read(binary: &Path) -> Result<(Proof, Vec<u8>), ProveError> {
+    let data = fs::read(binary).map_err(|source| ProveError::Io { path: binary.to_owned(), source })?;
+    let linkage = match FileKind::parse(&*data).map_err(|source| not_elf(binary, source))? {
         FileKind::Elf32 => linkage::<FileHeader32<Endianness>>(&data),
         _ => linkage::<FileHeader64<Endianness>>(&data),
     };
-    let linkage = linkage.map_err(not_elf)?;
-    let file = object::File::parse(&*data).map_err(not_elf)?;
-    let section = match file.section_by_name(SECTION) {
-        Some(section) => section.data().map_err(not_elf)?,
-        None => &[],
-    };
-    Ok(Proof { records: records(binary, section)?, linkage, size: data.len() as u64 })
+    let linkage = linkage.map_err(|source| not_elf(binary, source))?;
+    let file = object::File::parse(&*data).map_err(|source| not_elf(binary, source))?;
+    let section = section(&file, SECTION).map_err(|source| not_elf(binary, source))?;
+    let records = records(binary, section.unwrap_or_default())?;
+    let proof = Proof { records, linkage, size: data.len() as u64, sha256: sha256(&data) };
+    Ok((proof, data))
 }
 
-fn reason(plugin: &Plugin, uses: &Path, source: &str) -> MissingPlugin {
-    let line = format!("use {} as _;", plugin.ident());
+fn section<'a>(file: &object::File<'a>, name: &str) -> object::Result<Option<&'a [u8]>> {
+    file.section_by_name(name).map(|section| section.data()).transpose()
+}
+
+fn not_elf(binary: &Path, source: object::Error) -> ProveError {
+    ProveError::NotElf { path: binary.to_owned(), source }
+}
+
+fn reason(plugin: &PluginNode, uses: &Path, source: &str) -> MissingPlugin {
+    let line = format!("use {} as _;", plugin.package.replace('-', "_"));
     let there = source.lines().any(|other| other.trim() == line);
     let lacks = (!there).then(|| (line, uses.to_owned()));
     MissingPlugin { package: plugin.package.clone(), lacks, dir: plugin.dir.clone() }
@@ -195,7 +253,7 @@ fn records(path: &Path, section: &[u8]) -> Result<Vec<Record>, ProveError> {
         records.push(serde_json::from_slice(line).map_err(|source| ProveError::Record {
             path: path.to_owned(),
             number: records.len() + 1,
-            text: String::from_utf8_lossy(line).into_owned(),
+            text: String::from_utf8_lossy(line).chars().take(200).collect(),
             source,
         })?);
     }
@@ -239,6 +297,6 @@ mod tests {
 
     #[test]
     fn a_record_that_is_none_is_quoted() {
-        check(b"hello\n", Err("record 1 of section .gw_plugins in `gateway` cannot be understood: hello"));
+        check(b"hello\n", Err("record 1 of section .gw_plugins in `gateway` cannot be understood: \"hello\""));
     }
 }

@@ -6,16 +6,14 @@ use std::process::Command;
 
 use serde_json::Value;
 use xtask::build::build;
-use xtask::gateway::compile::compile;
 use xtask::gateway::generate::generate;
 use xtask::gateway::plan::plan;
-use xtask::gateway::prove::{Linkage, prove};
-use xtask::gateway::resolve::resolve;
+use xtask::gateway::prove::Linkage;
 use xtask::report::Report;
 use xtask::repository::Repository;
 
 use crate::cli::free_port;
-use crate::standin::{args, second_checkout};
+use crate::standin::{Settled, args, second_checkout};
 
 /// One test, as all of it works on one generated crate; a plugin of its own, so that nobody else builds that crate.
 #[test]
@@ -25,7 +23,7 @@ fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mine = my_plugin(dir.path());
     let mut args = args(&["add-foo-bar-header", &mine.display().to_string()]);
-    args.offline = false;
+    args.selection.offline = false;
     args.output = Some(dir.path().join("gateway"));
 
     let (placed, proof) = build(&repository, &args, &report).expect("built");
@@ -36,14 +34,13 @@ fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
     assert_eq!(linked, expected.map(|(name, package)| (name.to_owned(), package.to_owned())));
     assert_eq!(listed_by(&placed.path), linked, "the running binary says the same");
 
-    let plan = plan(&repository, &args).expect("planned");
-    generate(&plan).expect("generated");
+    let settled = Settled::of(&repository, &args);
+    let plan = &settled.plan;
     let file = plan.dir().join("src/plugins.rs");
     let source = fs::read_to_string(&file).expect("generated");
     fs::write(&file, source.replace("use my_plugin as _;", "")).expect("sabotaged");
-    resolve(&plan).expect("resolved");
-    let product = compile(&plan, &report).expect("it compiles, that is the danger");
-    let error = prove(&plan, &product.path).expect_err("not proven").to_string();
+    let product = settled.compile().expect("it compiles, that is the danger");
+    let error = settled.prove(&product).expect_err("not proven").to_string();
     assert_eq!(
         error,
         format!(
@@ -90,16 +87,14 @@ fn a_plugin_with_the_sdk_of_another_checkout_is_refused_by_name() {
     let sdk = other.path("gateway-runtime/sdk").display().to_string();
     let plugin = other.package("mine", "mine", "0.1.0", "[workspace]", &format!("gateway-sdk = {{ path = {sdk:?} }}"));
     let mut args = args(&["add-foo-bar-header", &plugin.display().to_string()]);
-    args.offline = false;
+    args.selection.offline = false;
     let plan = plan(&repository, &args).expect("planned");
-    generate(&plan).expect("generated");
-    let error = resolve(&plan).expect_err("two SDKs").to_string();
+    let error = generate(&plan).expect_err("two SDKs").to_string();
     assert!(error.starts_with("a gateway holds one gateway-sdk, and these would be two:\n"), "{error}");
     assert!(error.contains(&format!("\n  plugin `mine` brings gateway-sdk 9.9.9 ({sdk})\n")), "{error}");
     let ours = repository.root().join("gateway-runtime/sdk").display().to_string();
     let remedy = format!("in {}/Cargo.toml write: gateway-sdk = {{ path = \"{ours}\" }}", plugin.display());
     assert!(error.contains(&remedy), "{error}");
-    fs::remove_dir_all(plan.dir()).expect("the generated crate names a folder that is about to go");
 }
 
 #[test]

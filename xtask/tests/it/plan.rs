@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use xtask::gateway::plan::{PlanError, plan};
+use xtask::gateway::plan::{PlanError, plan, probe};
 use xtask::report::Failure;
 
 use crate::standin::{SDK_BY_PATH, StandIn, args};
@@ -181,12 +181,13 @@ fn an_output_that_cannot_be_written_is_told_before_anything_is_compiled() {
     here.write("file", "");
     let mut args = args(&[]);
     args.output = Some(here.path("file/gateway"));
-    let error = plan(&here.repository(), &args).expect_err("refused").to_string();
+    let try_output = |args: &_| plan(&here.repository(), args).and_then(|plan| probe(&plan.output));
+    let error = try_output(&args).expect_err("refused").to_string();
     let folder = here.path("file").display().to_string();
     assert_eq!(error, format!("cannot write to the folder `{folder}`\n  = choose another: --output FILE"));
 
     args.output = Some(here.path("new/folder/gateway"));
-    plan(&here.repository(), &args).expect("planned");
+    try_output(&args).expect("planned");
     assert_eq!(std::fs::read_dir(here.path("new/folder")).expect("made").count(), 0, "the probe is gone");
 }
 

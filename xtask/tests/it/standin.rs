@@ -4,7 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use xtask::cli::{BuildArgs, PluginArg};
+use xtask::build;
+use xtask::cli::{BuildArgs, PluginArg, Selection};
+use xtask::gateway::compile::{CompileError, Product, compile};
+use xtask::gateway::describe::Described;
+use xtask::gateway::plan::Plan;
+use xtask::gateway::prove::{Proof, ProveError, prove};
+use xtask::gateway::resolve::Resolved;
+use xtask::gateway::stage::Stage;
+use xtask::gateway::turn::Turn;
+use xtask::report::Report;
 use xtask::repository::Repository;
 
 pub(crate) const SDK_BY_PATH: &str = r#"gateway-sdk = { path = "../../gateway-runtime/sdk" }"#;
@@ -37,7 +46,9 @@ impl StandIn {
         here.package("gateway-runtime/model", "gateway-model", "0.1.0", "", "");
         let model = r#"gateway-model = { path = "../model" }"#;
         here.package("gateway-runtime/sdk", "gateway-sdk", "0.1.0", "links = \"gw_sdk\"", model);
-        here.write("gateway-runtime/sdk/build.rs", "fn main() {}");
+        // As the real one: else all that depends on it would be compiled anew in each generated crate.
+        let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }";
+        here.write("gateway-runtime/sdk/build.rs", script);
         let sdk = r#"gateway-sdk = { path = "sdk" }"#;
         here.package("gateway-runtime", "gateway-runtime", "0.1.0", "", sdk);
         here.write("gateway-runtime/src/lib.rs", RUNTIME);
@@ -84,8 +95,16 @@ impl StandIn {
         Repository::at(self.path(""))
     }
 
+    /// One more crate of the workspace.
+    pub(crate) fn member(&self, folder: &str) {
+        let file = self.path("Cargo.toml");
+        let mut manifest: toml::Table = toml::from_str(&fs::read_to_string(&file).expect("there")).expect("TOML");
+        manifest["workspace"]["members"].as_array_mut().expect("a list").push(folder.into());
+        fs::write(file, manifest.to_string()).expect("written");
+    }
+
     /// A folder of our own checkout, without what was compiled.
-    fn copy(&self, folder: &str) {
+    pub(crate) fn copy(&self, folder: &str) {
         let from = Repository::of_xtask().root().join(folder);
         for entry in fs::read_dir(&from).expect("in the checkout") {
             let entry = entry.expect("readable");
@@ -130,7 +149,34 @@ pub(crate) fn second_checkout(version: &str) -> StandIn {
 
 pub(crate) fn args(plugins: &[&str]) -> BuildArgs {
     let plugins: Result<Vec<PluginArg>, _> = plugins.iter().map(|item| item.parse()).collect();
-    BuildArgs { plugins: plugins.expect("understood"), offline: true, ..BuildArgs::default() }
+    let selection = Selection { plugins: plugins.expect("understood"), offline: true, ..Selection::default() };
+    BuildArgs { selection, ..BuildArgs::default() }
+}
+
+/// A gateway that can be compiled: all steps before that are done.
+pub(crate) struct Settled {
+    pub(crate) plan: Plan,
+    pub(crate) stage: Stage,
+    pub(crate) resolved: Resolved,
+    described: Described,
+    _turn: Turn,
+}
+
+impl Settled {
+    pub(crate) fn of(repository: &Repository, args: &BuildArgs) -> Self {
+        let report = Report::silent();
+        let (turn, plan, resolved) = build::settled(repository, args, &report, 7).expect("settled");
+        let (stage, described) = build::prepare(&plan, &resolved, &report).expect("nothing against it");
+        Self { plan, stage, resolved, described, _turn: turn }
+    }
+
+    pub(crate) fn compile(&self) -> Result<Product, CompileError> {
+        compile(&self.plan, &self.stage, &Report::silent())
+    }
+
+    pub(crate) fn prove(&self, product: &Product) -> Result<Proof, ProveError> {
+        prove(&self.plan, &self.resolved.graph, &self.described, &product.path)
+    }
 }
 
 /// What `#[gw_plugin]` leaves in a binary.
@@ -148,13 +194,11 @@ use std::process::ExitCode;
 #[derive(Debug, Default)]
 pub struct Build {
     pub expected: &'static [(&'static str, &'static str)],
-    pub commit: Option<&'static str>,
-    pub profile: Option<&'static str>,
-    pub target: Option<&'static str>,
-    pub rustc: Option<&'static str>,
+    pub about: Option<&'static str>,
+    pub sbom: Option<&'static str>,
 }
 pub fn main_with(build: Build) -> ExitCode {
-    println!("{build:?}");
+    println!("{:?}\n{}", build.expected, build.about.unwrap_or_default());
     ExitCode::SUCCESS
 }
 "#;

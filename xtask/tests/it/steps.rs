@@ -5,14 +5,14 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use xtask::build::build;
-use xtask::gateway::compile::{CompileError, compile};
+use xtask::gateway::compile::CompileError;
 use xtask::gateway::generate::generate;
 use xtask::gateway::plan::{Plan, plan};
-use xtask::gateway::prove::{ProveError, inspect, prove};
+use xtask::gateway::prove::{ProveError, inspect};
 use xtask::gateway::resolve::resolve;
 use xtask::report::Report;
 
-use crate::standin::{SDK_BY_PATH, StandIn, args};
+use crate::standin::{SDK_BY_PATH, Settled, StandIn, args};
 
 fn two_plugins() -> StandIn {
     let here = StandIn::new();
@@ -39,28 +39,30 @@ fn a_gateway_is_built_proven_and_placed() {
 
     let said = Command::new(here.path("dist/gateway")).output().expect("it runs").stdout;
     let said = String::from_utf8(said).expect("text");
-    for part in
-        [r#"[("add-foo", "0.1.0"), ("other", "0.1.0")]"#, r#"profile: Some("fast")"#, r#"rustc: Some("rustc 1."#]
-    {
-        assert!(said.contains(part), "{said}");
-    }
-    assert!(said.contains("commit: None"), "there is no git here: {said}");
+    let (expected, about) = said.split_once('\n').expect("two lines");
+    assert_eq!(expected, r#"[("add-foo", "0.1.0"), ("other", "0.1.0")]"#);
+    let about: serde_json::Value = serde_json::from_str(about).expect("JSON");
+    assert_eq!(about["profile"], "fast");
+    assert!(about["rustc"].as_str().is_some_and(|rustc| rustc.starts_with("rustc 1.")), "{about}");
+    assert!(about["commit"].is_null(), "there is no git here: {about}");
+    assert_eq!(about["plugins"][0]["name"], "add-foo");
 }
 
 #[test]
 fn a_second_build_writes_and_compiles_nothing() {
     let here = two_plugins();
-    let plan = generated(&here, &["add-foo"]);
-    resolve(&plan).expect("resolved");
-    let first = compile(&plan, &Report::silent()).expect("compiled");
+    let settled = Settled::of(&here.repository(), &args(&["add-foo"]));
+    let plan = &settled.plan;
+    let first = settled.compile().expect("compiled");
     assert!(first.compiled > 0);
-    drop(first);
-    let written = |file: &str| fs::metadata(plan.dir().join(file)).and_then(|file| file.modified()).expect("there");
+    let dir = plan.dir();
+    let written = |file: &str| fs::metadata(dir.join(file)).and_then(|file| file.modified()).expect("there");
     let before: Vec<SystemTime> = ["Cargo.toml", "Cargo.lock", "src/main.rs", "src/plugins.rs"].map(written).into();
 
-    assert!(generate(&plan).expect("generated").written.is_empty());
-    resolve(&plan).expect("resolved");
-    assert_eq!(compile(&plan, &Report::silent()).expect("compiled").compiled, 0);
+    assert!(generate(plan).expect("generated").written.is_empty());
+    drop(settled);
+    let again = Settled::of(&here.repository(), &args(&["add-foo"]));
+    assert_eq!(again.compile().expect("compiled").compiled, 0);
     let after: Vec<SystemTime> = ["Cargo.toml", "Cargo.lock", "src/main.rs", "src/plugins.rs"].map(written).into();
     assert_eq!(before, after);
 }
@@ -75,13 +77,12 @@ fn no_plugins_make_a_gateway_too() {
 #[test]
 fn a_plugin_that_is_not_linked_fails_the_build() {
     let here = two_plugins();
-    let plan = generated(&here, &["add-foo", "other"]);
-    let file = plan.dir().join("src/plugins.rs");
+    let settled = Settled::of(&here.repository(), &args(&["add-foo", "other"]));
+    let file = settled.plan.dir().join("src/plugins.rs");
     let source = fs::read_to_string(&file).expect("generated");
     fs::write(&file, source.replace("use add_foo as _;\n", "")).expect("sabotaged");
-    resolve(&plan).expect("resolved");
-    let product = compile(&plan, &Report::silent()).expect("it compiles, that is the danger");
-    let error = prove(&plan, &product.path).expect_err("not proven");
+    let product = settled.compile().expect("it compiles, that is the danger");
+    let error = settled.prove(&product).expect_err("not proven");
     assert_eq!(
         error.to_string(),
         format!(
@@ -111,11 +112,13 @@ fn a_plugin_that_registers_nothing_fails_the_build_and_the_previous_output_stays
 #[test]
 fn a_plugin_of_another_version_than_planned_is_not_proven() {
     let here = two_plugins();
-    let mut plan = generated(&here, &["add-foo"]);
-    resolve(&plan).expect("resolved");
-    let product = compile(&plan, &Report::silent()).expect("compiled");
-    plan.plugins[0].version = "9.0.0".parse().expect("a version");
-    let error = prove(&plan, &product.path).expect_err("not proven");
+    let earlier = Settled::of(&here.repository(), &args(&["add-foo"]));
+    let product = earlier.compile().expect("compiled");
+    let manifest = fs::read_to_string(here.path("plugins/add-foo/Cargo.toml")).expect("there");
+    here.write("plugins/add-foo/Cargo.toml", &manifest.replace("0.1.0", "9.0.0"));
+    drop(earlier);
+    let later = Settled::of(&here.repository(), &args(&["add-foo"]));
+    let error = later.prove(&product).expect_err("not proven");
     assert!(matches!(error, ProveError::Version { .. }), "{error}");
 }
 
@@ -126,19 +129,18 @@ fn two_sdks_are_refused_in_terms_of_plugins() {
     here.write("old/sdk/build.rs", "fn main() {}");
     here.plugin("old/plugin", "old-plugin", "gateway-sdk = { path = \"../sdk\" }\n[workspace]");
     let old = here.path("old").display().to_string();
-    let plan = generated(&here, &["add-foo", &format!("{old}/plugin")]);
-    let error = resolve(&plan).expect_err("refused").to_string();
+    let plan = plan(&here.repository(), &args(&["add-foo", &format!("{old}/plugin")])).expect("planned");
+    let error = generate(&plan).expect_err("refused").to_string();
     let sdk = here.path("gateway-runtime/sdk").display().to_string();
-    let (said, cargo) = error.split_once("\n  cargo says:\n").expect("cargo is quoted");
     assert_eq!(
-        said,
+        error,
         format!(
             "a gateway holds one gateway-sdk, and these would be two:\n  the gateway has gateway-sdk 0.1.0 ({sdk})\n  \
              plugin `old-plugin` brings gateway-sdk 0.0.9 ({old}/sdk)\n  = in {old}/plugin/Cargo.toml write: \
-             gateway-sdk = {{ path = \"{sdk}\" }}"
+             gateway-sdk = {{ path = \"{sdk}\" }}, or build with the other gateway: --replace gateway={}",
+            sdk.trim_end_matches("/gateway-runtime/sdk")
         )
     );
-    assert!(cargo.starts_with("    ") && cargo.contains("gw_sdk"), "{cargo}");
 }
 
 #[test]
@@ -147,10 +149,11 @@ fn two_models_are_refused_with_who_uses_which() {
     here.package("old/model", "gateway-model", "0.0.9", "[workspace]", "");
     let dependencies = format!("{SDK_BY_PATH}\ngateway-model = {{ path = \"../model\" }}\n[workspace]");
     let old = here.plugin("old/plugin", "old", &dependencies).display().to_string();
-    let error = resolve(&generated(&here, &[&old])).expect_err("refused").to_string();
-    assert!(error.starts_with("a gateway holds one gateway-model, and this has 2:\n"), "{error}");
-    assert!(error.contains(&format!("gateway-model 0.0.9 ({}), used by old 0.1.0", here.path("old/model").display())));
-    assert!(error.contains("used by gateway-sdk 0.1.0"), "{error}");
+    let plan = plan(&here.repository(), &args(&[&old])).expect("planned");
+    let error = generate(&plan).expect_err("refused").to_string();
+    assert!(error.starts_with("a gateway holds one gateway-model, and these would be two:\n"), "{error}");
+    let theirs = here.path("old/model").display().to_string();
+    assert!(error.contains(&format!("\n  plugin `old` brings gateway-model 0.0.9 ({theirs})\n")), "{error}");
 }
 
 #[test]
@@ -160,8 +163,8 @@ fn an_sdk_from_a_registry_is_replaced_by_ours() {
     // The members of the repository are never resolved here: there is no network.
     let plan = generated(&here, &["published"]);
     let manifest = fs::read_to_string(plan.dir().join("Cargo.toml")).expect("generated");
-    let sdk = here.path("gateway-runtime/sdk").display().to_string();
-    assert!(manifest.contains(&format!("[patch.crates-io]\ngateway-sdk = {{ path = \"{sdk}\" }}")), "{manifest}");
+    let patch = "[patch.crates-io]\ngateway-sdk = { path = \"crates/gateway-sdk\" }";
+    assert!(manifest.contains(patch), "{manifest}");
     resolve(&plan).expect("resolved");
 
     let plan = generated(&here, &["add-foo"]);
@@ -173,9 +176,7 @@ fn an_sdk_from_a_registry_is_replaced_by_ours() {
 fn a_plugin_that_does_not_compile_is_named() {
     let here = two_plugins();
     here.write("plugins/other/src/lib.rs", "fn broken( {}\n");
-    let plan = generated(&here, &["add-foo", "other"]);
-    resolve(&plan).expect("resolved");
-    let error = compile(&plan, &Report::silent()).expect_err("refused");
+    let error = Settled::of(&here.repository(), &args(&["add-foo", "other"])).compile().expect_err("refused");
     assert!(matches!(&error, CompileError::Plugin { package, .. } if package == "other"), "{error}");
     let text = error.to_string();
     assert!(text.starts_with("plugin `other` does not compile ("), "{text}");
@@ -188,8 +189,8 @@ fn what_cannot_be_resolved_is_shown_in_cargos_words() {
     here.plugin("plugins/lost", "lost", &format!("{SDK_BY_PATH}\nno-such-crate-of-anybody = \"1\""));
     let plan = generated(&here, &["lost"]);
     let error = resolve(&plan).expect_err("refused").to_string();
-    assert!(error.starts_with("the dependencies of this gateway cannot be resolved\n  = --offline: "), "{error}");
-    assert!(error.contains("cargo says:\n    error: "), "{error}");
+    assert!(error.starts_with("plugin `lost` finds no package named `no-such-crate-of-anybody` in "), "{error}");
+    assert!(error.contains("\n  cargo says:\n    error: "), "{error}");
 }
 
 /// Both binaries are linked to one name in the target folder.

@@ -1,0 +1,169 @@
+//! The gateway's configuration file (`tyk.conf`): which of its keys are honoured, and what is said of the others.
+//!
+//! What the values mean is the runtime's business. Source: Tyk, `config/config.go`.
+
+use serde_json::{Map, Value};
+
+use crate::finding::{Finding, Severity};
+use crate::json_path::JsonPath;
+use crate::locate::Locator;
+
+const NO_OBJECT: &str = "expected an object";
+const NO_EFFECT: &str = "not honoured by this gateway; the key has no effect";
+const GUARD: &str = "not honoured by this gateway, and it protects the control API: without it, whoever reaches the \
+                     main port reaches `/tyk/`; remove it, and keep `/tyk/` from the outside by other means";
+
+/// The paths of the keys that have an effect.
+pub const HONOURED_KEYS: &[&[&str]] = &[
+    &["listen_address"],
+    &["listen_port"],
+    &["secret"],
+    &["app_path"],
+    &["log_level"],
+    &["log_format"],
+    &["proxy_default_timeout"],
+    &["proxy_close_connections"],
+    &["max_idle_connections"],
+    &["max_idle_connections_per_host"],
+    &["close_connections"],
+    &["hide_generator_header"],
+    &["ignore_endpoint_case"],
+    &["track_404_logs"],
+    &["health_check_endpoint_name"],
+    &["readiness_check_endpoint_name"],
+    &["graceful_shutdown_timeout_duration"],
+    &["graceful_shutdown_delay_seconds"],
+    &["strict_plugins"],
+    &["http_server_options", "read_timeout"],
+    &["http_server_options", "max_request_body_size"],
+    &["http_server_options", "skip_url_cleaning"],
+    &["http_server_options", "enable_strict_routes"],
+    &["http_server_options", "enable_path_prefix_matching"],
+    &["http_server_options", "enable_path_suffix_matching"],
+];
+
+/// Keys that protect the control API, which the gateway does not start with rather than to ignore them.
+const GUARDS: &[&[&str]] = &[&["control_api_port"], &["security", "control_api_use_mutual_tls"]];
+
+/// A key that is set and not honoured: an error if it protects something, else a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unhonoured {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The key.
+    pub path: JsonPath,
+    /// What that means.
+    pub reason: &'static str,
+}
+
+/// Every key that asks for something and does not get it, in the order of the keys.
+///
+/// A file carries every key, most of them switched off: those need no word. A section that is no object is told too.
+pub fn unhonoured(document: &Value) -> Vec<Unhonoured> {
+    let mut found = Vec::new();
+    if let Value::Object(members) = document {
+        walk(members, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+/// Reads a configuration file for what is not honoured in it. A mistake of syntax is told alone.
+pub fn check(text: &str) -> Vec<Finding> {
+    let mut locator = Locator::new(text);
+    let found = match serde_json::from_str::<Value>(text) {
+        Ok(document @ Value::Object(_)) => unhonoured(&document),
+        Ok(_) => {
+            let (severity, path) = (Severity::Error, JsonPath::default());
+            vec![Unhonoured { severity, path, reason: NO_OBJECT }]
+        }
+        Err(error) => return vec![Finding::of_syntax(&locator, &error)],
+    };
+    let finding = |Unhonoured { severity, path, reason }: Unhonoured| Finding {
+        severity,
+        position: locator.position(&path),
+        path: path.to_string(),
+        reason: reason.to_owned(),
+    };
+    let mut findings: Vec<Finding> = found.into_iter().map(finding).collect();
+    findings.sort_by_key(|finding| finding.position);
+    findings
+}
+
+fn walk<'d>(members: &'d Map<String, Value>, path: &mut Vec<&'d str>, found: &mut Vec<Unhonoured>) {
+    for (key, value) in members {
+        path.push(key);
+        let is_around = |known: &[&str]| known.len() > path.len() && known.starts_with(path);
+        let is_section = HONOURED_KEYS.iter().chain(GUARDS).any(|known| is_around(known));
+        let remark = match value {
+            Value::Object(inner) if is_section => {
+                walk(inner, path, found);
+                None
+            }
+            _ if is_section => Some((Severity::Error, NO_OBJECT)),
+            _ if HONOURED_KEYS.contains(&path.as_slice()) || is_zero(value) => None,
+            _ if GUARDS.contains(&path.as_slice()) => Some((Severity::Error, GUARD)),
+            _ => Some((Severity::Warning, NO_EFFECT)),
+        };
+        found.extend(remark.map(|(severity, reason)| {
+            let path = path.iter().fold(JsonPath::default(), |path, key| path.key(*key));
+            Unhonoured { severity, path, reason }
+        }));
+        path.pop();
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(set) => !set,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_zero),
+        Value::Object(members) => members.values().all(is_zero),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        let short = |finding: &Finding| {
+            let reason = finding.reason.split([';', ':']).next().unwrap_or_default().to_owned();
+            format!("{} {} {}: {reason}", finding.severity, finding.position, finding.path)
+        };
+        check(text).iter().map(short).collect()
+    }
+
+    #[test]
+    fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
+        let text = r#"{
+ "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
+ "http_server_options": {"read_timeout": 1, "use_ssl": true, "certificates": [{"name": ""}]},
+ "security": {"control_api_use_mutual_tls": true, "pinned": {}}, "a.b": 1, "control_api_port": 0
+}"#;
+        assert_eq!(
+            told(text),
+            [
+                "warning 2:34 storage: not honoured by this gateway",
+                "warning 2:77 hash_keys: not honoured by this gateway",
+                "warning 3:56 http_server_options.use_ssl: not honoured by this gateway",
+                "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
+                "warning 4:73 [\"a.b\"]: not honoured by this gateway",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_configuration_is_told_alone() {
+        assert_eq!(told("{\"a\": }"), ["error 1:7 : expected value"]);
+        assert_eq!(told(" []"), ["error 1:2 : expected an object"]);
+        assert_eq!(told(r#"{"security": 1}"#), ["error 1:14 security: expected an object"]);
+    }
+
+    #[test]
+    fn a_key_with_a_dot_is_no_key_of_a_section() {
+        assert_eq!(told(r#"{"http_server_options.read_timeout": 1}"#).len(), 1);
+        assert_eq!(told(r#"{"http_server_options": {"read_timeout": 1}}"#).len(), 0);
+    }
+}

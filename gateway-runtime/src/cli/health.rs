@@ -1,0 +1,117 @@
+//! `gateway health`: whether the gateway of this machine answers. For images without a shell, whose health command can
+//! be nothing but the gateway itself.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gateway_sdk::http::uri::InvalidUri;
+use gateway_sdk::{Body, BodyError, Request, StatusCode, Uri};
+use serde::Deserialize;
+
+use super::{diagnose, print};
+use crate::config::{self, Config, ConfigError, Loaded};
+use crate::server;
+use crate::upstream::target::{Target, TargetError};
+use crate::upstream::{self, Forward, ForwardError, Rules};
+
+/// How long the answer may take, from the connection to its last byte.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// A longer answer is not a gateway's.
+const LIMIT_BYTES: usize = 64 * 1024;
+
+/// There is nobody who could be asked, or no healthy answer.
+#[derive(Debug, thiserror::Error)]
+enum Unhealthy {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("port 0 does not tell where the gateway listens; name its port with `--port`")]
+    Port,
+    #[error("`{url}` is not a URL: {error}")]
+    Url { url: String, error: InvalidUri },
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    #[error("{url}: {wrong}")]
+    Answer { url: Uri, wrong: Wrong },
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, thiserror::Error)]
+enum Wrong {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Exchange(#[from] ForwardError),
+    #[error("the answer broke off: {0}")]
+    Body(#[from] BodyError),
+    #[error("no answer within {TIMEOUT:?}")]
+    Timeout,
+    #[error("the answer is {0}")]
+    Status(StatusCode),
+    #[error("the answer is not a gateway's; is this the port of another server?")]
+    Foreign,
+}
+
+/// Asks the gateway that runs by this configuration; exit code 1 if it is not well.
+pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> ExitCode {
+    match examine(conf, port) {
+        Ok(url) => {
+            print(&format!("healthy: {url}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            diagnose(&format_args!("not healthy: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn examine(conf: Option<&Path>, port: Option<u16>) -> Result<Uri, Box<Unhealthy>> {
+    let Loaded { config, .. } = config::load(conf, std::env::vars_os()).map_err(Unhealthy::from)?;
+    let mut address = config.listen;
+    address.set_port(port.unwrap_or(address.port()));
+    let url = url(address, &config)?;
+    let answered = server::runtime().map_err(Unhealthy::from)?.block_on(async {
+        let answered = tokio::time::timeout(TIMEOUT, ask(&url)).await;
+        answered.unwrap_or(Err(Wrong::Timeout))
+    });
+    match answered {
+        Ok(()) => Ok(url),
+        Err(wrong) => Err(Unhealthy::Answer { url, wrong }.into()),
+    }
+}
+
+/// Where a gateway that listens there is asked from its own machine.
+fn url(mut address: SocketAddr, config: &Config) -> Result<Uri, Box<Unhealthy>> {
+    if address.port() == 0 {
+        return Err(Unhealthy::Port.into());
+    }
+    if address.ip().is_unspecified() {
+        // A socket for all IPv6 addresses is one for all IPv4 addresses too, and not every machine has IPv6.
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let url = format!("http://{address}{}", config.hello_path);
+    url.parse().map_err(|error| Unhealthy::Url { url, error }.into())
+}
+
+async fn ask(url: &Uri) -> Result<(), Wrong> {
+    let target = Target::of(url)?.without_path();
+    // The limit for all of it is above: this one is never reached.
+    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0 };
+    let how = Forward { target: &target, path: Some(url.path()), keep_host: false, client: None, rules };
+    let (head, ()) = hyper::Request::new(()).into_parts();
+    let mut response = upstream::forward(Request::from_parts(head, Body::empty()), how).await?;
+    if response.status() != StatusCode::OK {
+        return Err(Wrong::Status(response.status()));
+    }
+    let body = response.body_mut().bytes(LIMIT_BYTES).await?;
+    let passes = serde_json::from_slice::<Hello>(&body).is_ok_and(|hello| hello.status == "pass");
+    if passes { Ok(()) } else { Err(Wrong::Foreign) }
+}
+
+/// What every gateway answers, Tyk's too.
+#[derive(Deserialize)]
+struct Hello {
+    status: String,
+}
