@@ -101,7 +101,7 @@ pub fn command(args: &EjectArgs, report: &Report) -> Result<ExitCode, EjectError
 
 fn write(dir: &Path, name: &str, plan: &Plan, resolved: &Resolved) -> Result<(), EjectError> {
     let failed = |source| EjectError::Io { path: dir.to_owned(), source };
-    let values = own_project(plan, Some(&resolved.graph), name)?;
+    let values = own_project(plan, &resolved.graph, name)?;
     for file in FILES {
         let source = plan.core.templates().join("gateway").join(file);
         let text = fs::read_to_string(&source).map_err(failed)?;

@@ -14,7 +14,7 @@
 //! gateway/plan.rs       what is asked for, checked against the disk
 //! gateway/plugin.rs  git.rs    one plugin crate, and what can be known of it before cargo is asked
 //! gateway/stage.rs      the crates of this machine, put beside the generated crate
-//! gateway/generate.rs   the small crate that names the plugins, from gateway-template/gateway
+//! gateway/generate.rs   the small crate that names the plugins, from gateway-template/gateway; sweep.rs removes old ones
 //! gateway/resolve.rs    one version of everything, or a sentence that says why not; lock.rs keeps it
 //! gateway/foreign.rs    the SDK that a plugin from elsewhere brings, which is replaced by ours
 //! gateway/graph.rs      what is linked, and which plugin brings it

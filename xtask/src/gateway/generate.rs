@@ -10,6 +10,7 @@ use super::describe::Described;
 use super::graph::Graph;
 use super::plan::Plan;
 use super::stage::{Mode, Stage, StageError};
+use super::sweep::sweep;
 use super::values::{ABOUT, expected, unsettled, uses};
 
 /// The files of the template that name no versions.
@@ -101,6 +102,7 @@ pub fn generate_with(plan: &Plan, mode: Mode) -> Result<Generated, GenerateError
         written.extend(write(plan, SETTLED, &values)?);
     }
     stage.write(&dir, mode)?;
+    sweep(&dir);
     Ok(Generated { dir, written, stage })
 }
 

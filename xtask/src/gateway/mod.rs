@@ -18,6 +18,7 @@ pub mod preflight;
 pub mod prove;
 pub mod resolve;
 pub mod stage;
+mod sweep;
 pub mod turn;
 pub mod values;
 pub mod verify;

@@ -81,11 +81,7 @@ pub fn unsettled(plan: &Plan, stage: &Stage) -> Result<BTreeMap<&'static str, St
 ///
 /// # Errors
 /// When the root manifest has no profiles.
-pub fn own_project(
-    plan: &Plan,
-    graph: Option<&Graph>,
-    name: &str,
-) -> Result<BTreeMap<&'static str, String>, GenerateError> {
+pub fn own_project(plan: &Plan, graph: &Graph, name: &str) -> Result<BTreeMap<&'static str, String>, GenerateError> {
     let place = |dir: &Path| dir.display().to_string();
     let (features, defaults) = &plan.core_features;
     let runtime = format!("{{ path = {}{} }}", quoted(&place(&plan.core.runtime())), switches(features, *defaults));
@@ -95,7 +91,7 @@ pub fn own_project(
         ("gateway_runtime", runtime),
         ("plugin_dependencies", dependencies(plan, &place)),
         ("plugin_uses", uses(plan)),
-        ("plugin_expected", expected(graph.map(Graph::plugins).unwrap_or_default())),
+        ("plugin_expected", expected(graph.plugins())),
         ("about", NOTHING.trim_end().to_owned()),
         ("patches", patches(plan, &place)),
         ("profiles", profiles(&plan.core, None)?),
