@@ -150,9 +150,17 @@ pub fn ask(plan: &Plan) -> Result<Metadata, ResolveError> {
     }
     let answer = run(&mut question)?;
     if !answer.status.success() {
-        return Err(refused(plan, &String::from_utf8_lossy(&answer.stderr)));
+        return Err(refused(plan, &without_waiting(&String::from_utf8_lossy(&answer.stderr))));
     }
     Ok(serde_json::from_slice(&answer.stdout)?)
+}
+
+/// That cargo had to wait for another cargo is no part of what it has to say.
+fn without_waiting(stderr: &str) -> String {
+    stderr
+        .split_inclusive('\n')
+        .filter(|line| !line.trim_start().starts_with("Blocking waiting for file lock"))
+        .collect()
 }
 
 /// cargo's refusal, in terms of plugins where that is possible.
@@ -223,6 +231,12 @@ fn hint(offline: bool, stderr: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_cargo_waited_is_not_repeated() {
+        let stderr = "    Blocking waiting for file lock on package cache\nerror: no matching package\n  named `x`\n";
+        assert_eq!(without_waiting(stderr), "error: no matching package\n  named `x`\n");
+    }
 
     #[test]
     fn a_patch_that_nobody_needs_is_seen_in_the_lock() {
