@@ -43,13 +43,16 @@ pub(crate) fn from_client(headers: &mut HeaderMap) {
 
 /// Makes a client's headers those of the gateway's own request.
 pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Option<&HeaderValue>) {
-    let trailers = headers.get(TE).is_some_and(wants_trailers);
-    strip(headers, &OF_CLIENTS);
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    let present = Present::look(headers);
+    if present.hop {
+        let trailers = headers.get(TE).is_some_and(wants_trailers);
+        strip(headers, &OF_CLIENTS);
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
     }
     // It announces what follows a body of unknown length, and nothing else.
-    if body.len().is_some() {
+    if present.trailer && body.len().is_some() {
         headers.remove(TRAILER);
     }
     match body.len() {
@@ -63,18 +66,62 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
-    if let Some(client) = client {
-        add_forwarded(headers, client);
+    match client {
+        Some(client) if present.forwarded => add_forwarded(headers, client),
+        Some(client) => {
+            headers.insert(FORWARDED_FOR.clone(), client.clone());
+        }
+        None => {}
     }
-    if !headers.contains_key(USER_AGENT) {
+    if !present.user_agent {
         headers.insert(USER_AGENT, OWN_USER_AGENT);
     }
 }
 
 /// Removes what is between the upstream and the gateway only. `Trailer` stays: it announces what follows the body.
 pub(crate) fn toward_client(headers: &mut HeaderMap) {
-    strip_named_by_connection(headers);
-    strip(headers, &OF_UPSTREAMS);
+    if Present::look(headers).hop {
+        strip_named_by_connection(headers);
+        strip(headers, &OF_UPSTREAMS);
+    }
+}
+
+/// Which of the headers that matter here a message has. Nearly none has any that must go, and one look at the names is
+/// cheaper than a search for each: most are told apart by their length alone.
+#[derive(Default)]
+struct Present {
+    /// One of [`OF_CLIENTS`], which are more than [`OF_UPSTREAMS`].
+    hop: bool,
+    trailer: bool,
+    user_agent: bool,
+    forwarded: bool,
+}
+
+impl Present {
+    fn look(headers: &HeaderMap) -> Self {
+        let mut present = Self::default();
+        for name in headers.keys() {
+            match name.as_str().len() {
+                2 => present.hop |= *name == TE,
+                6 => present.hop |= *name == EXPECT,
+                7 => {
+                    present.hop |= *name == UPGRADE;
+                    present.trailer |= *name == TRAILER;
+                }
+                10 => {
+                    present.user_agent |= *name == USER_AGENT;
+                    present.hop |= *name == CONNECTION || *name == KEEP_ALIVE;
+                }
+                15 => present.forwarded |= *name == FORWARDED_FOR,
+                16 => present.hop |= *name == PROXY_CONNECTION,
+                17 => present.hop |= *name == TRANSFER_ENCODING,
+                18 => present.hop |= *name == PROXY_AUTHENTICATE,
+                19 => present.hop |= *name == PROXY_AUTHORIZATION,
+                _ => {}
+            }
+        }
+        present
+    }
 }
 
 fn strip_named_by_connection(headers: &mut HeaderMap) {
@@ -86,12 +133,9 @@ fn strip_named_by_connection(headers: &mut HeaderMap) {
     }
 }
 
-/// Nearly no message has any of them: one look at the names is cheaper than a search for each.
 fn strip(headers: &mut HeaderMap, unwanted: &[HeaderName]) {
-    if headers.keys().any(|name| unwanted.contains(name)) {
-        for name in unwanted {
-            headers.remove(name);
-        }
+    for name in unwanted {
+        headers.remove(name);
     }
 }
 
@@ -157,6 +201,7 @@ mod tests {
             ("x-private", "1"),
             ("keep-alive", "5"),
             ("proxy-connection", "x"),
+            ("proxy-authenticate", "x"),
             ("proxy-authorization", "x"),
             ("trailer", "x"),
             ("transfer-encoding", "chunked"),
@@ -166,6 +211,31 @@ mod tests {
             ("x-kept", "1"),
         ];
         assert_eq!(sent(&hop, &Body::empty()), ["x-forwarded-for: 10.0.0.1", "x-kept: 1"]);
+    }
+
+    /// Each alone: what is found by its length must be found whatever else is there.
+    #[test]
+    fn no_name_is_overlooked() {
+        for name in OF_CLIENTS.iter().chain(&OF_UPSTREAMS) {
+            let mut headers = headers(&[(name.as_str(), "x"), ("x-kept", "1")]);
+            assert!(Present::look(&headers).hop, "{name}");
+            toward_upstream(&mut headers, &Body::empty(), None);
+            assert!(!headers.contains_key(name), "{name}");
+            assert!(headers.contains_key("x-kept"));
+        }
+        for name in &OF_UPSTREAMS {
+            let mut headers = headers(&[(name.as_str(), "x-private"), ("x-kept", "1")]);
+            toward_client(&mut headers);
+            assert!(!headers.contains_key(name), "{name}");
+            assert!(headers.contains_key("x-kept"));
+        }
+    }
+
+    #[test]
+    fn what_is_a_clients_hop_alone_stays_on_the_way_back() {
+        let mut headers = headers(&[("te", "x"), ("expect", "x"), ("trailer", "x-sum"), ("user-agent", "x")]);
+        toward_client(&mut headers);
+        assert_eq!(headers.len(), 4);
     }
 
     #[test]
