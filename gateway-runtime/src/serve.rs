@@ -137,6 +137,7 @@ async fn serve(
         asked.remove(CONTENT_LENGTH);
     }
     match served {
+        Ok(response) if asked.is_empty() => response,
         Ok(mut response) => {
             append(response.headers_mut(), asked);
             response
