@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`version`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
+//! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`configuration`] | the keys of the gateway's own file that are honoured, and what is said of the others |
 //! | [`expiry`](mod@expiry) | when an API or a version of it is switched off |
@@ -33,6 +34,7 @@ pub mod expiry;
 pub mod finding;
 pub mod json_path;
 pub mod locate;
+pub mod plugin_name;
 pub mod proxy;
 pub mod session;
 pub mod version;

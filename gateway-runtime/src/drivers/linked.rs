@@ -1,6 +1,7 @@
 //! Plugins in this binary, by the name (and file name) that a definition gives.
 
 use gateway_model::Hook;
+use gateway_model::plugin_name::{same_crate, split, stem};
 use gateway_sdk::registry::{Plugin, plugins};
 
 use super::{Reason, Resolved, Unresolved, Wanted};
@@ -14,10 +15,7 @@ pub(super) fn resolve(wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
 }
 
 fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
-    let (krate, name) = match wanted.name.split_once("::") {
-        Some((krate, name)) => (Some(krate), name),
-        None => (None, wanted.name),
-    };
+    let (krate, name) = split(wanted.name);
     let refuse = |reason, remedy| Unresolved { name: wanted.name.to_owned(), hook: wanted.hook, reason, remedy };
     let mut named: Vec<&'static Plugin> = linked.iter().copied().filter(|plugin| plugin.name == name).collect();
     if let Some(krate) = krate {
@@ -50,30 +48,6 @@ fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, U
             Err(refuse(Reason::Ambiguous { packages }, remedy))
         }
     }
-}
-
-/// The crate that a file name means: without folder, `.so`, and the version that Tyk's compiler appends
-/// (`_v5.3.0_linux_amd64`).
-fn stem(path: &str) -> &str {
-    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    let file = file.strip_suffix(".so").unwrap_or(file);
-    let mut parts = file.rsplitn(4, '_');
-    let (arch, os, version, base) = (parts.next(), parts.next(), parts.next(), parts.next());
-    match (base, version, os, arch) {
-        (Some(base), Some(version), Some(_), Some(_)) if is_version(version) && !base.is_empty() => base,
-        _ => file,
-    }
-}
-
-fn is_version(text: &str) -> bool {
-    let digits = text.strip_prefix('v').unwrap_or(text);
-    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
-}
-
-/// `-` and `_` are alike, as in Rust itself.
-fn same_crate(a: &str, b: &str) -> bool {
-    let plain = |c: char| if c == '-' { '_' } else { c };
-    a.chars().map(plain).eq(b.chars().map(plain))
 }
 
 fn nearest(linked: &[&'static Plugin], name: &str) -> Vec<String> {

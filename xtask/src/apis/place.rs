@@ -5,6 +5,7 @@ use std::fmt;
 
 use gateway_model::Hook;
 use gateway_model::custom_middleware::HONOURED_DRIVERS;
+use gateway_model::plugin_name::{same_crate, split, stem};
 use thiserror::Error;
 
 use super::candidate::Candidate;
@@ -191,38 +192,6 @@ impl<'c> Shelf<'c> {
         near.sort_by(|a, b| b.0.total_cmp(&a.0));
         near.into_iter().take(NEAREST).map(|(_, item)| (item.offer.name.clone(), item.package.to_owned())).collect()
     }
-}
-
-/// `crate::name`, or a name alone.
-fn split(name: &str) -> (Option<&str>, &str) {
-    match name.split_once("::") {
-        Some((krate, name)) => (Some(krate), name),
-        None => (None, name),
-    }
-}
-
-/// The crate that a file name means: without folder, `.so`, and the version that Tyk's compiler appends
-/// (`_v5.3.0_linux_amd64`).
-fn stem(path: &str) -> &str {
-    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    let file = file.strip_suffix(".so").unwrap_or(file);
-    let mut parts = file.rsplitn(4, '_');
-    let (arch, os, version, base) = (parts.next(), parts.next(), parts.next(), parts.next());
-    match (base, version, os, arch) {
-        (Some(base), Some(version), Some(_), Some(_)) if is_version(version) && !base.is_empty() => base,
-        _ => file,
-    }
-}
-
-fn is_version(text: &str) -> bool {
-    let digits = text.strip_prefix('v').unwrap_or(text);
-    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
-}
-
-/// `-` and `_` are alike, as in Rust itself.
-fn same_crate(a: &str, b: &str) -> bool {
-    let plain = |c: char| if c == '-' { '_' } else { c };
-    a.chars().map(plain).eq(b.chars().map(plain))
 }
 
 impl UnplacedName {

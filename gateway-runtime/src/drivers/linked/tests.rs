@@ -94,19 +94,3 @@ fn a_plugin_without_the_hook_tells_which_it_serves() {
          `hook` key of its `#[gw_plugin]`, or name it under a hook it serves"
     );
 }
-
-#[test]
-fn a_stem_loses_folder_extension_and_version() {
-    let cases = [
-        ("", ""),
-        ("a.so", "a"),
-        ("/x/y/a_b.so", "a_b"),
-        ("a_v1.2.3_linux_amd64.so", "a"),
-        ("a_1.2_linux_arm64", "a"),
-        ("my_own_nice_plugin.so", "my_own_nice_plugin"),
-        ("_v1.2.3_linux_amd64.so", "_v1.2.3_linux_amd64"),
-    ];
-    for (path, expected) in cases {
-        assert_eq!(stem(path), expected, "{path}");
-    }
-}
