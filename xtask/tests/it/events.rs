@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::process::Command;
-use std::thread;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::explain::server;
 use crate::graph::World;
 use crate::ran::{PREVIOUS, Ran, assert_kept, offering, program, root, xtask};
 use crate::standin::{SDK_BY_PATH, StandIn, registration};
@@ -140,21 +138,6 @@ const TOKEN: &str = "hush-hush";
 fn assert_silent(ran: &Ran) {
     assert!(!ran.stdout.contains(TOKEN), "{}", ran.stdout);
     assert!(!ran.stderr.contains(TOKEN), "{}", ran.stderr);
-}
-
-/// Answers every request with a status.
-fn server(status: &'static str) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request);
-            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        }
-    });
-    port
 }
 
 #[test]

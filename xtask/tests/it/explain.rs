@@ -242,7 +242,7 @@ fn a_repository_that_is_not_there_is_named_with_the_reason() {
 }
 
 /// Answers every request with one status, as a repository that keeps its doors shut.
-fn server(status: &'static str) -> u16 {
+pub(crate) fn server(status: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     thread::spawn(move || {
