@@ -18,7 +18,7 @@ const LINUX_ABIS: [OsAbi; 2] = [ELFOSABI_NONE, ELFOSABI_GNU];
 #[derive(Debug, Error)]
 pub enum ElfError {
     /// The disk says no.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`\n  = name the file of a gateway, such as dist/gateway; `cargo xtask build` makes one", path.display())]
     Io {
         /// What was read.
         path: PathBuf,

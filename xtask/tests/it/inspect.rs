@@ -93,7 +93,10 @@ fn what_is_no_gateway_is_exit_code_1_and_a_sentence() {
         (write("mac", b"\xcf\xfa\xed\xfe\x07\0\0\x01"), "is no ELF executable: it is a program for macOS (Mach-O)"),
         (write("windows", b"MZ\x90\0"), "is no ELF executable: it is a program for Windows (PE)"),
         (dir.path().to_owned(), "is a folder"),
-        (dir.path().join("absent"), "cannot read `"),
+        (
+            dir.path().join("absent"),
+            "absent`\n  = name the file of a gateway, such as dist/gateway; `cargo xtask build` makes one",
+        ),
         (
             PathBuf::from("/bin/sh"),
             "is no gateway that `cargo xtask build` built: it has neither section .gw_build nor",
