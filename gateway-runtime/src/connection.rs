@@ -23,17 +23,19 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::clock::{self, Deadline, Moment, Timer};
 use crate::gateway::{Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
-use head::Ambiguous;
+use refusal::Refusal;
 use socket::{Socket, Stage, State};
 
+mod body;
 mod head;
+pub(crate) mod refusal;
 mod socket;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
@@ -46,7 +48,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
     let _ = stream.set_nodelay(true);
     let peer = &Peer::new(address);
     let state = &Rc::new(State::new());
-    let mut socket = Socket::new(stream, Rc::clone(state));
+    let mut socket = Socket::new(stream, Rc::clone(state), gateway.config.max_request_header);
     let mut keeper = Keeper::new(gateway, state, socket.ear());
     loop {
         let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -59,7 +61,12 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
         let mut connection = Box::new(builder.serve_connection(socket, service));
         socket = match keeper.keep(&mut connection).await {
             End::Rest => connection.into_parts().io,
-            End::Refuse(why) => return refuse(why, connection.into_parts().io, peer).await,
+            End::Refuse(why) => {
+                return Box::pin(refusal::refuse(why, connection.into_parts().io, state, peer)).await;
+            }
+            End::Closed(Err(error)) if error.is_parse() => {
+                return Box::pin(refusal::refused(&error, connection.into_parts().io, peer)).await;
+            }
             End::Closed(ended) => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "client connection ended");
@@ -90,17 +97,6 @@ enum End {
     /// Nothing has come for a while.
     Rest,
     Refuse(Refusal),
-}
-
-/// Why a connection is ended from here, in the middle of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Ambiguous(#[from] Ambiguous),
-    #[error("the head of the request did not arrive in time")]
-    SlowHead,
-    #[error("the client takes nothing of its answer")]
-    Stuck,
 }
 
 /// Watches over a connection: how long it may take for what it is at.
@@ -203,26 +199,6 @@ enum Due {
     Rest,
     Close,
     Refuse(Refusal),
-}
-
-/// Tells a client why its connection ends, as far as it listens.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(why: Refusal, socket: Socket<S>, peer: &Peer) {
-    tracing::info!(client = %peer.address, fault = "client", error = %why, "connection refused");
-    let status = match why {
-        Refusal::Ambiguous(_) => "400 Bad Request",
-        Refusal::SlowHead => "408 Request Timeout",
-        // It would not take this either.
-        Refusal::Stuck => return,
-    };
-    let (mut stream, _) = socket.into_inner();
-    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    let told = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        // What is unread when a socket is closed takes the answer with it.
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    let _ = tokio::time::timeout(GRACE, told).await;
 }
 
 /// Is held until the end of an answer.

@@ -10,6 +10,8 @@ use gateway_sdk::http::header::{CONTENT_TYPE, HeaderName};
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::config::Config;
+use crate::metrics::{self, Refused, UpstreamFailed};
+use crate::serve::body::Stalled;
 use crate::upstream::ForwardError;
 
 /// Why a request got an answer that neither the upstream nor a plugin wrote.
@@ -66,6 +68,11 @@ pub(crate) enum Fault {
     Upstream,
 }
 
+impl Fault {
+    /// In the order of their declaration.
+    pub(crate) const ALL: [Self; 4] = [Self::Client, Self::Plugin, Self::Definition, Self::Upstream];
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -78,6 +85,7 @@ impl fmt::Display for Fault {
 }
 
 const INTERNAL: &str = "Internal Server Error";
+const BODY: &str = "There was a problem with reading Body of the Request.";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
 
 impl RequestError {
@@ -126,10 +134,12 @@ impl RequestError {
                     (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
                 }
                 ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
-                ForwardError::Body(_) => {
-                    (StatusCode::BAD_REQUEST, "There was a problem with reading Body of the Request.", Client)
-                }
-                ForwardError::Target(_) | ForwardError::Connect { .. } | ForwardError::Exchange(_) => {
+                ForwardError::Body(error) if Stalled::is(error) => (StatusCode::REQUEST_TIMEOUT, BODY, Client),
+                ForwardError::Body(_) => (StatusCode::BAD_REQUEST, BODY, Client),
+                ForwardError::Framing(_)
+                | ForwardError::Target(_)
+                | ForwardError::Connect { .. }
+                | ForwardError::Exchange(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
                 }
             },
@@ -144,9 +154,31 @@ impl RequestError {
         self.told().0
     }
 
+    /// Counts what a client or an upstream did, beside the answer that it led to.
+    fn count(&self) {
+        match self {
+            Self::BodyTooLarge { .. } => metrics::client_refused(Refused::LargeBody),
+            Self::Forward(error) => match error {
+                ForwardError::Body(BodyError::TooLarge { .. }) => metrics::client_refused(Refused::LargeBody),
+                ForwardError::Body(error) if Stalled::is(error) => metrics::client_refused(Refused::SlowBody),
+                // Counted where it was found, or the client has gone.
+                ForwardError::Body(_) => {}
+                ForwardError::Lookup { .. } => metrics::upstream_failed(UpstreamFailed::Lookup),
+                ForwardError::Connect { .. } => metrics::upstream_failed(UpstreamFailed::Connect),
+                ForwardError::Timeout(_) => metrics::upstream_failed(UpstreamFailed::Timeout),
+                ForwardError::Framing(_) => metrics::upstream_failed(UpstreamFailed::Malformed),
+                ForwardError::Exchange(error) => metrics::upstream_failed(UpstreamFailed::of(error)),
+                ForwardError::Target(_) => metrics::upstream_failed(UpstreamFailed::Other),
+            },
+            _ => {}
+        }
+    }
+
     /// The response. `request` are the client's headers: their `Content-Type` decides between JSON and XML.
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
-        let (status, message, _) = self.told();
+        let (status, message, fault) = self.told();
+        metrics::answered(status, fault);
+        self.count();
         match self {
             Self::NotRouted | Self::Host => plain(status, message),
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),

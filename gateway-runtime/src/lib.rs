@@ -24,6 +24,7 @@
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
+//! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
 //! # Invariants
@@ -46,6 +47,7 @@ mod error;
 mod gateway;
 mod host;
 mod listener;
+mod metrics;
 mod middleware;
 mod notify;
 mod quiet;

@@ -1,6 +1,6 @@
 //! One request: from hyper, through the chain and the upstream, back to hyper.
 
-mod body;
+pub(crate) mod body;
 mod normal;
 
 use std::convert::Infallible;
@@ -48,6 +48,9 @@ pub(crate) async fn answer(
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (mut head, incoming) = request.into_parts();
     let hosts = headers::from_client(&mut head.headers);
+    if head.uri.authority().is_some() {
+        normal::of_url(&mut head);
+    }
     if let Some(uri) = normal::normalized(&head.uri) {
         head.uri = uri;
     }
@@ -80,6 +83,10 @@ pub(crate) async fn answer(
 
 #[cold]
 fn not_routed(gateway: &Gateway, head: &request::Parts) -> Response {
+    // A question about the server, not about anything on it: `OPTIONS *`. RFC 9110 §9.3.7.
+    if head.uri.path() == "*" {
+        return Response::new(StatusCode::OK);
+    }
     if gateway.config.track_404_logs {
         tracing::info!(method = %head.method, path = head.uri.path(), "no API listens on this path");
     }

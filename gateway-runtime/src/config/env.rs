@@ -35,6 +35,8 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("STRICTPLUGINS", &["strict_plugins"], Kind::Flag),
     ("HTTPSERVEROPTIONS_READTIMEOUT", &["http_server_options", "read_timeout"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXCONNECTIONS", &["http_server_options", "max_connections"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXREQUESTHEADERSIZE", &["http_server_options", "max_request_header_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_SKIPURLCLEANING", &["http_server_options", "skip_url_cleaning"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLESTRICTROUTES", &["http_server_options", "enable_strict_routes"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING", &["http_server_options", "enable_path_prefix_matching"], Kind::Flag),

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::http::Version;
 use gateway_sdk::{BodyError, HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
@@ -26,7 +26,9 @@ use tokio::net::TcpStream;
 use crate::apis::listen_path::ListenPath;
 use crate::clock::Timer;
 use crate::config::Config;
+use crate::serve::body::Stalled;
 use again::Spare;
+use headers::BadFraming;
 use pool::Lease;
 use progress::Progress;
 use target::{Origin, Target, TargetError};
@@ -43,8 +45,10 @@ pub(crate) enum ForwardError {
     Connect { origin: Arc<Origin>, error: std::io::Error },
     #[error("no response within {0:?}")]
     Timeout(Duration),
-    #[error("the request's body broke off")]
-    Body(#[source] BodyError),
+    #[error("the request's body broke off: {0}")]
+    Body(BodyError),
+    #[error("the framing of the response is ambiguous: {0}")]
+    Framing(#[from] BadFraming),
     #[error("the upstream broke off: {}", chain(.0))]
     Exchange(hyper::Error),
 }
@@ -167,7 +171,7 @@ async fn exchange(
         let mut failed = match answered {
             Ok(response) => {
                 let most = if rules.close { 0 } else { rules.max_idle };
-                return Ok(received(response, Lease::new(wire, Arc::clone(origin), sent.cloned(), most)));
+                return received(response, Lease::new(wire, Arc::clone(origin), sent.cloned(), most));
             }
             Err(failed) => failed,
         };
@@ -187,12 +191,13 @@ async fn exchange(
     }
 }
 
-fn received(response: hyper::Response<Incoming>, lease: Lease) -> Response {
+fn received(response: hyper::Response<Incoming>, lease: Lease) -> Result<Response, ForwardError> {
     let (mut head, incoming) = response.into_parts();
     // Each side of the gateway speaks its own version. RFC 9110 §2.5.
     head.version = Version::HTTP_11;
-    headers::toward_client(&mut head.headers);
-    Response::from_parts(head, body::of_upstream(incoming, lease))
+    // A connection that is in doubt is not used again.
+    headers::from_upstream(&mut head.headers)?;
+    Ok(Response::from_parts(head, body::of_upstream(incoming, lease)))
 }
 
 async fn connect(origin: &Arc<Origin>, rules: Rules) -> Result<Box<Wire>, ForwardError> {
@@ -223,8 +228,9 @@ fn told(error: hyper::Error) -> ForwardError {
         if let Some(BodyError::TooLarge { limit_bytes }) = cause.downcast_ref() {
             return ForwardError::Body(BodyError::TooLarge { limit_bytes: *limit_bytes });
         }
-        if let Some(BodyError::Broken(reason)) = cause.downcast_ref() {
-            return ForwardError::Body(BodyError::Broken(reason.to_string().into()));
+        if let Some(error @ BodyError::Broken(reason)) = cause.downcast_ref() {
+            let kept = Stalled::of(error).map_or_else(|| chain(&**reason).into(), Into::into);
+            return ForwardError::Body(BodyError::Broken(kept));
         }
         source = cause.source();
     }
@@ -232,7 +238,7 @@ fn told(error: hyper::Error) -> ForwardError {
 }
 
 /// An error and its causes on one line.
-fn chain(error: &hyper::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
