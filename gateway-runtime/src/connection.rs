@@ -126,11 +126,12 @@ impl<'a> Keeper<'a> {
     {
         std::future::poll_fn(|cx| {
             self.ear.listen(cx);
-            if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-                return Poll::Ready(match self.state.refused() {
-                    Some(why) => End::Refuse(why.into()),
-                    None => End::Closed(ended),
-                });
+            let polled = Pin::new(&mut *connection).poll(cx);
+            if let Some(why) = self.state.refused() {
+                return Poll::Ready(End::Refuse(why.into()));
+            }
+            if let Poll::Ready(ended) = polled {
+                return Poll::Ready(End::Closed(ended));
             }
             match std::task::ready!(self.poll_due(cx)) {
                 Due::Rest => Poll::Ready(End::Rest),

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use gateway_model::Hook;
-use gateway_sdk::http::header::{CONTENT_TYPE, HeaderName};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::config::Config;
@@ -179,11 +179,16 @@ impl RequestError {
         let (status, message, fault) = self.told();
         metrics::answered(status, fault);
         self.count();
-        match self {
+        let mut response = match self {
             Self::NotRouted | Self::Host => plain(status, message),
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
+        };
+        // What is left of the body is read no more, and so nothing behind it.
+        if matches!(self, Self::Host | Self::BodyTooLarge { .. } | Self::Forward(ForwardError::Body(_))) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
     }
 }
 

@@ -1,7 +1,9 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod bad_upstreams;
 mod bodies;
+mod bounds;
 mod builder;
 mod check;
 mod cli;
@@ -22,4 +24,7 @@ mod resolution;
 mod routing;
 mod services;
 mod sessions;
+mod sizes;
+mod slow;
+mod smuggling;
 mod streaming;

@@ -78,7 +78,7 @@ impl State {
         self.blocked.get()
     }
 
-    /// Why the connection was ended from here.
+    /// Why the client is listened to no more.
     pub(super) fn refused(&self) -> Option<BadHead> {
         self.refused.get()
     }
@@ -144,15 +144,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Hands the bytes of a request on, and nothing of what is behind it.
-    fn hand_on(&mut self, bytes: &[u8], cursor: &mut ReadBufCursor<'_>) -> io::Result<usize> {
+    fn hand_on(&mut self, bytes: &[u8], cursor: &mut ReadBufCursor<'_>) -> Poll<io::Result<usize>> {
         let most = &bytes[..bytes.len().min(cursor.remaining())];
         let length = if self.body.is_over() {
-            self.look(most).map_err(|why| self.refuse(why))?
+            match self.look(most) {
+                Ok(length) => length,
+                Err(why) => {
+                    // hyper would close; its keeper tells the client why.
+                    self.state.refused.set(Some(why));
+                    return Poll::Pending;
+                }
+            }
         } else {
             self.body.take(most).map_err(broken)?
         };
         cursor.put_slice(&bytes[..length]);
-        Ok(length)
+        Poll::Ready(Ok(length))
     }
 
     /// How many bytes are the head's.
@@ -169,13 +176,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.state.enter(Stage::Head);
         }
         Ok(length)
-    }
-
-    /// Ends the connection as far as hyper is concerned: its keeper tells the client why.
-    #[cold]
-    fn refuse(&self, why: BadHead) -> io::Error {
-        self.state.refused.set(Some(why));
-        io::Error::new(io::ErrorKind::InvalidData, why)
     }
 
     /// Waits while a request is answered: what comes meanwhile is held, and that the client goes is told at once.
@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
         }
         if !this.held.is_empty() {
             let mut held = std::mem::take(&mut this.held);
-            let length = this.hand_on(&held, &mut cursor)?;
+            let length = ready!(this.hand_on(&held, &mut cursor))?;
             this.held = held.split_off(length);
             return Poll::Ready(Ok(()));
         }
@@ -228,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
             let mut buffer = ReadBuf::new(&mut scratch[..most]);
             ready!(Pin::new(this.io.inner_mut()).poll_read(cx, &mut buffer))?;
             let bytes = buffer.filled();
-            let length = this.hand_on(bytes, &mut cursor)?;
+            let length = ready!(this.hand_on(bytes, &mut cursor))?;
             if length < bytes.len() {
                 this.held = Bytes::copy_from_slice(&bytes[length..]);
             }

@@ -41,7 +41,7 @@ pub(super) fn of_client(
         }
     }
     let limit = limit.unwrap_or(u64::MAX);
-    let pace = Pace { patience: config.read_timeout, timer: Exact::default(), waits: false, begun: None };
+    let pace = Pace { patience: config.read_timeout, timer: Exact::default(), waits: false, slow: false, begun: None };
     let body = ClientBody { incoming, read, limit, left: limit, pace };
     Ok(Body::stream(Box::pin(body)))
 }
@@ -62,6 +62,8 @@ struct Pace {
     timer: Exact,
     /// The client is waited for: the timer runs.
     waits: bool,
+    /// It has less time than that, because it was slow before.
+    slow: bool,
     /// When it was waited for first.
     begun: Option<Instant>,
 }
@@ -95,19 +97,19 @@ impl Pace {
     fn poll_over(&mut self, cx: &mut Context<'_>, received: u64) -> Poll<Stalled> {
         if !std::mem::replace(&mut self.waits, true) {
             let left = self.left(received);
+            self.slow = left < self.patience;
             self.timer.set(left.min(self.patience));
         }
-        self.timer.poll_over(cx).map(|()| match self.left(received) {
-            Duration::ZERO => Stalled::Slow(self.patience),
-            _ => Stalled::Silent(self.patience),
-        })
+        let why = if self.slow { Stalled::Slow } else { Stalled::Silent };
+        self.timer.poll_over(cx).map(|()| why(self.patience))
     }
 
     /// What a client has left that sends all the time, and as little as it can.
     fn left(&mut self, received: u64) -> Duration {
-        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let spent = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
+        self.begun.get_or_insert_with(Instant::now);
         let allowed = self.patience.saturating_add(Duration::from_secs(received / SLOWEST));
-        allowed.saturating_sub(begun.elapsed())
+        allowed.saturating_sub(spent)
     }
 }
 

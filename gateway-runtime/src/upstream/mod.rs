@@ -45,7 +45,7 @@ pub(crate) enum ForwardError {
     Connect { origin: Arc<Origin>, error: std::io::Error },
     #[error("no response within {0:?}")]
     Timeout(Duration),
-    #[error("the request's body broke off: {0}")]
+    #[error("the request's body broke off: {}", chain(.0))]
     Body(BodyError),
     #[error("the framing of the response is ambiguous: {0}")]
     Framing(#[from] BadFraming),
