@@ -46,6 +46,11 @@ pub struct ApiDefinition {
     pub auth_configs: BTreeMap<String, AuthConfig>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
+    /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
+    /// `proxy.target_list` without a scheme get it as theirs.
+    pub protocol: String,
+    /// The port on which the API is served; 0 is the gateway's.
+    pub listen_port: i64,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
     /// Its versions.
