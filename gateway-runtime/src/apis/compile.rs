@@ -11,8 +11,9 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::apis::endpoints::{Endpoint, Endpoints};
+use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
+use crate::apis::matcher::{Entry, Matcher};
 use crate::apis::plan::{Plan, PlannedEndpoint};
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
@@ -140,8 +141,7 @@ struct Builder {
 impl Builder {
     /// The request's chain, in the order of [`ORDER`].
     fn request(&self, definition: &ApiDefinition, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
-        let endpoints: Vec<Endpoint> = endpoints.into_iter().map(|planned| self.endpoint(planned)).collect();
-        let mut endpoints = (!endpoints.is_empty()).then_some(Link::Endpoints(Endpoints(endpoints)));
+        let mut endpoints = self.endpoints(endpoints).map(Link::Endpoints);
         let mut links = Vec::new();
         for row in ORDER {
             match row {
@@ -163,9 +163,13 @@ impl Builder {
         })
     }
 
-    fn endpoint(&self, planned: PlannedEndpoint) -> Endpoint {
-        let call = planned.plugin.map(|found| self.call(&found)).map_err(|missing| missing.name);
-        Endpoint { method: planned.method, pattern: planned.pattern, call }
+    fn endpoints(&self, planned: Vec<PlannedEndpoint>) -> Option<Endpoints> {
+        let (mut entries, mut calls) = (Vec::new(), Vec::new());
+        for PlannedEndpoint { method, pattern, plugin } in planned {
+            entries.push(Entry { pattern, method, kind: 0 });
+            calls.push(plugin.map(|found| self.call(&found)).map_err(|missing| missing.name));
+        }
+        (!calls.is_empty()).then(|| Endpoints { matcher: Matcher::new(entries), calls })
     }
 
     fn call(&self, found: &Resolved) -> PluginCall {

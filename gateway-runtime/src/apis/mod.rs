@@ -4,6 +4,8 @@ pub(crate) mod compile;
 pub(crate) mod endpoints;
 pub(crate) mod listen_path;
 pub(crate) mod load;
+pub(crate) mod matcher;
+pub(crate) mod pattern;
 pub(crate) mod plan;
 pub(crate) mod source;
 pub(crate) mod table;

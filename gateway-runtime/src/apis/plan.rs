@@ -10,10 +10,9 @@ use gateway_model::{
 };
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
-use regex::Regex;
 
-use crate::apis::endpoints;
 use crate::apis::listen_path::ListenPath;
+use crate::apis::pattern::Pattern;
 use crate::config::PathRules;
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
@@ -36,7 +35,7 @@ pub(crate) struct Plan {
 /// A per-path plugin.
 pub(crate) struct PlannedEndpoint {
     pub(crate) method: String,
-    pub(crate) pattern: Regex,
+    pub(crate) pattern: Pattern,
     pub(crate) plugin: Result<Resolved, Unresolved>,
 }
 
@@ -142,7 +141,7 @@ impl Planner<'_> {
                 Wanted { driver: "goplugin", name: &entry.func_name, path: &entry.plugin_path, hook: Hook::Endpoint };
             let plugin = drivers::resolve(&wanted)
                 .inspect_err(|unresolved| self.report(&place.key("func_name").to_string(), unresolved));
-            match endpoints::pattern(&entry.path, rules) {
+            match Pattern::new(&entry.path, rules) {
                 Ok(pattern) => planned.push(PlannedEndpoint { method: entry.method.clone(), pattern, plugin }),
                 Err(error) => self.refuse(&place.key("path").to_string(), last_line(&error)),
             }

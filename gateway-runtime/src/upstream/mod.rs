@@ -1,5 +1,7 @@
 //! The upstream's side: choose a target, forward, time out.
 
+pub(crate) mod balance;
+pub(crate) mod breaker;
 mod dns;
 pub(crate) mod headers;
 pub(crate) mod pool;
