@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
-use gateway_model::{Position, Severity};
+use gateway_model::{Position, Severity, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -118,6 +118,13 @@ pub(crate) struct PathRules {
     pub(crate) strict_routes: bool,
     /// `//` and `/../` are served as they came, without a redirect.
     pub(crate) keep_unclean: bool,
+}
+
+impl PathRules {
+    /// The rules for the paths of a version, which may ask for less than the gateway does.
+    pub(crate) fn of(self, version: &Version) -> Self {
+        Self { ignore_case: self.ignore_case || version.ignore_endpoint_case, ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use gateway_sdk::host::{FetchError, Host, Level, LogRecord, Store, StoreError};
 use gateway_sdk::{Request, Response};
 
 use crate::telemetry::one_line;
+use crate::upstream::balance::Aim;
 use crate::upstream::target::Target;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
@@ -60,7 +61,7 @@ impl Host for GatewayHost {
             // The URI's own path is the whole path: nothing is joined to it.
             let path = request.uri().path().to_owned();
             let base = target.without_path();
-            let how = Forward { target: &base, path: Some(&path), keep_host: false, client: None, rules };
+            let how = Forward { aim: Aim::One(&base), path: Some(&path), keep_host: false, client: None, rules };
             upstream::forward(request, how).await.map_err(|error| match error {
                 ForwardError::Timeout(after) => FetchError::Timeout(after),
                 ForwardError::Target(error) => FetchError::Uri(error.to_string()),

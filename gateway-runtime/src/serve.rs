@@ -20,7 +20,8 @@ use crate::chain::{self, Link, Stop};
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Gateway, Phase};
-use crate::upstream::{self, Forward, headers};
+use crate::upstream::balance::AllDown;
+use crate::upstream::{self, Forward, ForwardError, headers};
 
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
@@ -175,6 +176,8 @@ async fn forward(
     serving: &Serving,
     exchange: &mut Exchange,
 ) -> Result<(Response, bool), Stop> {
+    let sent_elsewhere = exchange.request.upstream().is_some();
+    let aim = serving.targets.aim(sent_elsewhere).map_err(|AllDown| RequestError::from(ForwardError::AllDown))?;
     let kept = serving.keeps_request.then(|| head_of(&exchange.request));
     let request = std::mem::replace(&mut exchange.request, empty_request());
     let is_head = request.method() == Method::HEAD;
@@ -183,13 +186,16 @@ async fn forward(
     let proxy = &route.api.definition.proxy;
     let stripped = (proxy.strip_listen_path && route.strips).then(|| route.listen.strip(request.path()).into_owned());
     let how = Forward {
-        target: &serving.target,
+        aim,
         path: stripped.as_deref(),
         keep_host: proxy.preserve_host_header,
         client: Some(&peer.forwarded),
         rules: gateway.rules,
     };
-    let forwarded = upstream::forward(request, how).await;
+    let forwarded = match &serving.policies {
+        None => upstream::forward(request, how).await,
+        Some(policies) => Box::pin(policies.forward(request, how, &route.listen)).await,
+    };
     if let Some(kept) = kept {
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {

@@ -15,11 +15,12 @@ use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
 use crate::apis::plan::{Plan, PlannedEndpoint};
+use crate::apis::policies::Policies;
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
 use crate::middleware::{ORDER, Row};
 use crate::telemetry::panic_text;
-use crate::upstream::target::Target;
+use crate::upstream::balance::Targets;
 
 /// How long a plugin's `init` may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +41,9 @@ pub(crate) struct Api {
 
 /// The working part of an [`Api`].
 pub(crate) struct Serving {
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
+    /// What single paths ask of the way upstream.
+    pub(crate) policies: Option<Policies>,
     pub(crate) request: Vec<Link>,
     pub(crate) response: Vec<Link>,
     /// A response plugin takes the request: its head is kept while the upstream works.
@@ -64,7 +67,8 @@ pub(crate) enum StartError {
     Timeout { plugin: &'static str },
 }
 
-/// Starts the plugins of a plan and builds the chain.
+/// Starts the plugins of a plan and builds the chain. What `previous`, the same API as it was, knows of its upstreams
+/// goes on.
 ///
 /// # Errors
 /// When a plugin's `init` fails, panics, or takes too long.
@@ -72,8 +76,9 @@ pub(crate) async fn compile(
     plan: Plan,
     (file, text): (Arc<str>, Arc<str>),
     services: &Services,
+    previous: Option<&Api>,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, target, calls, endpoints, plugins } = plan;
+    let Plan { definition, listen, targets, calls, endpoints, policies, enforced, plugins } = plan;
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
@@ -86,7 +91,9 @@ pub(crate) async fn compile(
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
     let response: Vec<Link> = builder.links(Hook::Response).collect();
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
-    let serving = Ok(Serving { target, request, response, keeps_request });
+    let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
+    let policies = Policies::new(&definition, policies, enforced, before);
+    let serving = Ok(Serving { targets, policies, request, response, keeps_request });
     Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
 }
 

@@ -41,8 +41,8 @@ pub(crate) async fn load(
         loading.push(match old {
             Some(api) if unchanged(&api, &source) => Loading::Done(api),
             old => {
-                let file = Arc::clone(&source.file);
-                Loading::New(old, file, tokio::task::spawn_local(one(source, rules, services.clone())))
+                let (kept, file) = (old.clone(), Arc::clone(&source.file));
+                Loading::New(kept, file, tokio::task::spawn_local(one(source, rules, services.clone(), old)))
             }
         });
     }
@@ -117,7 +117,7 @@ fn unchanged(api: &Api, source: &Source) -> bool {
     api.serving.is_ok() && source.text.as_ref().is_ok_and(|text| **text == *api.text)
 }
 
-async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
+async fn one(source: Source, rules: PathRules, services: Services, previous: Option<Arc<Api>>) -> Fresh {
     let file = source.file;
     let text = match source.text {
         Ok(text) => text,
@@ -131,13 +131,15 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
     let api = match (definition, plan) {
         (None, _) => identity.and_then(|known| closed(known, origin)),
         (Some(definition), None) => broken(definition, origin, "the definition has errors".to_owned()),
-        (Some(definition), Some(plan)) => match compile::compile(plan, origin.clone(), &services).await {
-            Ok(api) => Some(api),
-            Err(error) => {
-                findings.push(error_at(&text, "custom_middleware", error.to_string()));
-                broken(definition, origin, error.to_string())
+        (Some(definition), Some(plan)) => {
+            match compile::compile(plan, origin.clone(), &services, previous.as_deref()).await {
+                Ok(api) => Some(api),
+                Err(error) => {
+                    findings.push(error_at(&text, "custom_middleware", error.to_string()));
+                    broken(definition, origin, error.to_string())
+                }
             }
-        },
+        }
     };
     Fresh { file, api: api.map(Arc::new), findings }
 }

@@ -7,5 +7,6 @@ pub(crate) mod load;
 pub(crate) mod matcher;
 pub(crate) mod pattern;
 pub(crate) mod plan;
+pub(crate) mod policies;
 pub(crate) mod source;
 pub(crate) mod table;

@@ -76,17 +76,20 @@ fn expression(path: &str, rules: PathRules) -> String {
     text
 }
 
+fn text(part: &Hir) -> Option<&str> {
+    match part.kind() {
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok(),
+        _ => None,
+    }
+}
+
 /// The longest text that every match contains, and where it has to be if that is all there is to match.
 fn literal(hir: &Hir) -> (Option<Box<str>>, Option<(bool, bool)>) {
     let parts = match hir.kind() {
         HirKind::Concat(parts) => parts.as_slice(),
         _ => std::slice::from_ref(hir),
     };
-    let text = |part: &Hir| match part.kind() {
-        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(Box::from),
-        _ => None,
-    };
-    let longest = parts.iter().filter_map(text).max_by_key(|text: &Box<str>| text.len());
+    let longest = parts.iter().filter_map(text).max_by_key(|text| str::len(text));
     let is = |part: &Hir, look: Look| matches!(part.kind(), HirKind::Look(found) if *found == look);
     let (at_start, parts) = match parts {
         [first, rest @ ..] if is(first, Look::Start) => (true, rest),
@@ -97,7 +100,7 @@ fn literal(hir: &Hir) -> (Option<Box<str>>, Option<(bool, bool)>) {
         all => (false, all),
     };
     let is_all = parts.len() == 1 && longest.is_some();
-    (longest, is_all.then_some((at_start, at_end)))
+    (longest.map(Box::from), is_all.then_some((at_start, at_end)))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{diagnose, print};
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::server;
+use crate::upstream::balance::Aim;
 use crate::upstream::target::{Target, TargetError};
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
@@ -99,7 +100,7 @@ async fn ask(url: &Uri) -> Result<(), Wrong> {
     let target = Target::of(url)?.without_path();
     // The limit for all of it is above: this one is never reached.
     let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0 };
-    let how = Forward { target: &target, path: Some(url.path()), keep_host: false, client: None, rules };
+    let how = Forward { aim: Aim::One(&target), path: Some(url.path()), keep_host: false, client: None, rules };
     let (head, ()) = hyper::Request::new(()).into_parts();
     let mut response = upstream::forward(Request::from_parts(head, Body::empty()), how).await?;
     if response.status() != StatusCode::OK {

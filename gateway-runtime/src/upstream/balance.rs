@@ -14,6 +14,44 @@ pub(crate) enum Targets {
     Many(Balancer),
 }
 
+/// Where one request goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Aim<'a> {
+    One(&'a Target),
+    Chosen(Choice<'a>),
+}
+
+impl Targets {
+    /// Where the next request goes. What a plugin has sent elsewhere takes nobody's turn.
+    ///
+    /// # Errors
+    /// When every target is down.
+    pub(crate) fn aim(&self, is_sent_elsewhere: bool) -> Result<Aim<'_>, AllDown> {
+        match self {
+            Self::One(target) => Ok(Aim::One(target)),
+            Self::Many(balancer) if is_sent_elsewhere => Ok(Aim::One(&balancer.members[0].target)),
+            Self::Many(balancer) => balancer.next().map(Aim::Chosen),
+        }
+    }
+}
+
+impl<'a> Aim<'a> {
+    pub(crate) fn target(self) -> &'a Target {
+        match self {
+            Self::One(target) => target,
+            Self::Chosen(choice) => choice.target(),
+        }
+    }
+
+    /// Where it may go if there is nobody at its target.
+    pub(crate) fn instead(self) -> Option<Self> {
+        match self {
+            Self::One(_) => None,
+            Self::Chosen(choice) => choice.instead().map(Self::Chosen),
+        }
+    }
+}
+
 /// The members of `proxy.target_list`.
 #[derive(Debug)]
 pub(crate) struct Balancer {

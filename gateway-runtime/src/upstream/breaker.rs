@@ -84,10 +84,11 @@ impl Breaker {
         }
         let next = self.next_try.load(Ordering::Relaxed);
         if !self.entry.disable_half_open_state && now >= next {
-            let tries = self.tries.fetch_add(1, Ordering::Relaxed);
-            let after = now + ms(pause(tries + 1));
+            let tries = self.tries.load(Ordering::Relaxed).saturating_add(1);
+            let after = now + ms(pause(tries));
             // One of those who come at the same time.
             if self.next_try.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                self.tries.store(tries, Ordering::Relaxed);
                 return Ok((Admission::Try, None));
             }
         }

@@ -12,15 +12,16 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::http::{Version, request};
 use gateway_sdk::{Body, BodyError, HeaderValue, Request, Response, Uri};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::config::Config;
+use balance::Aim;
 use pool::{Connection, PooledBody, Return};
 use progress::Progress;
 use target::{Origin, Target, TargetError};
@@ -36,6 +37,16 @@ pub(crate) enum ForwardError {
     Connect { origin: Arc<Origin>, error: std::io::Error },
     #[error("no response within {0:?}")]
     Timeout(Duration),
+    #[error(
+        "no response within {0:?}, the enforced timeout of this path: see why the upstream is slow, or allow it more"
+    )]
+    Deadline(Duration),
+    #[error(
+        "the circuit breaker of `{entry}` is open for {left:?} at most: see the failures of the upstream before it opened"
+    )]
+    Open { entry: String, left: Duration },
+    #[error("every target of `proxy.target_list` is down: see what `uptime_tests` found")]
+    AllDown,
     #[error("the request's body broke off")]
     Body(#[source] BodyError),
     #[error("the upstream broke off: {}", chain(.0))]
@@ -50,6 +61,18 @@ pub(crate) struct Rules {
     pub(crate) max_idle: usize,
 }
 
+impl ForwardError {
+    /// Whether the upstream, or the way to it, has failed; not the client, and not the gateway.
+    pub(crate) fn is_upstreams(&self) -> bool {
+        match self {
+            Self::Lookup { .. } | Self::Connect { .. } | Self::Timeout(_) | Self::Deadline(_) | Self::Exchange(_) => {
+                true
+            }
+            Self::Target(_) | Self::Body(_) | Self::Open { .. } | Self::AllDown => false,
+        }
+    }
+}
+
 impl Rules {
     pub(crate) fn of(config: &Config) -> Self {
         Self { timeout: config.upstream_timeout, close: config.upstream_close, max_idle: config.max_idle_per_host }
@@ -58,7 +81,7 @@ impl Rules {
 
 /// How one request is forwarded.
 pub(crate) struct Forward<'a> {
-    pub(crate) target: &'a Target,
+    pub(crate) aim: Aim<'a>,
     /// The path, after stripping; the request's own if `None`.
     pub(crate) path: Option<&'a str>,
     /// Keep the client's `Host`.
@@ -74,18 +97,16 @@ pub(crate) struct Forward<'a> {
 /// When there is no response; nothing was sent to the client then.
 pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Response, ForwardError> {
     let chosen = request.upstream().map(Target::of).transpose()?;
-    let target = chosen.as_ref().unwrap_or(how.target);
+    let aim = chosen.as_ref().map_or(how.aim, Aim::One);
     let (mut head, body) = request.into_parts();
-    address(&mut head, target, how.path)?;
     headers::toward_upstream(&mut head.headers, &body, how.client);
-    if !how.keep_host || !head.headers.contains_key(HOST) {
-        head.headers.insert(HOST, target.host.clone());
-    }
+    let keep_host = how.keep_host && head.headers.contains_key(HOST);
     head.version = Version::HTTP_11;
     let (body, progress) = Progress::watch(body);
     let request = hyper::Request::from_parts(head, body);
     let timeout = how.rules.timeout;
-    let mut exchange = std::pin::pin!(exchange(request, progress.clone(), &target.origin, how.rules));
+    let way = Way { aim, path: how.path, keep_host, rules: how.rules };
+    let mut exchange = std::pin::pin!(attempts(request, progress.clone(), way));
     let mut wait = timeout;
     loop {
         if let Ok(response) = tokio::time::timeout(wait, exchange.as_mut()).await {
@@ -103,18 +124,61 @@ pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Respon
     }
 }
 
+/// How a request gets to its target, or to another one.
+struct Way<'a> {
+    aim: Aim<'a>,
+    path: Option<&'a str>,
+    keep_host: bool,
+    rules: Rules,
+}
+
+/// Sends a request to its target, and where nobody is there to the next: as long as there is no connection, nothing was
+/// sent.
+async fn attempts(
+    mut request: hyper::Request<Body>,
+    sent: Option<Arc<Progress>>,
+    mut way: Way<'_>,
+) -> Result<Response, ForwardError> {
+    let written = matches!(way.aim, Aim::Chosen(_)).then(|| request.uri().clone());
+    loop {
+        let target = way.aim.target();
+        address(request.uri_mut(), target, way.path)?;
+        if !way.keep_host {
+            request.headers_mut().insert(HOST, target.host.clone());
+        }
+        let failed = match exchange(request, sent.clone(), &target.origin, way.rules).await {
+            Ok(response) => return Ok(response),
+            Err(failed) => failed,
+        };
+        let (Some(unsent), Some(next), Some(uri)) = (failed.unsent, way.aim.instead(), &written) else {
+            return Err(failed.error);
+        };
+        tracing::warn!(error = %failed.error, instead = %next.target().origin, "a target is passed over");
+        request = *unsent;
+        *request.uri_mut() = uri.clone();
+        way.aim = next;
+    }
+}
+
 /// Makes the request's target the upstream's.
-fn address(head: &mut request::Parts, target: &Target, path: Option<&str>) -> Result<(), ForwardError> {
-    let query = head.uri.query();
-    let origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
+fn address(uri: &mut Uri, target: &Target, path: Option<&str>) -> Result<(), ForwardError> {
+    let query = uri.query();
+    let origin_form = uri.scheme().is_none() && uri.authority().is_none();
     if target.is_bare() && path.is_none() && origin_form {
         return Ok(());
     }
-    let joined = target.join(path.unwrap_or(head.uri.path()), query);
+    let joined = target.join(path.unwrap_or(uri.path()), query);
     let joined: PathAndQuery =
         joined.ok_or_else(|| TargetError::Syntax("the path cannot be joined to the target's".to_owned()))?;
-    head.uri = Uri::from(joined);
+    *uri = Uri::from(joined);
     Ok(())
+}
+
+/// An exchange that came to nothing.
+struct Failed {
+    error: ForwardError,
+    /// The request, if nothing of it was sent.
+    unsent: Option<Box<hyper::Request<Body>>>,
 }
 
 /// One request and response, on a pooled connection if there is one.
@@ -126,14 +190,17 @@ async fn exchange(
     sent: Option<Arc<Progress>>,
     origin: &Arc<Origin>,
     rules: Rules,
-) -> Result<Response, ForwardError> {
+) -> Result<Response, Failed> {
     let mut may_repeat = true;
     loop {
         let pooled = if rules.close { None } else { pool::take(origin).await };
         let was_pooled = pooled.is_some();
         let mut connection = match pooled {
             Some(connection) => connection,
-            None => connect(origin).await?,
+            None => match connect(origin).await {
+                Ok(connection) => connection,
+                Err(error) => return Err(Failed { error, unsent: Some(Box::new(request)) }),
+            },
         };
         let spare = (was_pooled && may_repeat).then(|| repeatable(&request)).flatten();
         let mut failed = match connection.try_send_request(request).await {
@@ -148,7 +215,7 @@ async fn exchange(
                 may_repeat = false;
                 spare
             }
-            _ => return Err(told(error)),
+            _ => return Err(Failed { error: told(error), unsent: None }),
         };
     }
 }
