@@ -1,5 +1,6 @@
 //! The life of the process: load, listen, reload, drain.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::apis::compile::Services;
 use crate::apis::load::{self, Cycle};
+use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::config::Config;
@@ -74,12 +76,18 @@ fn shown(sockets: &Sockets) -> String {
     addresses.join(", ")
 }
 
+/// What there is for definitions.
+fn ground(config: &Config, sockets: &Sockets) -> Ground {
+    let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
+    Ground { paths: config.paths, ports, tls: false }
+}
+
 async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
     let host = Arc::new(GatewayHost::new(Rules::of(&config)));
     let (reload, reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), retired };
+    let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
     let table = tokio::select! {
         table = first_load(&config, &services) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
@@ -121,7 +129,7 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
 }
 
 async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
-    match load::load(&config.app_path, config.paths, services, &Table::default()).await {
+    match load::load(&config.app_path, services, &Table::default()).await {
         Ok(cycle) => {
             report(&cycle);
             match unresolved(&cycle) {
@@ -192,7 +200,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
     let previous = gateway.table.load_full();
-    match load::load(&config.app_path, config.paths, services, &previous).await {
+    match load::load(&config.app_path, services, &previous).await {
         Ok(cycle) => {
             report(&cycle);
             let missing = unresolved(&cycle);

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
-use crate::apis::plan::{Plan, PlannedEndpoint};
+use crate::apis::plan::{Ground, Plan, PlannedEndpoint};
 use crate::apis::policies::Policies;
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
@@ -50,10 +50,12 @@ pub(crate) struct Serving {
     pub(crate) keeps_request: bool,
 }
 
-/// What plugins need to start.
+/// What definitions are read against, and what plugins need to start.
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) host: Arc<dyn Host>,
+    /// What the gateway has for definitions.
+    pub(crate) ground: Ground,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }

@@ -23,6 +23,16 @@ use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
 use crate::upstream::target::Target;
 
+/// What the gateway has for definitions.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) paths: PathRules,
+    /// The ports that it listens on.
+    pub(crate) ports: Arc<[u16]>,
+    /// Whether clients speak TLS on them.
+    pub(crate) tls: bool,
+}
+
 /// A definition whose every part was looked up.
 pub(crate) struct Plan {
     pub(crate) definition: Arc<ApiDefinition>,
@@ -57,14 +67,14 @@ pub(crate) struct Planned {
 }
 
 /// Reads a definition and looks everything up.
-pub(crate) fn plan(text: &str, rules: PathRules) -> Planned {
+pub(crate) fn plan(text: &str, ground: &Ground) -> Planned {
     let reading = gateway_model::read(text);
     let (mut findings, identity) = (reading.findings, reading.identity);
     let Some(definition) = reading.definition.map(Arc::new) else {
         return Planned { definition: None, identity, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
-    let plan = planner.plan(rules);
+    let plan = planner.plan(ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -79,8 +89,9 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, rules: PathRules) -> Option<Plan> {
-        let definition = Arc::clone(self.definition);
+    fn plan(&mut self, ground: &Ground) -> Option<Plan> {
+        let (definition, rules) = (Arc::clone(self.definition), ground.paths);
+        self.listener(&definition, ground);
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
             .ok();
@@ -126,6 +137,25 @@ impl Planner<'_> {
         let driver = &api.custom_middleware.driver;
         let wanted = Wanted { driver, name: &entry.name, path: &entry.path, hook };
         drivers::resolve(&wanted).inspect_err(|unresolved| self.report(&path.key("name").to_string(), unresolved))
+    }
+
+    /// An API that wants a listener of its own must not be served by another: its port may be what guards it.
+    fn listener(&mut self, api: &ApiDefinition, ground: &Ground) {
+        let wanted = u16::try_from(api.listen_port).unwrap_or(0);
+        if wanted != 0 && !ground.ports.contains(&wanted) {
+            let ports: Vec<String> = ground.ports.iter().map(ToString::to_string).collect();
+            let ports = ports.join(", ");
+            let reason = format!(
+                "the gateway does not listen on {wanted}, but on {ports}: an API has no listener of its own; leave it out, or \
+                 serve the API by a gateway with `listen_port` {wanted}"
+            );
+            self.refuse("listen_port", reason);
+        }
+        if api.protocol.trim() == "https" && !ground.tls {
+            let reason = "clients are to speak TLS, and this gateway listens without it; leave it out if somebody else \
+                          ends TLS in front of the gateway";
+            self.refuse("protocol", reason.to_owned());
+        }
     }
 
     /// Where requests go; each target is parsed, and the wrong ones are told one by one.

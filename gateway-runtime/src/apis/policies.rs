@@ -109,8 +109,8 @@ impl Policies {
     ) -> Result<Response, ForwardError> {
         let (timeout, breaker) = self.of(&request, &how, listen);
         if let Some(time) = timeout {
-            // It takes the place of the gateway's own, longer or shorter.
-            how.rules.timeout = time;
+            // It takes the place of the gateway's own, longer or shorter, which must not end at the same moment.
+            how.rules.timeout = time.saturating_mul(2);
         }
         let Some(breaker) = breaker else { return within(timeout, upstream::forward(request, how)).await };
         let (admission, change) = breaker
