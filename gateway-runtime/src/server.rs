@@ -25,7 +25,7 @@ use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
-use crate::upstream::{Rules, pool};
+use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,7 +79,7 @@ fn shown(sockets: &Sockets) -> String {
 /// What there is for definitions.
 fn ground(config: &Config, sockets: &Sockets) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
-    Ground { paths: config.paths, ports, tls: false }
+    Ground { paths: config.paths, ports, tls: false, marks: Arc::default() }
 }
 
 async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
@@ -100,6 +100,7 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
     gateway.enter(Phase::Serving);
     tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
     notify::ready().await;
+    watch_hosts(&gateway);
 
     let mut ending = JoinSet::new();
     supervise(&gateway, &services, &mut signals, reloads, &mut retiring, &mut ending).await;
@@ -126,6 +127,20 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks how the hosts are that the definitions of the moment name.
+fn watch_hosts(gateway: &Arc<Gateway>) {
+    let watch = gateway.config.uptime;
+    if watch.disabled {
+        return;
+    }
+    let gateway = Arc::clone(gateway);
+    let checks = move || {
+        let table = gateway.table.load();
+        table.apis().iter().filter_map(|api| api.serving.as_ref().ok()).flat_map(|api| api.checks.clone()).collect()
+    };
+    tokio::task::spawn_local(health::watch(watch, checks));
 }
 
 async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {

@@ -140,3 +140,82 @@ async fn a_target_that_is_none_is_told_with_its_place() {
     }
     assert!(!told.contains("target_list[0]"), "{told}");
 }
+
+/// Hosts that are watched: one failure makes them down, and a check a second brings them back.
+fn watching(definition: &Definition, checks: serde_json::Value) -> Conf {
+    let definition = definition
+        .clone()
+        .set("/proxy/check_host_against_uptime_tests", true)
+        .set("/uptime_tests", serde_json::json!({"check_list": checks}));
+    Conf::default()
+        .set("uptime_tests", serde_json::json!({"config": {"failure_trigger_sample_size": 1, "time_wait": 1}}))
+        .with(&definition)
+}
+
+#[tokio::test]
+async fn a_host_that_is_found_down_is_left_out_until_it_is_up() {
+    let upstreams = [Upstream::start(), Upstream::start()];
+    let [first, second] = upstreams.each_ref().map(|upstream| upstream.address);
+    for upstream in &upstreams {
+        upstream.answer("/health", 503, &[], "");
+    }
+    let checks = serde_json::json!([
+        {"url": format!("http://{first}/health"), "method": "PUT", "headers": {"x-check": "1"}, "body": "b"},
+        {"url": format!("http://{second}/health"), "timeout": "5s"},
+    ]);
+    let gateway = watching(&balanced(&[first, second]), checks).start().await;
+    let down = gateway.log().message_times("a host is down: balancers leave it out", 2).await;
+    assert_eq!((down.field("event"), down.field("api_id"), down.field("reason")), ("HostDown", "many", "status 503"));
+    let answer = gateway.get("/many/get").await;
+    assert_eq!((answer.status, &*answer.text()), (503, "all hosts are down"));
+    assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+    let checked = upstreams[0].last();
+    assert_eq!((checked.first(), checked.header("x-check")), ("PUT /health HTTP/1.1", "1"));
+    assert_eq!(checked.header("host"), first.to_string());
+
+    upstreams[1].answer("/health", 200, &[], "");
+    gateway.log().message("a host is up again").await;
+    let got = |upstream: &Upstream| upstream.seen().iter().filter(|seen| seen.first().contains("/get")).count();
+    let mut client = gateway.connect().await;
+    for _ in 0..10 {
+        assert_eq!(client.ask(get("/many/get")).await.status, 200);
+    }
+    // A reload forgets nothing.
+    gateway.reload().await;
+    for _ in 0..10 {
+        assert_eq!(client.ask(get("/many/get")).await.status, 200);
+    }
+    assert_eq!(upstreams.each_ref().map(got), [0, 20]);
+}
+
+#[tokio::test]
+async fn a_host_may_be_checked_by_a_connection() {
+    let (upstream, nobody) = (Upstream::start(), Nobody::default());
+    let say = serde_json::json!([
+        {"name": "send", "message": "GET /said HTTP/1.1\r\nHost: up\r\n\r\n"}, {"name": "expect", "message": "HTTP/1.1 200"},
+    ]);
+    let checks = serde_json::json!([
+        {"url": format!("tcp://{}", nobody.address), "protocol": "tcp"},
+        {"url": upstream.address.to_string(), "protocol": "tcp", "commands": say},
+    ]);
+    let gateway = watching(&balanced(&[nobody.address, upstream.address]), checks).start().await;
+    gateway.log().message("a host is down: balancers leave it out").await;
+    // By now it was asked, and is up.
+    upstream.count(1).await;
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/many/get").await.status, 200);
+    }
+    assert!(gateway.log().all(|line| line.message() == "a target is passed over").is_empty(), "nobody tried");
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_made_is_told_with_its_place() {
+    let checks =
+        serde_json::json!([{"url": "ok"}, {"url": "http://a", "method": "G T"}, {"url": "a", "protocol": "tls"}]);
+    let checked = watching(&balanced(&["a"]), checks).command(&["check"]);
+    let told = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(told.contains("uptime_tests.check_list[1].method: "), "{told}");
+    assert!(told.contains("uptime_tests.check_list[2].protocol: `tls` checks are not made"), "{told}");
+    assert!(!told.contains("check_list[0]"), "{told}");
+}

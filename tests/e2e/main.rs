@@ -21,6 +21,7 @@ mod process;
 mod proxying;
 mod reload;
 mod resolution;
+mod retries;
 mod routing;
 mod services;
 mod sessions;

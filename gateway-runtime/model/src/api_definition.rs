@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::AuthConfig;
 use crate::custom_middleware::MiddlewareSection;
 use crate::proxy::Proxy;
+use crate::uptime::UptimeTests;
 use crate::version::VersionData;
 
 /// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
@@ -53,6 +54,8 @@ pub struct ApiDefinition {
     pub listen_port: i64,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
+    /// How the hosts of its upstreams are watched.
+    pub uptime_tests: UptimeTests,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.

@@ -8,6 +8,7 @@
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`configuration`] | the keys of the gateway's own file that are honoured, and what is said of the others |
 //! | [`duration`](mod@duration) | times as Go writes them |
+//! | [`uptime`] | how the hosts of an API are watched |
 //! | [`expiry`](mod@expiry) | when an API or a version of it is switched off |
 //! | [`document`] | [`read`]: from text to an [`ApiDefinition`] and every [`Finding`] about it |
 //! | [`finding`] | [`Finding`], [`Severity`], [`Position`]: `file:line:column: path: reason` |
@@ -39,6 +40,7 @@ pub mod locate;
 pub mod plugin_name;
 pub mod proxy;
 pub mod session;
+pub mod uptime;
 pub mod version;
 
 mod meaning;
@@ -59,4 +61,5 @@ pub use json_path::{JsonPath, Segment};
 pub use locate::locate;
 pub use proxy::Proxy;
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
+pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{CircuitBreaker, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};

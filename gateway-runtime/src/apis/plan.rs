@@ -21,16 +21,19 @@ use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
 use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
+use crate::upstream::health::{Check, CheckError, Marks};
 use crate::upstream::target::Target;
 
 /// What the gateway has for definitions.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Ground {
     pub(crate) paths: PathRules,
     /// The ports that it listens on.
     pub(crate) ports: Arc<[u16]>,
     /// Whether clients speak TLS on them.
     pub(crate) tls: bool,
+    /// Which hosts are down.
+    pub(crate) marks: Arc<Marks>,
 }
 
 /// A definition whose every part was looked up.
@@ -40,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) targets: Targets,
     /// What the chain calls, by hook, in the definition's order.
     pub(crate) calls: BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
+    /// How the hosts of its upstreams are watched.
+    pub(crate) checks: Vec<Arc<Check>>,
     pub(crate) endpoints: Vec<PlannedEndpoint>,
     pub(crate) policies: Vec<policies::Planned>,
     /// The time of an answer to what has none of its own.
@@ -99,7 +104,8 @@ impl Planner<'_> {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }
-        let targets = self.targets(&definition);
+        let targets = self.targets(&definition, &ground.marks);
+        let checks = self.checks(&definition, &ground.marks);
         let mut calls = BTreeMap::new();
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
@@ -107,7 +113,17 @@ impl Planner<'_> {
         let endpoints = self.endpoints(&definition, rules);
         let (policies, enforced) = self.policies(&definition, rules);
         let plugins = self.prepare(&definition, &calls, &endpoints);
-        Some(Plan { listen: listen?, targets: targets?, calls, endpoints, policies, enforced, plugins, definition })
+        Some(Plan {
+            listen: listen?,
+            targets: targets?,
+            checks,
+            calls,
+            endpoints,
+            policies,
+            enforced,
+            plugins,
+            definition,
+        })
     }
 
     /// The entries of one hook. Source: Tyk, `gateway/server.go` (which are taken), `gateway/api_loader.go` (when).
@@ -159,7 +175,7 @@ impl Planner<'_> {
     }
 
     /// Where requests go; each target is parsed, and the wrong ones are told one by one.
-    fn targets(&mut self, api: &ApiDefinition) -> Option<Targets> {
+    fn targets(&mut self, api: &ApiDefinition, marks: &Marks) -> Option<Targets> {
         let proxy = &api.proxy;
         if !proxy.enable_load_balancing {
             let target = Target::parse(&proxy.target_url, proxy);
@@ -168,11 +184,35 @@ impl Planner<'_> {
         let mut members = Vec::new();
         for (index, url) in proxy.targets(&api.protocol).enumerate() {
             match Target::parse(&url, proxy) {
+                Ok(target) if proxy.check_host_against_uptime_tests => {
+                    let mark = marks.of(&target.origin);
+                    members.push((target, mark));
+                }
                 Ok(target) => members.push((target, Arc::default())),
                 Err(error) => self.refuse(&format!("proxy.target_list[{index}]"), error.to_string()),
             }
         }
         (!members.is_empty()).then(|| Targets::Many(Balancer::new(members)))
+    }
+
+    fn checks(&mut self, api: &Arc<ApiDefinition>, marks: &Marks) -> Vec<Arc<Check>> {
+        let mut checks = Vec::new();
+        for (index, entry) in api.uptime_tests.check_list.iter().enumerate() {
+            if api.uptime_tests.disabled {
+                continue;
+            }
+            match Check::new(api, entry, marks) {
+                Ok(check) => checks.push(Arc::new(check)),
+                Err((field, error)) => {
+                    let path = format!("uptime_tests.check_list[{index}].{field}");
+                    match error {
+                        CheckError::Tls => self.find(Severity::Warning, &path, error.to_string()),
+                        _ => self.refuse(&path, error.to_string()),
+                    }
+                }
+            }
+        }
+        checks
     }
 
     /// What single paths ask of the way upstream, and the time of an answer to all others.

@@ -76,7 +76,8 @@ fn examine(
     let folder = apis.unwrap_or(&config.app_path);
     let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
     report.files = sources.len();
-    let ground = Ground { paths: config.paths, ports: [config.listen.port()].into(), tls: false };
+    let ground =
+        Ground { paths: config.paths, ports: [config.listen.port()].into(), tls: false, marks: Arc::default() };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {
         let text = match source.text {

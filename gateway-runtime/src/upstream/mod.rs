@@ -4,6 +4,7 @@ pub(crate) mod balance;
 pub(crate) mod breaker;
 mod dns;
 pub(crate) mod headers;
+pub(crate) mod health;
 pub(crate) mod pool;
 mod progress;
 pub(crate) mod target;
