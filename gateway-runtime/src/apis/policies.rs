@@ -11,6 +11,7 @@ use gateway_sdk::{Request, Response};
 use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
 use crate::apis::pattern::Pattern;
+use crate::clock::{Deadline, Exact};
 use crate::upstream::breaker::{Breaker, Change, kept};
 use crate::upstream::{self, Forward, ForwardError};
 
@@ -78,11 +79,11 @@ impl Policies {
 
     /// What a request is under: its path counts as the client wrote it and, as with Tyk, as the upstream will see it.
     fn of(&self, request: &Request, how: &Forward<'_>, listen: &ListenPath) -> (Option<Duration>, Option<&Breaker>) {
-        let (method, path) = (request.method().as_str(), how.path.unwrap_or(request.path()));
+        let (method, path) = (request.method().as_str(), request.path());
         let mut found = self.matcher.find(method, path, listen);
-        if request.upstream().is_none()
-            && let Some(joined) = how.aim.target().join_path(path)
-        {
+        let at_upstream = |path: &str| how.aim.target().join_path(path);
+        let joined = how.strip.map_or_else(|| at_upstream(path), |strip| at_upstream(&strip.strip(path)));
+        if let Some(joined) = joined.filter(|_| request.upstream().is_none()) {
             self.matcher.find_among(method, &joined, listen, &mut found);
         }
         let [timeout, breaker] = found.map(|at| self.policies.get(at?));
@@ -103,21 +104,18 @@ impl Policies {
     /// As [`upstream::forward`]; and when its time is over, or its breaker open.
     pub(crate) async fn forward(
         &self,
-        request: Request,
+        request: &mut Request,
         mut how: Forward<'_>,
         listen: &ListenPath,
     ) -> Result<Response, ForwardError> {
-        let (timeout, breaker) = self.of(&request, &how, listen);
-        if let Some(time) = timeout {
-            // It takes the place of the gateway's own, longer or shorter, which must not end at the same moment.
-            how.rules.timeout = time.saturating_mul(2);
-        }
-        let Some(breaker) = breaker else { return within(timeout, upstream::forward(request, how)).await };
+        let (enforced, breaker) = self.of(request, &how, listen);
+        how.enforced = enforced;
+        let Some(breaker) = breaker else { return timed(request, how).await };
         let (admission, change) = breaker
             .admit(Instant::now())
             .map_err(|open| ForwardError::Open { entry: told(breaker), left: open.left })?;
         self.log(breaker, change);
-        let answer = within(timeout, upstream::forward(request, how)).await;
+        let answer = timed(request, how).await;
         let change = breaker.report(admission, has_failed(&answer), Instant::now());
         self.log(breaker, change);
         answer
@@ -145,13 +143,11 @@ fn told(breaker: &Breaker) -> String {
     format!("{} {}", breaker.entry.method, breaker.entry.path)
 }
 
-async fn within(
-    time: Option<Duration>,
-    answer: impl Future<Output = Result<Response, ForwardError>>,
-) -> Result<Response, ForwardError> {
-    match time {
-        None => answer.await,
-        Some(time) => tokio::time::timeout(time, answer).await.unwrap_or(Err(ForwardError::Deadline(time))),
+/// Forwards by a clock that is as exact as the time that somebody has set.
+async fn timed(request: &mut Request, how: Forward<'_>) -> Result<Response, ForwardError> {
+    match how.enforced {
+        None => upstream::forward(request, how, Deadline::new()).await,
+        Some(_) => upstream::forward(request, how, Exact::default()).await,
     }
 }
 

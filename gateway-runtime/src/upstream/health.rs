@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::balance::Aim;
 use super::target::{Origin, Target, TargetError};
 use super::{Forward, Rules, dns, forward};
+use crate::clock::Exact;
 use crate::config::Watch;
 
 /// How long a check may take that does not say so itself.
@@ -114,16 +115,17 @@ impl Check {
             match &self.ask {
                 Ask::Tcp => self.talk().await,
                 Ask::Http { target, uri, method, headers } => {
-                    let (mut head, ()) = hyper::Request::new(()).into_parts();
-                    head.method = method.clone();
-                    head.uri = uri.clone();
-                    head.headers.extend(headers.iter().cloned());
-                    head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-                    let request = Request::from_parts(head, Body::from(self.entry.body.clone()));
-                    let rules = Rules { timeout: 2 * self.limit, close: true, max_idle: 0 };
-                    let aim = Aim::One(target);
-                    let how = Forward { aim, path: Some(uri.path()), keep_host: true, client: None, rules };
-                    match forward(request, how).await {
+                    let mut request = hyper::Request::new(Body::from(self.entry.body.clone()));
+                    *request.method_mut() = method.clone();
+                    request.headers_mut().extend(headers.iter().cloned());
+                    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    let mut request = Request::from(request);
+                    // The URI's own path is the whole path.
+                    request.set_uri(uri.clone());
+                    let rules = Rules { timeout: 2 * self.limit, close: true, max_idle: 0, canonical_names: false };
+                    let (aim, keep_host) = (Aim::One(target), true);
+                    let how = Forward { aim, enforced: None, strip: None, keep_host, client: None, rules };
+                    match forward(&mut request, how, Exact::default()).await {
                         Ok(response) if response.status() == StatusCode::OK => Ok(()),
                         Ok(response) => Err(format!("status {}", response.status().as_u16())),
                         Err(error) => Err(error.to_string()),
