@@ -42,6 +42,14 @@ impl<'a> Aim<'a> {
             Self::Chosen(choice) => choice.target(),
         }
     }
+
+    /// Where it may go if there is nobody at its target.
+    pub(crate) fn instead(self) -> Option<Self> {
+        match self {
+            Self::One(_) => None,
+            Self::Chosen(choice) => choice.instead().map(Self::Chosen),
+        }
+    }
 }
 
 /// The members of `proxy.target_list`.

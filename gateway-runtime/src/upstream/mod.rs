@@ -1,5 +1,6 @@
 //! The upstream's side: choose a target, forward, time out.
 
+pub(crate) mod again;
 pub(crate) mod balance;
 mod body;
 pub(crate) mod breaker;
@@ -21,14 +22,15 @@ use std::time::Duration;
 use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::{Body, BodyError, HeaderValue, Request, Response, Uri};
+use gateway_sdk::{BodyError, HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
 use crate::apis::listen_path::ListenPath;
 use crate::clock::Timer;
 use crate::config::Config;
-use balance::{Aim, Choice};
+use again::Spare;
+use balance::Aim;
 use pool::Lease;
 use progress::Progress;
 use target::{Origin, Target, TargetError};
@@ -74,15 +76,11 @@ impl ForwardError {
     /// Whether the upstream, or the way to it, has failed; not the client, and not the gateway.
     pub(crate) fn is_upstreams(&self) -> bool {
         match self {
-            Self::Timeout(_) | Self::Deadline(_) | Self::Exchange(_) => true,
+            Self::Lookup { .. } | Self::Connect { .. } | Self::Timeout(_) | Self::Deadline(_) | Self::Exchange(_) => {
+                true
+            }
             Self::Target(_) | Self::Body(_) | Self::Open { .. } | Self::AllDown => false,
-            Self::Lookup { .. } | Self::Connect { .. } => true,
         }
-    }
-
-    /// Whether there was nobody to send anything to.
-    fn is_before_sending(&self) -> bool {
-        matches!(self, Self::Lookup { .. } | Self::Connect { .. })
     }
 }
 
@@ -125,20 +123,12 @@ pub(crate) async fn forward(
     let aim = chosen.as_ref().map_or(how.aim, Aim::One);
     headers::toward_upstream(request, how.client);
     let keep_host = how.keep_host && request.headers().contains_key(HOST);
-    let way = Way { strip: how.strip, keep_host, rules: how.rules };
+    let mut way = Way { aim, written: None, strip: how.strip, keep_host, rules: how.rules };
+    way.prepare(request)?;
     let progress = Progress::watch(request.body_mut());
     let timeout = how.enforced.unwrap_or(how.rules.timeout);
     timer.set(timeout);
-    let sent = progress.as_ref();
-    let mut exchange = pin!(async {
-        match aim {
-            Aim::One(target) => {
-                way.prepare(request, target)?;
-                exchange(request, sent, &target.origin, way.rules).await
-            }
-            Aim::Chosen(choice) => Box::pin(way.attempts(request, sent, choice)).await,
-        }
-    });
+    let mut exchange = pin!(exchange(request, progress.as_ref(), way));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(response) = exchange.as_mut().poll(cx) {
             return Poll::Ready(response);
@@ -167,15 +157,22 @@ fn left(timeout: Duration, progress: Option<&Progress>) -> Duration {
     }
 }
 
-/// How a request gets to a target.
+/// How a request gets to its target, or to another one.
 struct Way<'a> {
+    aim: Aim<'a>,
+    /// What the request asked for before it was made the target's, if there may be another target.
+    written: Option<PathAndQuery>,
     strip: Option<&'a ListenPath>,
     keep_host: bool,
     rules: Rules,
 }
 
 impl Way<'_> {
-    fn prepare(&self, request: &mut Request, target: &Target) -> Result<(), ForwardError> {
+    fn prepare(&mut self, request: &mut Request) -> Result<(), ForwardError> {
+        if matches!(self.aim, Aim::Chosen(_)) && self.written.is_none() {
+            self.written = request.uri().path_and_query().cloned();
+        }
+        let target = self.aim.target();
         address(request, target, self.strip)?;
         if !self.keep_host {
             request.headers_mut().insert(HOST, target.host.clone());
@@ -183,27 +180,14 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// Sends a request to its target, and where nobody is there to the next: as long as there is no connection, nothing
-    /// was sent, and the request is whole.
-    async fn attempts(
-        self,
-        request: &mut Request,
-        sent: Option<&Arc<Progress>>,
-        mut choice: Choice<'_>,
-    ) -> Result<Response, ForwardError> {
-        let written = request.uri().clone();
-        loop {
-            let target = choice.target();
-            self.prepare(request, target)?;
-            let error = match exchange(request, sent, &target.origin, self.rules).await {
-                Err(error) if error.is_before_sending() => error,
-                done => return done,
-            };
-            let Some(next) = choice.instead() else { return Err(error) };
-            tracing::warn!(%error, instead = %next.target().origin, "a target is passed over");
-            request.set_uri(written.clone());
-            choice = next;
-        }
+    /// Nobody is at the target: the next one is. Nothing was sent, and the request is whole.
+    #[cold]
+    fn pass_over(&mut self, request: &mut Request, error: ForwardError) -> Result<(), ForwardError> {
+        let (Some(next), Some(written)) = (self.aim.instead(), &self.written) else { return Err(error) };
+        tracing::warn!(%error, instead = %next.target().origin, "a target is passed over");
+        request.set_uri(Uri::from(written.clone()));
+        self.aim = next;
+        self.prepare(request)
     }
 }
 
@@ -222,25 +206,32 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
     Ok(())
 }
 
-/// One request and response, on a pooled connection if there is one.
+/// One request and response, on a pooled connection if there is one, or a new one to the next target if nobody is there.
 ///
 /// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
 /// what may be sent twice, as long as no answer has begun.
 async fn exchange(
     request: &mut Request,
     sent: Option<&Arc<Progress>>,
-    origin: &Arc<Origin>,
-    rules: Rules,
+    mut way: Way<'_>,
 ) -> Result<Response, ForwardError> {
+    let rules = way.rules;
     let mut may_repeat = true;
     loop {
+        let origin = &way.aim.target().origin;
         let pooled = if rules.close { None } else { pool::take(origin) };
         let was_pooled = pooled.is_some();
         let mut wire = match pooled {
             Some(wire) => wire,
-            None => connect(origin, rules).await?,
+            None => match connect(origin, rules).await {
+                Ok(wire) => wire,
+                Err(error) => {
+                    way.pass_over(request, error)?;
+                    continue;
+                }
+            },
         };
-        let spare = (was_pooled && may_repeat).then(|| repeatable(request)).flatten();
+        let spare = if was_pooled && may_repeat { Spare::of(request, &wire.written) } else { None };
         let mut response = pin!(wire.send(request.take()));
         let answered = std::future::poll_fn(|cx| wire.poll_response(cx, response.as_mut())).await;
         let mut failed = match answered {
@@ -256,21 +247,14 @@ async fn exchange(
             (Some(unsent), _) => request.restore(unsent),
             (None, Some(spare)) if !error.is_user() && !error.is_parse() && !wire.has_begun() => {
                 may_repeat = false;
-                request.restore(*spare);
+                match spare.request(&wire.written) {
+                    Some(spare) => request.restore(spare),
+                    None => return Err(told(error)),
+                }
             }
             _ => return Err(told(error)),
         }
     }
-}
-
-/// A copy of a request that means the same when it is sent twice. Source: RFC 9110 §9.2.2.
-fn repeatable(request: &Request) -> Option<Box<hyper::Request<Body>>> {
-    let body = request.body().buffered().filter(|_| request.method().is_idempotent())?;
-    let mut copy = Box::new(hyper::Request::new(Body::from(body)));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
 }
 
 fn received(response: hyper::Response<Incoming>, lease: Lease) -> Response {
