@@ -119,9 +119,13 @@ impl RequestError {
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::Forward(error) => match error {
-                ForwardError::Timeout(_) => {
+                ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
                     (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
                 }
+                ForwardError::Open { .. } => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream)
+                }
+                ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
                 ForwardError::Lookup { .. } => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
                 }
@@ -148,7 +152,7 @@ impl RequestError {
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
         let (status, message, _) = self.told();
         match self {
-            Self::NotRouted | Self::Host => plain(status, message),
+            Self::NotRouted | Self::Host | Self::Forward(ForwardError::AllDown) => plain(status, message),
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
         }

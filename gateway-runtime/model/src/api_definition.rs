@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::AuthConfig;
 use crate::custom_middleware::MiddlewareSection;
 use crate::proxy::Proxy;
+use crate::uptime::UptimeTests;
 use crate::version::VersionData;
 
 /// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
@@ -46,8 +47,15 @@ pub struct ApiDefinition {
     pub auth_configs: BTreeMap<String, AuthConfig>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
+    /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
+    /// `proxy.target_list` without a scheme get it as theirs.
+    pub protocol: String,
+    /// The port on which the API is served; 0 is the gateway's.
+    pub listen_port: i64,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
+    /// How the hosts of its upstreams are watched.
+    pub uptime_tests: UptimeTests,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.

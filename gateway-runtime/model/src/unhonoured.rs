@@ -51,7 +51,6 @@ const GUARDS: &[(&[&str], Unless)] = &[
     (&["allowed_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_whitelisting")),
     (&["blacklisted_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_blacklisting")),
     (&["domain"], Unless::Set("domain_disabled")),
-    (&["listen_port"], Unless::Never),
     (&["definition", "enabled"], Unless::Never),
     // A bundle brings plugins of its own, and these may be what guards the API.
     (&["custom_middleware_bundle"], Unless::Set("custom_middleware_bundle_disabled")),

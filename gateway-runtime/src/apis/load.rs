@@ -11,7 +11,6 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{self, Planned};
 use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
-use crate::config::PathRules;
 
 /// What a cycle came to.
 pub(crate) struct Cycle {
@@ -25,12 +24,7 @@ pub(crate) struct Cycle {
 ///
 /// # Errors
 /// When the folder cannot be read; nothing is lost then.
-pub(crate) async fn load(
-    folder: &Path,
-    rules: PathRules,
-    services: &Services,
-    previous: &Table,
-) -> Result<Cycle, SourceError> {
+pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -> Result<Cycle, SourceError> {
     let sources = source::read(folder)?;
     let known: HashMap<&str, &Arc<Api>> = previous.apis().iter().map(|api| (&*api.file, api)).collect();
     let mut findings: Vec<(Arc<str>, Finding)> = Vec::new();
@@ -41,8 +35,8 @@ pub(crate) async fn load(
         loading.push(match old {
             Some(api) if unchanged(&api, &source) => Loading::Done(api),
             old => {
-                let file = Arc::clone(&source.file);
-                Loading::New(old, file, tokio::task::spawn_local(one(source, rules, services.clone())))
+                let (kept, file) = (old.clone(), Arc::clone(&source.file));
+                Loading::New(kept, file, tokio::task::spawn_local(one(source, services.clone(), old)))
             }
         });
     }
@@ -117,7 +111,7 @@ fn unchanged(api: &Api, source: &Source) -> bool {
     api.serving.is_ok() && source.text.as_ref().is_ok_and(|text| **text == *api.text)
 }
 
-async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
+async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {
     let file = source.file;
     let text = match source.text {
         Ok(text) => text,
@@ -126,18 +120,20 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, rules);
+    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, &services.ground);
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
         (None, _) => identity.and_then(|known| closed(known, origin)),
         (Some(definition), None) => broken(definition, origin, "the definition has errors".to_owned()),
-        (Some(definition), Some(plan)) => match compile::compile(plan, origin.clone(), &services).await {
-            Ok(api) => Some(api),
-            Err(error) => {
-                findings.push(error_at(&text, "custom_middleware", error.to_string()));
-                broken(definition, origin, error.to_string())
+        (Some(definition), Some(plan)) => {
+            match compile::compile(plan, origin.clone(), &services, previous.as_deref()).await {
+                Ok(api) => Some(api),
+                Err(error) => {
+                    findings.push(error_at(&text, "custom_middleware", error.to_string()));
+                    broken(definition, origin, error.to_string())
+                }
             }
-        },
+        }
     };
     Fresh { file, api: api.map(Arc::new), findings }
 }
