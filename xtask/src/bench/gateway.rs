@@ -150,7 +150,7 @@ impl Gateway {
         }
         let missing = || BenchError::NoGateway { path: binary.to_owned() };
         let binary = fs::canonicalize(binary).map_err(|_| missing())?;
-        let output = run(Command::new(&binary).args(["plugins", "list", "--json"]))?;
+        let output = run(Command::new(&binary).args(["plugins", "list", "--json"])).map_err(|_| missing())?;
         let linked: Vec<Linked> = serde_json::from_slice(&output.stdout).map_err(|_| missing())?;
         let has = |name| linked.iter().any(|plugin| plugin.name == name);
         Ok(Self { binary, has_plugins: has(EMPTY) && has(HEADER) })

@@ -15,7 +15,6 @@ use super::process::Process;
 use super::subject::{Place, Running};
 use super::tools::helper;
 use crate::report::Report;
-use crate::repository::Repository;
 
 /// When the next request is sent; the words are the load generator's.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +87,8 @@ impl Load {
     ///
     /// # Errors
     /// When that is not possible.
-    pub(super) fn start(repository: &Repository, dir: PathBuf, report: &Report) -> Result<Self, BenchError> {
-        let program = helper(repository, "load", report)?;
+    pub(super) fn start(dir: PathBuf, report: &Report) -> Result<Self, BenchError> {
+        let program = helper("load", report)?;
         let log = dir.join("upstream.log");
         let file = File::create(&log).map_err(BenchError::io("write", &log))?;
         let mut command = Command::new(&program);

@@ -58,6 +58,8 @@ use self::subject::{Kind, Subject, debian};
 use self::tools::{Tool, fresh, helper, install};
 use self::value::{Unit, Value};
 use crate::cli::{BenchArgs, Peer};
+use crate::gateway::BuildError;
+use crate::gateway::turn::Turn;
 use crate::report::Report;
 use crate::repository::Repository;
 
@@ -94,15 +96,17 @@ pub fn command(args: &BenchArgs, report: &Report) -> Result<ExitCode, BenchError
     let machine = Machine::this(repository.root())?;
     report.note(&format!("bench: {machine}"));
 
-    install(&repository, &wanted(args), report)?;
-    let peers = peers(&repository, &args.peers(), report)?;
+    // Two at once would disturb each other, and share folders.
+    let _turn = Turn::after(&repository.work_dir().join("bench"), "another bench", report).map_err(BuildError::from)?;
+    install(&wanted(args), report)?;
+    let peers = peers(&args.peers(), report)?;
     let gateway = match &args.gateway {
         Some(binary) => Gateway::at(binary)?,
         None => Gateway::build(&repository, report)?,
     };
     let dir = repository.work_dir().join("bench/run");
     fresh(&dir)?;
-    let load = Load::start(&repository, dir, report)?;
+    let load = Load::start(dir, report)?;
 
     let mut outcome = Outcome::default();
     if machine.cores < WORKERS {
@@ -156,15 +160,16 @@ fn wanted(args: &BenchArgs) -> Vec<Tool> {
             Peer::Nginx => tools.push(Tool::Nginx),
             Peer::NginxLua => tools.extend([Tool::Nginx, Tool::Lua]),
             Peer::Haproxy => tools.push(Tool::Haproxy),
-            Peer::Pingora | Peer::Hyper | Peer::None => {}
+            Peer::Pingora => tools.push(Tool::Cmake),
+            Peer::Hyper | Peer::None => {}
         }
     }
     tools
 }
 
-fn peers(repository: &Repository, peers: &[Peer], report: &Report) -> Result<Vec<Subject>, BenchError> {
+fn peers(peers: &[Peer], report: &Report) -> Result<Vec<Subject>, BenchError> {
     let built = |name, package| {
-        let program = helper(repository, package, report)?;
+        let program = helper(package, report)?;
         Ok(Subject { name, kind: Kind::Crate { program }, sets_header: false })
     };
     let subject = |peer: &Peer| match peer {

@@ -24,6 +24,8 @@ pub(super) enum Tool {
     Nginx,
     Lua,
     Haproxy,
+    /// Which pingora is built with.
+    Cmake,
 }
 
 impl Tool {
@@ -35,6 +37,7 @@ impl Tool {
             Self::Nginx => "nginx",
             Self::Lua => "lua",
             Self::Haproxy => "haproxy",
+            Self::Cmake => "cmake",
         }
     }
 
@@ -61,13 +64,14 @@ impl Tool {
 ///
 /// # Errors
 /// When that is not possible.
-pub(super) fn install(repository: &Repository, tools: &[Tool], report: &Report) -> Result<(), BenchError> {
+pub(super) fn install(tools: &[Tool], report: &Report) -> Result<(), BenchError> {
     let missing: Vec<_> = tools.iter().filter(|tool| tool.find().is_none()).map(|tool| tool.name()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     report.note(&format!("installing {} …", missing.join(", ")));
-    let output = run(Command::new(repository.root().join("xtask/bench/install-peers")).args(&missing))?;
+    let script = Repository::of_xtask().root().join("xtask/bench/install-peers");
+    let output = run(Command::new(script).args(&missing))?;
     if output.status.success() {
         return Ok(());
     }
@@ -79,7 +83,9 @@ pub(super) fn install(repository: &Repository, tools: &[Tool], report: &Report) 
 ///
 /// # Errors
 /// When it does not compile.
-pub(super) fn helper(repository: &Repository, package: &'static str, report: &Report) -> Result<PathBuf, BenchError> {
+pub(super) fn helper(package: &'static str, report: &Report) -> Result<PathBuf, BenchError> {
+    // It belongs to xtask, and so to xtask's own checkout.
+    let repository = Repository::of_xtask();
     let target = repository.work_dir().join("bench/build");
     let binary = target.join("release").join(package);
     if !binary.exists() {

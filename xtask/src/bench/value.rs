@@ -48,6 +48,13 @@ impl Unit {
         }
     }
 
+    /// As precise as it is written: what is written like the budget is not over it.
+    #[must_use]
+    pub fn round(self, number: f64) -> f64 {
+        let scale = [1.0, 10.0, 100.0][self.decimals()];
+        (number * scale).round() / scale
+    }
+
     /// With thousands apart: `28,000`, `1.05`, `12.0 MiB`.
     #[must_use]
     pub fn write(self, number: f64) -> String {
@@ -125,6 +132,7 @@ mod tests {
         assert_eq!(Unit::Instructions.write(-0.2), "0");
         assert_eq!(Unit::Instructions.write(-1200.0), "−1,200");
         assert_eq!(Unit::Mebibytes.write(8.25), "8.2 MiB");
+        assert_eq!((Unit::Calls.round(6.004), Unit::Calls.round(6.006)), (6.0, 6.01));
         let value = Value::of([1.0, 1.5, 1.1]).expect("samples");
         assert_eq!(value.write(Unit::Ratio), "1.10 (1.00 to 1.50)");
         assert_eq!(Value::of([7.0]).expect("a sample").write(Unit::Calls), "7.00");
