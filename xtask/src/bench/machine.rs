@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fmt, fs, io, thread};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
@@ -53,15 +53,19 @@ impl fmt::Display for Machine {
     }
 }
 
+/// More than any connections need; some programs walk through all that they may have.
+const OPEN_FILES: u64 = 65_536;
+
 /// Takes as many descriptors as we may have, for all that is started from now on. How many that are.
 ///
 /// # Errors
 /// When the system refuses.
 pub(super) fn raise_open_files() -> io::Result<u64> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit)?;
-    Ok(limit.maximum.unwrap_or(u64::MAX))
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.unwrap_or(u64::MAX).min(OPEN_FILES);
+    let wanted = current.map_or(most, |current| current.max(most));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })?;
+    Ok(wanted)
 }
 
 /// Which cores a child begins on.

@@ -58,6 +58,14 @@ edition = "2024"
 gateway-sdk = { path = "@SDK@" }
 "#;
 
+/// What it does.
+const SOURCE: &str = include_str!("../../../tests/plugins/measured/src/lib.rs");
+
+/// As [`SOURCE`], with another value in its header.
+fn edited(edit: usize) -> String {
+    SOURCE.replace("from_static(\"1\")", &format!("from_static(\"{}\")", edit + 1))
+}
+
 /// Builds again after an edit.
 ///
 /// # Errors
@@ -76,23 +84,30 @@ pub(super) fn rebuild(
     };
     let sdk = repository.published("gateway-sdk").unwrap_or_default();
     write("Cargo.toml", &MANIFEST.replace("@SDK@", &sdk.display().to_string()))?;
-    let source = repository.root().join("plugins/add-foo-bar-header/src/lib.rs");
-    let text = fs::read_to_string(&source).map_err(BenchError::io("read", &source))?;
-    // Its tests belong to its folder.
-    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let selection =
         Selection { plugins: vec![PluginArg::Path(dir.clone())], profile: Some(Profile::Fast), ..Selection::default() };
     let output = repository.work_dir().join("bench/gateway-fast");
     let args = BuildArgs { selection, output: Some(output), verify: false };
-    write("src/lib.rs", text)?;
+    write("src/lib.rs", SOURCE)?;
     build::build(repository, &args, report)?;
     let mut took = Vec::new();
     for edit in 1..=effort.rounds() {
-        write("src/lib.rs", &text.replace("\"Bar\"", &format!("\"Bar {edit}\"")))?;
+        write("src/lib.rs", &edited(edit))?;
         let began = Instant::now();
         build::build(repository, &args, &Report::silent())?;
         took.push(began.elapsed().as_secs_f64());
     }
     outcome.put(Row::Rebuild, Value::of(took));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_changes_the_code() {
+        assert_ne!(edited(1), SOURCE);
+        assert_ne!(edited(1), edited(2));
+    }
 }

@@ -20,9 +20,20 @@ use tokio::task::JoinHandle;
 use crate::job::{Event, Job, Pace, Tally};
 use crate::open;
 
+/// How long anything may take beyond its time, and what has no time of its own in all.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
+
 /// Does a job, and tells its events.
 pub(crate) fn run(job: Job) -> io::Result<()> {
     let job = Arc::new(job);
+    let (_, end) = job.pace.window();
+    let limit = end.saturating_add(PATIENCE.0).min(PATIENCE.1);
+    let address = job.address;
+    thread::spawn(move || {
+        thread::sleep(limit);
+        eprintln!("load: {address} has left a request without an answer for too long");
+        std::process::exit(1);
+    });
     let ready = Arc::new(Barrier::new(job.threads + 1));
     let begin = |index| {
         let (job, ready) = (Arc::clone(&job), Arc::clone(&ready));
