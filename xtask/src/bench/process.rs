@@ -202,7 +202,15 @@ mod tests {
             thread::yield_now();
         }
         let all = process.tree();
-        drop(process);
+        let (over, ended) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            drop(process);
+            over.send(())
+        });
+        if ended.recv_timeout(Duration::from_secs(20)).is_err() {
+            kill_all(&all);
+            panic!("it is waited for, and was not killed");
+        }
         while all.iter().any(|process| lives(*process)) {
             assert!(Instant::now() < deadline, "{all:?} are left");
             thread::yield_now();

@@ -186,10 +186,10 @@ mod tests {
     /// A round in which both were slow says the same as one in which both were fast.
     #[test]
     fn ratios_are_of_the_same_round() {
-        let all = [samples(Work::Small, "a", &[10.0, 30.0, 20.0]), samples(Work::Small, "b", &[10.0, 30.0, 10.0])];
+        let all = [samples(Work::Small, "a", &[10.0, 30.0, 20.0]), samples(Work::Small, "b", &[10.0, 30.0, 40.0])];
         let samples = Samples(BTreeMap::from(all));
         let ratio = samples.ratio(Work::Small, ("a", "b"), |sample| sample.cpu_us).expect("measured");
-        assert_eq!((ratio.min, ratio.median, ratio.max), (1.0, 1.0, 2.0));
+        assert_eq!((ratio.min, ratio.median, ratio.max), (0.5, 1.0, 1.0));
         assert_eq!(samples.ratio(Work::Ten, ("a", "b"), |sample| sample.cpu_us), None);
     }
 }

@@ -95,6 +95,7 @@ fn whoever_ends_the_bench_ends_all_that_it_has_started() {
     let all = [started, number(&here.path("gateway.child")).expect("written before")];
     kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert_eq!(child.wait().expect("it ends").code(), Some(128 + 15));
+    let deadline = Instant::now() + Duration::from_secs(20);
     while all.iter().any(|process| lives(*process)) {
         assert!(Instant::now() < deadline, "{all:?} are left");
         std::thread::sleep(Duration::from_millis(20));
