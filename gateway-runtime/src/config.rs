@@ -210,7 +210,9 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    if let Some(path) = ["", "http_server_options", "security", "security.certificates"].iter().find(|path| no_object(path)) {
+    if let Some(path) =
+        ["", "http_server_options", "security", "security.certificates"].iter().find(|path| no_object(path))
+    {
         remarks.error(path, "expected an object");
         return None;
     }

@@ -11,7 +11,9 @@ use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
 use gateway_sdk::http::{Version, request};
-use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
+use gateway_sdk::{
+    Body, ClientTls, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
+};
 use hyper::body::Incoming;
 
 use crate::apis::compile::Serving;
@@ -26,13 +28,15 @@ use crate::upstream::{self, Forward, headers};
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) forwarded: HeaderValue,
+    /// `None`: the connection has no TLS.
+    pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         // A socket for both families shows IPv4 clients as mapped ones.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self { address, forwarded: headers::forwarded(address.ip()) }
+        Self { address, forwarded: headers::forwarded(address.ip()), tls: None }
     }
 }
 
@@ -99,10 +103,16 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
     {
         return Routed::Elsewhere(location);
     }
-    match gateway.table.load().find(&path, rules.strict_routes) {
+    match gateway.table.load().find(|| host(head), &path, rules.strict_routes) {
         Some(route) => Routed::To(Arc::clone(route)),
         None => Routed::Nowhere,
     }
+}
+
+/// The host that a request is for: that of its target, if it names one. Source: RFC 9112 §3.2.2.
+fn host(head: &request::Parts) -> Option<&str> {
+    let target = head.uri.authority().map(|authority| authority.as_str());
+    target.or_else(|| head.headers.get(HOST)?.to_str().ok())
 }
 
 /// A request that belongs to an API.
@@ -124,6 +134,7 @@ async fn serve(
     };
     let request = Request::from_parts(head, body);
     let ctx = Ctx::new(Arc::clone(&gateway.host), Arc::clone(&api.definition), Some(peer.address));
+    let ctx = ctx.with_tls(peer.tls.clone());
     let mut exchange = Exchange { request, response: None, session: None, ctx };
     let served = match &api.serving {
         Ok(serving) => run(gateway, peer, route, serving, &mut exchange).await,

@@ -12,9 +12,10 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use regex::Regex;
 
+use crate::apis::edge::ApiEdge;
 use crate::apis::endpoints;
 use crate::apis::listen_path::ListenPath;
-use crate::config::PathRules;
+use crate::config::{Edge, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
@@ -25,6 +26,7 @@ use crate::upstream::target::Target;
 pub(crate) struct Plan {
     pub(crate) definition: Arc<ApiDefinition>,
     pub(crate) listen: ListenPath,
+    pub(crate) edge: ApiEdge,
     pub(crate) target: Target,
     /// What the chain calls, by hook, in the definition's order.
     pub(crate) calls: BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
@@ -52,14 +54,14 @@ pub(crate) struct Planned {
 }
 
 /// Reads a definition and looks everything up.
-pub(crate) fn plan(text: &str, rules: PathRules) -> Planned {
+pub(crate) fn plan(text: &str, rules: PathRules, edge: &Edge) -> Planned {
     let reading = gateway_model::read(text);
     let (mut findings, identity) = (reading.findings, reading.identity);
     let Some(definition) = reading.definition.map(Arc::new) else {
         return Planned { definition: None, identity, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
-    let plan = planner.plan(rules);
+    let plan = planner.plan(rules, edge);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -74,7 +76,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, rules: PathRules) -> Option<Plan> {
+    fn plan(&mut self, rules: PathRules, edge: &Edge) -> Option<Plan> {
         let definition = Arc::clone(self.definition);
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
@@ -85,13 +87,18 @@ impl Planner<'_> {
         }
         let target =
             Target::parse(&definition.proxy).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
+        let (edge, found) = ApiEdge::of(&definition, edge);
+        for (severity, path, reason) in found {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, &path, reason);
+        }
         let mut calls = BTreeMap::new();
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
         }
         let endpoints = self.endpoints(&definition, rules);
         let plugins = self.prepare(&definition, &calls, &endpoints);
-        Some(Plan { listen: listen?, target: target?, calls, endpoints, plugins, definition })
+        Some(Plan { listen: listen?, edge, target: target?, calls, endpoints, plugins, definition })
     }
 
     /// The entries of one hook. Source: Tyk, `gateway/server.go` (which are taken), `gateway/api_loader.go` (when).

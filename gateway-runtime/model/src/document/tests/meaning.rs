@@ -155,7 +155,8 @@ fn a_plugin_that_guards_on_paper_only_is_told() {
 
 #[test]
 fn a_domain_is_a_host_or_a_pattern_of_one() {
-    for domain in ["orders.example.com", "orders.example.com:8443", "{tenant}.example.com", "{t:[a-z/ ]{1,3}}.com", ""] {
+    for domain in ["orders.example.com", "orders.example.com:8443", "{tenant}.example.com", "{t:[a-z/ ]{1,3}}.com", ""]
+    {
         check(&with(&format!(r#""domain":"{domain}""#)), &[]);
     }
     let host = "domain: is not a host; write it as clients do in `Host`, such as `orders.example.com`, without scheme \
