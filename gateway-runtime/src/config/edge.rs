@@ -285,19 +285,19 @@ mod tests {
     #[test]
     fn a_certificate_that_cannot_be_used_is_told_with_its_place() {
         let told = read(r#""certificates":[{"domain_name":"x","cert_file":"/none.crt","key_file":"/none.key"}]"#);
-        let expected = "tyk.conf:3:49: http_server_options.certificates[0].cert_file: /none.crt: No such file or \
+        let expected = "tyk.conf:3:48: http_server_options.certificates[0].cert_file: /none.crt: No such file or \
                         directory (os error 2); name a PEM file that the gateway may read";
         assert_eq!(told.map(drop).expect_err("it is wrong"), [expected]);
         let variable = ("TYK_GW_HTTPSERVEROPTIONS_SSLCERTIFICATES".into(), "/none.pem".into());
         let text = r#"{"secret":"s","http_server_options":{"use_ssl":true}}"#;
-        let told = super::super::tests::told(&parse(Some("tyk.conf"), text, [variable]).expect_err("it is wrong"));
+        let told = told(&parse(Some("tyk.conf"), text, [variable]).expect_err("it is wrong"));
         assert!(told[0].starts_with("TYK_GW_HTTPSERVEROPTIONS_SSLCERTIFICATES: [0]: /none.pem: No such"), "{told:?}");
     }
 
     #[test]
     fn tls_without_a_certificate_is_refused_and_without_tls_none_is_looked_at() {
         let text = r#"{"secret":"s","http_server_options":{"use_ssl":true}}"#;
-        let told = super::super::tests::told(&parse(Some("tyk.conf"), text, []).expect_err("it is wrong"));
+        let told = told(&parse(Some("tyk.conf"), text, []).expect_err("it is wrong"));
         assert!(told[0].starts_with("tyk.conf:1:48: http_server_options.use_ssl: is set, and there is no certificate"));
         let text = r#"{"secret":"s","http_server_options":{"ssl_certificates":["/none.pem"]}}"#;
         assert!(parse(Some("tyk.conf"), text, []).is_ok());
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn the_clients_of_every_api_are_files_that_can_be_read() {
         let text = r#"{"secret":"s","security":{"certificates":{"apis":["/none.pem"]}}}"#;
-        let told = super::super::tests::told(&parse(Some("tyk.conf"), text, []).expect_err("it is wrong"));
+        let told = told(&parse(Some("tyk.conf"), text, []).expect_err("it is wrong"));
         assert!(
             told[0].starts_with("tyk.conf:1:51: security.certificates.apis[0]: /none.pem: No such file"),
             "{told:?}"

@@ -132,7 +132,8 @@ impl Facts {
     /// # Errors
     /// When it is no X.509 certificate.
     pub(crate) fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
-        let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
+        let parsed =
+            EndEntityCert::try_from(certificate).map_err(|error| format!("it is no X.509 certificate ({error})"))?;
         let not_after = match judged(&parsed, LATEST) {
             Err(WebPkiError::CertExpired { not_after, .. }) => Some(not_after.as_secs()),
             _ => None,
@@ -285,7 +286,7 @@ mod tests {
             ("c.pem", "c.pem", "k: c.pem: it has no private key; put"),
             ("c.pem", "locked.pem", "k: locked.pem: its private key is encrypted; write it without a password"),
             ("c.pem", "cut.pem", "k: cut.pem: it is not PEM: a block has a beginning and no end; write"),
-            ("junk.pem", "k.pem", "c: junk.pem: certificate 1 in it cannot be used: BadDer; ask"),
+            ("junk.pem", "k.pem", "c: junk.pem: certificate 1 in it cannot be used: it is no X.509 certificate ("),
             ("c.pem", "other.pem", "k: the key in other.pem does not belong to the certificate in c.pem; name"),
             ("", "k.pem", "c: : not a regular file; name a PEM file"),
         ] {
