@@ -3,47 +3,61 @@
 //! When the gateway drains, a client may be writing its next request to a connection that looks idle from here. So
 //! nothing is closed at once: from then on answers say `Connection: close`, and only who asks nothing for [`GRACE`]
 //! is hung up on.
+//!
+//! A connection that is idle for [`REST_AFTER`] gives its buffers back, and gets new ones with its next request: there may be
+//! ten thousand of them.
 
-mod http2;
-mod replay;
-
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_sdk::{Body, BodyError};
-use http_body::{Frame, SizeHint};
-use hyper::rt::{Read, Write};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::gateway::Gateway;
+use crate::clock::{self, Deadline, Moment, Timer};
+use crate::gateway::{Gateway, Phase};
+use crate::quiet::Ear;
 use crate::serve::{self, Peer};
 use crate::tls::{self, Accepted, Tls};
+use head::Ambiguous;
 use replay::Replay;
+use socket::{Socket, Stage, State};
+
+mod head;
+mod http2;
+mod replay;
+mod socket;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long an idle connection keeps its buffers.
+const REST_AFTER: Duration = Duration::from_secs(2);
 
-/// Serves one client until either end closes; after `stop` turned true, until its request is answered.
+/// Serves one client until either end closes; when the gateway closes, until its request is answered. That is when `stop`
+/// turns true.
 pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr, stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     if let Some(tls) = &gateway.tls {
         return Box::pin(encrypted(gateway, tls, stream, address, stop)).await;
     }
     let peer = Peer::new(address);
-    let Some((read, io)) = http1(gateway, TokioIo::new(stream), &peer, stop.clone()).await else { return };
+    let Some((read, stream)) = http1(gateway, stream, &peer, true).await else { return };
     // The client knew beforehand that this is a server of HTTP/2. RFC 9113 §3.3.
-    Box::pin(http2::serve(gateway, Replay::new(read, io), peer.into(), stop)).await;
+    Box::pin(http2::serve(gateway, Replay::new(read, TokioIo::new(stream)), peer.into(), stop)).await;
 }
 
 /// The same by TLS, where client and server agree upon the version of HTTP.
@@ -64,7 +78,7 @@ async fn encrypted(
     if is_http2 {
         http2::serve(gateway, TokioIo::new(stream), peer.into(), stop).await;
     } else {
-        http1(gateway, TokioIo::new(stream), &peer, stop).await;
+        http1(gateway, stream, &peer, false).await;
     }
 }
 
@@ -73,76 +87,220 @@ async fn given_up(stop: &mut watch::Receiver<bool>, patience: Duration) {
     tokio::time::sleep(patience).await;
 }
 
-/// Serves HTTP/1.1. If the client begins with the preface of HTTP/2 nothing is answered, and what was read is given back.
-async fn http1<I>(gateway: &Arc<Gateway>, io: I, peer: &Peer, stop: watch::Receiver<bool>) -> Option<(Bytes, I)>
+/// Serves HTTP/1.1. If the client may speak HTTP/2 and does, nothing is answered: what it said is given back.
+async fn http1<S>(gateway: &Arc<Gateway>, stream: S, peer: &Peer, may_be_http2: bool) -> Option<(Bytes, S)>
 where
-    I: Read + Write + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let busy = &Busy::default();
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(gateway.config.read_timeout)
-        // As Go writes them, and the published examples show them.
-        .title_case_headers(true);
-    let service = service_fn(move |request| {
-        let answering = busy.begin();
-        async move {
-            let response = serve::answer(gateway, peer, request).await?;
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering }))
+    let state = &Rc::new(State::new());
+    let mut socket = Socket::new(stream, Rc::clone(state), may_be_http2);
+    let mut keeper = Keeper::new(gateway, state, socket.ear());
+    loop {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let answering = Answering::begin(state, &request);
+            answer(gateway, peer, request, answering)
+        });
+        let mut builder = http1::Builder::new();
+        // The keeper looks at the clock.
+        builder.header_read_timeout(None).title_case_headers(gateway.config.canonical_header_names);
+        let mut connection = Box::new(builder.serve_connection(socket, service));
+        socket = match keeper.keep(&mut connection).await {
+            End::Rest => connection.into_parts().io,
+            End::Http2 => {
+                let (stream, read) = connection.into_parts().io.into_inner();
+                return Some((read, stream));
+            }
+            End::Refuse(why) => {
+                refuse(why, connection.into_parts().io, peer).await;
+                return None;
+            }
+            End::Closed(ended) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "client connection ended");
+                }
+                return None;
+            }
+        };
+        if !keeper.rest(&mut socket).await {
+            return None;
         }
-    });
-    let mut connection = builder.serve_connection::<_, _>(io, service);
-    let grace = GRACE.min(gateway.config.shutdown_timeout / 2);
-    let ended = tokio::select! {
-        biased;
-        ended = Pin::new(&mut connection) => ended,
-        () = idle(busy, stop, grace) => {
-            Pin::new(&mut connection).graceful_shutdown();
-            Pin::new(&mut connection).await
+    }
+}
+
+async fn answer(
+    gateway: &Arc<Gateway>,
+    peer: &Peer,
+    request: hyper::Request<Incoming>,
+    answering: Answering,
+) -> Result<hyper::Response<Answer>, Infallible> {
+    let read = answering.read.clone();
+    let response = serve::answer(gateway, peer, request, read).await?;
+    Ok(response.map(|body| Answer { body, _answering: answering }))
+}
+
+/// How a connection came to an end, or to rest.
+enum End {
+    Closed(hyper::Result<()>),
+    /// Nothing has come for a while.
+    Rest,
+    /// The client speaks HTTP/2.
+    Http2,
+    Refuse(Refusal),
+}
+
+/// Why a connection is ended from here, in the middle of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguous),
+    #[error("the head of the request did not arrive in time")]
+    SlowHead,
+    #[error("the client takes nothing of its answer")]
+    Stuck,
+}
+
+/// Watches over a connection: how long it may take for what it is at.
+struct Keeper<'a> {
+    gateway: &'a Gateway,
+    state: &'a State,
+    ear: Arc<Ear>,
+    deadline: Deadline,
+    /// When the gateway was first seen to close.
+    closing: Option<Moment>,
+    /// The connection has no buffers.
+    resting: bool,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(gateway: &'a Gateway, state: &'a State, ear: Arc<Ear>) -> Self {
+        let mut deadline = Deadline::new();
+        deadline.set(REST_AFTER);
+        Self { gateway, state, ear, deadline, closing: None, resting: false }
+    }
+
+    /// Drives a connection until it ends, or has nothing to do.
+    async fn keep<S, H>(&mut self, connection: &mut http1::Connection<Socket<S>, H>) -> End
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        H: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+    {
+        std::future::poll_fn(|cx| {
+            self.ear.listen(cx);
+            if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+                return Poll::Ready(match self.state.refused() {
+                    _ if self.state.is_http2() => End::Http2,
+                    Some(why) => End::Refuse(why.into()),
+                    None => End::Closed(ended),
+                });
+            }
+            match std::task::ready!(self.poll_due(cx)) {
+                Due::Rest => Poll::Ready(End::Rest),
+                Due::Refuse(why) => Poll::Ready(End::Refuse(why)),
+                Due::Close => {
+                    Pin::new(&mut *connection).graceful_shutdown();
+                    Pin::new(&mut *connection).poll(cx).map(End::Closed)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for an idle client to go on; `false` if it has gone, or must.
+    async fn rest<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> bool {
+        self.resting = true;
+        let goes_on = std::future::poll_fn(|cx| {
+            self.ear.listen(cx);
+            match socket.poll_wake(cx) {
+                Poll::Ready(goes_on) => Poll::Ready(goes_on),
+                Poll::Pending => self.poll_due(cx).map(|_| false),
+            }
+        })
+        .await;
+        self.resting = false;
+        goes_on
+    }
+
+    /// Ready when something must be done.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        if self.closing.is_none() && self.gateway.phase() == Phase::Closing {
+            self.closing = Some(clock::now());
+            self.deadline.set(Duration::ZERO);
         }
+        loop {
+            std::task::ready!(self.deadline.poll_over(cx));
+            match self.due() {
+                ControlFlow::Continue(wait) => self.deadline.set(wait),
+                ControlFlow::Break(due) => return Poll::Ready(due),
+            }
+        }
+    }
+
+    /// What must be done now, or how long to wait before asking again.
+    fn due(&self) -> ControlFlow<Due, Duration> {
+        let config = &self.gateway.config;
+        let spent = self.state.since().elapsed();
+        let (limit, spent, due) = match (self.state.blocked(), self.state.stage(), self.closing) {
+            (Some(since), ..) => (config.write_timeout, since.elapsed(), Due::Refuse(Refusal::Stuck)),
+            (None, Stage::Head, _) => (config.read_timeout, spent, Due::Refuse(Refusal::SlowHead)),
+            (None, Stage::Answering | Stage::Body, _) => return ControlFlow::Continue(REST_AFTER),
+            (None, Stage::Idle | Stage::Left, Some(closing)) => {
+                (GRACE.min(config.shutdown_timeout / 2), spent.min(closing.elapsed()), Due::Close)
+            }
+            (None, Stage::Idle, None) if !self.resting => (REST_AFTER.min(config.read_timeout), spent, Due::Rest),
+            (None, Stage::Idle | Stage::Left, None) => (config.read_timeout, spent, Due::Close),
+        };
+        match limit.saturating_sub(spent) {
+            Duration::ZERO => ControlFlow::Break(due),
+            left => ControlFlow::Continue(left),
+        }
+    }
+}
+
+enum Due {
+    Rest,
+    Close,
+    Refuse(Refusal),
+}
+
+/// Tells a client why its connection ends, as far as it listens.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(why: Refusal, socket: Socket<S>, peer: &Peer) {
+    tracing::info!(client = %peer.address, fault = "client", error = %why, "connection refused");
+    let status = match why {
+        Refusal::Ambiguous(_) => "400 Bad Request",
+        Refusal::SlowHead => "408 Request Timeout",
+        // It would not take this either.
+        Refusal::Stuck => return,
     };
-    let error = ended.err()?;
-    if error.is_parse_version_h2() {
-        let parts = connection.into_parts();
-        return Some((parts.read_buf, parts.io));
-    }
-    tracing::debug!(%error, "client connection ended");
-    None
-}
-
-/// Waits until the gateway drains and the connection has been idle for `grace`. To be polled after the connection, and
-/// whenever that is: a request begins and ends nowhere else.
-async fn idle(busy: &Busy, mut stop: watch::Receiver<bool>, grace: Duration) {
-    let _ = stop.wait_for(|stop| *stop).await;
-    let mut patience = None;
-    std::future::poll_fn(|cx| {
-        if busy.0.get() {
-            patience = None;
-            return Poll::Pending;
-        }
-        patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(grace))).as_mut().poll(cx)
-    })
-    .await;
-}
-
-/// Whether a request is being answered on this connection; there is one at a time.
-#[derive(Default)]
-struct Busy(Rc<Cell<bool>>);
-
-impl Busy {
-    fn begin(&self) -> Answering {
-        self.0.set(true);
-        Answering(Rc::clone(&self.0))
-    }
+    let (mut stream, _) = socket.into_inner();
+    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let told = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What is unread when a socket is closed takes the answer with it.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(GRACE, told).await;
 }
 
 /// Is held until the end of an answer.
-struct Answering(Rc<Cell<bool>>);
+struct Answering {
+    state: Rc<State>,
+    /// Whether the request's body was read to its end, if it has one.
+    read: Option<Arc<AtomicBool>>,
+}
+
+impl Answering {
+    fn begin(state: &Rc<State>, request: &hyper::Request<Incoming>) -> Self {
+        let read = (!request.body().is_end_stream()).then(Arc::<AtomicBool>::default);
+        state.enter(if read.is_some() { Stage::Body } else { Stage::Answering });
+        Self { state: Rc::clone(state), read }
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.set(false);
+        let left = self.read.as_ref().is_some_and(|read| !read.load(Ordering::Relaxed));
+        self.state.enter(if left { Stage::Left } else { Stage::Idle });
     }
 }
 

@@ -38,6 +38,8 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["enable_custom_domains"],
     &["security", "certificates", "apis"],
     &["http_server_options", "read_timeout"],
+    &["http_server_options", "write_timeout"],
+    &["http_server_options", "canonical_header_names"],
     &["http_server_options", "max_request_body_size"],
     &["http_server_options", "skip_url_cleaning"],
     &["http_server_options", "enable_strict_routes"],

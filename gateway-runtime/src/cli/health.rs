@@ -13,6 +13,7 @@ use gateway_sdk::{Body, BodyError, Request, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{diagnose, print};
+use crate::clock::Exact;
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::server;
 use crate::upstream::target::{Target, TargetError};
@@ -124,10 +125,11 @@ async fn ask_by_tls(address: SocketAddr, url: &Uri, name: Option<&str>) -> Resul
 async fn ask(url: &Uri) -> Result<(), Wrong> {
     let target = Target::of(url)?.without_path();
     // The limit for all of it is above: this one is never reached.
-    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0 };
-    let how = Forward { target: &target, path: Some(url.path()), keep_host: false, client: None, rules };
-    let (head, ()) = hyper::Request::new(()).into_parts();
-    let mut response = upstream::forward(Request::from_parts(head, Body::empty()), how).await?;
+    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0, canonical_names: false };
+    let how = Forward { target: &target, strip: None, keep_host: false, client: None, rules };
+    let mut request = Request::from(hyper::Request::new(Body::empty()));
+    request.set_uri(url.clone());
+    let mut response = upstream::forward(&mut request, how, Exact::default()).await?;
     let status = response.status();
     if status != StatusCode::OK {
         return Err(Wrong::Status(status));

@@ -24,6 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Notify, watch};
 
+use crate::clock::{Deadline, Timer};
 use crate::error::RequestError;
 use crate::gateway::Gateway;
 use crate::serve::{self, Peer};
@@ -109,7 +110,7 @@ async fn answer(gateway: &Arc<Gateway>, peer: &Peer, request: hyper::Request<Inc
         let (head, body) = error.response(&gateway.config, &head.headers).into_parts();
         return hyper::Response::from_parts(head, body);
     }
-    let Ok(mut response) = serve::answer(gateway, peer, hyper::Request::from_parts(head, body)).await;
+    let Ok(mut response) = serve::answer(gateway, peer, hyper::Request::from_parts(head, body), None).await;
     // A connection ends in another way here. RFC 9113 §8.2.2.
     response.headers_mut().remove(CONNECTION);
     response
@@ -165,12 +166,17 @@ struct Open {
 impl Open {
     /// Waits until nothing has been asked for so long.
     async fn idle_for(&self, patience: Duration) {
+        let mut deadline = Deadline::new();
         loop {
             let changed = self.changed.notified();
             if self.count.get() > 0 {
                 changed.await;
-            } else if tokio::time::timeout(patience, changed).await.is_err() {
-                return;
+                continue;
+            }
+            deadline.set(patience);
+            tokio::select! {
+                () = changed => {}
+                () = std::future::poll_fn(|cx| deadline.poll_over(cx)) => return,
             }
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use gateway_sdk::ClientTls;
 use rustls::server::Acceptor;
-use rustls::{Error as RustlsError, InvalidMessage};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
@@ -59,19 +58,17 @@ pub(crate) async fn accept(
     }
 }
 
-async fn handshake(tls: &Tls, stream: TcpStream) -> Result<Accepted, HandshakeError> {
-    let mut acceptor = std::pin::pin!(LazyConfigAcceptor::new(Acceptor::default(), stream));
-    let start = match acceptor.as_mut().await {
-        Ok(start) => start,
-        Err(error) if is_no_tls(&error) => {
-            if let Some(mut stream) = acceptor.take_io() {
-                stream.write_all(NO_TLS).await?;
-                stream.shutdown().await?;
-            }
-            return Err(HandshakeError::NoTls);
-        }
-        Err(error) => return Err(error.into()),
-    };
+async fn handshake(tls: &Tls, mut stream: TcpStream) -> Result<Accepted, HandshakeError> {
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    if first[0].is_ascii_uppercase() {
+        // What is unread when a socket is closed takes the answer with it.
+        let _ = stream.try_read(&mut [0; 4096]);
+        stream.write_all(NO_TLS).await?;
+        stream.shutdown().await?;
+        return Err(HandshakeError::NoTls);
+    }
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let config = tls.config(start.client_hello().server_name());
     let stream = start.into_stream(Arc::clone(&config)).await?;
     let (_, connection) = stream.get_ref();
@@ -81,10 +78,4 @@ async fn handshake(tls: &Tls, stream: TcpStream) -> Result<Accepted, HandshakeEr
     let digest = certificates.first().map(|own| sha256(own));
     let client = ClientTls::new(connection.server_name(), certificates, digest);
     Ok(Accepted { stream, client, is_http2 })
-}
-
-/// The first byte is none of TLS, as the first letter of a method is.
-fn is_no_tls(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(RustlsError::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
