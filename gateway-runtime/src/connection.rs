@@ -132,10 +132,10 @@ async fn answer(
     peer: &Peer,
     request: hyper::Request<Incoming>,
     answering: Answering,
-) -> Result<hyper::Response<Answer>, Infallible> {
+) -> Result<hyper::Response<Answer<Answering>>, Infallible> {
     let read = answering.read.clone();
     let response = serve::answer(gateway, peer, request, read).await?;
-    Ok(response.map(|body| Answer { body, _answering: answering }))
+    Ok(response.map(|body| Answer { body, _until_end: answering }))
 }
 
 /// How a connection came to an end, or to rest.
@@ -182,7 +182,7 @@ impl<'a> Keeper<'a> {
     async fn keep<S, H>(&mut self, connection: &mut http1::Connection<Socket<S>, H>) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin,
-        H: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+        H: HttpService<Incoming, ResBody = Answer<Answering>, Error = Infallible>,
     {
         std::future::poll_fn(|cx| {
             self.ear.listen(cx);
@@ -304,13 +304,13 @@ impl Drop for Answering {
     }
 }
 
-/// The body of an answer: hyper drops it when it has all of it.
-struct Answer {
+/// The body of an answer, with what is held until its end: hyper drops it when it has all of it.
+struct Answer<G> {
     body: Body,
-    _answering: Answering,
+    _until_end: G,
 }
 
-impl http_body::Body for Answer {
+impl<G: Unpin> http_body::Body for Answer<G> {
     type Data = Bytes;
     type Error = BodyError;
 
