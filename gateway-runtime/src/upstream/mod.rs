@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
+use gateway_sdk::http::Version;
 use gateway_sdk::{BodyError, HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
