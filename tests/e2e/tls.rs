@@ -193,6 +193,19 @@ async fn who_speaks_no_tls_is_told_so_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_is_not_finished_in_time_is_hung_up_on() {
+    let authority = Authority::new("CA");
+    let conf = conf(&[&authority.server(&["a"])]).server("read_timeout", 1).set("log_level", "debug");
+    let gateway = conf.start().await;
+    let (mut silent, mut begun) = (Wire::connect(gateway.address).await, Wire::connect(gateway.address).await);
+    begun.write(b"\x16\x03\x01\x02\x00").await;
+    silent.ends().await;
+    begun.ends().await;
+    let line = gateway.log().message_times("TLS handshake failed", 2).await;
+    assert_eq!(line.field("error"), "no handshake within 1s");
+}
+
+#[tokio::test]
 async fn plain_answers_and_bodies_pass_as_without_tls() {
     let (authority, upstream) = (Authority::new("CA"), Upstream::start());
     let gateway = conf(&[&authority.server(&["a"])]).with(&api("mine", upstream.address)).start().await;

@@ -14,8 +14,8 @@ use super::Step;
 use crate::error::RequestError;
 use crate::tls::clients::{Allowed, Denied};
 
-/// As Tyk names it.
-pub(super) const NAME: &str = "CertificateCheckMW";
+/// Tyk names it `CertificateCheckMW`.
+pub(super) const NAME: &str = "certificate_check";
 /// How long a client that was let in is known: a signature of its issuer takes a hundred times what a request does.
 const KNOWN: Duration = Duration::from_secs(10);
 /// Clients that one core knows.

@@ -19,8 +19,8 @@ use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
 
 /// A larger file holds no certificates, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
-/// The year 9999, in seconds: every certificate has ended by then.
-const LATEST: u64 = 253_402_300_799;
+/// The beginning of the year 10000, in seconds: every certificate has ended by then.
+const LATEST: u64 = 253_402_300_800;
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]

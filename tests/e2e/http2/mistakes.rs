@@ -234,6 +234,22 @@ async fn who_gives_up_what_is_begun_again_and_again_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn who_asks_nothing_is_hung_up_on_in_time() {
+    let gateway = Conf::default().server("read_timeout", 1).start().await;
+    let unfinished = frame(HEADERS, END_STREAM, 1, &block(&with(&[])));
+    for (what, bytes) in [("nothing", vec![]), ("half a head", unfinished), ("one request", get(1))] {
+        let mut raw = Raw::connect(gateway.address).await;
+        raw.write(&bytes).await;
+        if what == "one request" {
+            assert_eq!(raw.said().await, Said::Answer(1));
+        }
+        assert_eq!(raw.said().await, Said::Goaway(0), "{what}");
+        while raw.said().await != Said::Closed {}
+    }
+    assert_eq!(gateway.get("/hello").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_head_over_the_bound_is_answered_with_431() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream).await;

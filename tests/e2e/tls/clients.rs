@@ -3,6 +3,7 @@
 
 use gateway_tests::{Conf, Definition, Gateway, Upstream, api, get};
 use serde_json::json;
+use tokio_rustls::rustls::ALL_VERSIONS;
 
 use super::reload;
 use super::scene::{Authority, Caller, Made, conf};
@@ -53,8 +54,12 @@ async fn where_every_api_asks_for_a_certificate_nobody_comes_in_without() {
     assert_eq!(told(&gateway, scene.caller().showing(&Authority::new("clients").client("x"))).await, None, "wrong CA");
     assert_eq!(told(&gateway, scene.caller().showing(&expired)).await, None, "expired");
     let right = scene.clients.client("right");
-    assert_eq!(told(&gateway, scene.caller().showing(&right)).await, Some((200, String::new())), "right");
-    assert_eq!(scene.upstream.seen().len(), 1);
+    for version in ALL_VERSIONS {
+        assert_eq!(told(&gateway, scene.caller().by(version)).await, None, "none, by {version:?}");
+        let right = scene.caller().by(version).showing(&right);
+        assert_eq!(told(&gateway, right).await, Some((200, String::new())), "right, by {version:?}");
+    }
+    assert_eq!(scene.upstream.seen().len(), ALL_VERSIONS.len());
 }
 
 #[tokio::test]
