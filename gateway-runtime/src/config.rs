@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
-use gateway_model::{Position, Severity};
+use gateway_model::{Position, Severity, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -58,7 +58,25 @@ struct Raw {
     hostname: String,
     enable_custom_domains: bool,
     security: RawSecurity,
+    uptime_tests: RawUptime,
     http_server_options: RawServer,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(default, expecting = "an object")]
+struct RawUptime {
+    disable: bool,
+    config: RawWatch,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(default, expecting = "an object")]
+struct RawWatch {
+    failure_trigger_sample_size: u16,
+    time_wait: u64,
+    checker_pool_size: usize,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,6 +146,19 @@ pub(crate) struct Config {
     pub(crate) strict_plugins: bool,
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
+    pub(crate) uptime: Watch,
+}
+
+/// How hosts are watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    pub(crate) disabled: bool,
+    /// So many failures make a host down.
+    pub(crate) samples: u32,
+    /// Between the checks of one host.
+    pub(crate) wait: Duration,
+    /// Checks at the same time.
+    pub(crate) pool: usize,
 }
 
 /// How paths are matched.
@@ -143,6 +174,13 @@ pub(crate) struct PathRules {
     pub(crate) strict_routes: bool,
     /// `//` and `/../` are served as they came, without a redirect.
     pub(crate) keep_unclean: bool,
+}
+
+impl PathRules {
+    /// The rules for the paths of a version, which may ask for less than the gateway does.
+    pub(crate) fn of(self, version: &Version) -> Self {
+        Self { ignore_case: self.ignore_case || version.ignore_endpoint_case, ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,9 +255,9 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    if let Some(path) =
-        ["", "http_server_options", "security", "security.certificates"].iter().find(|path| no_object(path))
-    {
+    let sections =
+        ["", "http_server_options", "security", "security.certificates", "uptime_tests", "uptime_tests.config"];
+    if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
         return None;
     }
@@ -270,6 +308,20 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
         edge: edge::resolve(raw, remarks),
+        uptime: watch(&raw.uptime_tests),
+    }
+}
+
+fn watch(raw: &RawUptime) -> Watch {
+    let or = |n: usize, default: usize| if n == 0 { default } else { n };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let RawWatch { failure_trigger_sample_size: samples, time_wait, checker_pool_size } = raw.config;
+    Watch {
+        disabled: raw.disable,
+        samples: if samples == 0 { 3 } else { samples.into() },
+        wait: Duration::from_secs(if time_wait == 0 { 10 } else { time_wait }).min(LONGEST),
+        // A semaphore has a bound of its own.
+        pool: or(checker_pool_size, cores).min(1024),
     }
 }
 

@@ -134,9 +134,13 @@ impl RequestError {
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::Forward(error) => match error {
-                ForwardError::Timeout(_) => {
+                ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
                     (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
                 }
+                ForwardError::Open { .. } => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream)
+                }
+                ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
                 ForwardError::Lookup { .. } => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
                 }
@@ -163,7 +167,9 @@ impl RequestError {
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
         let (status, message, _) = self.told();
         match self {
-            Self::NotRouted | Self::Host | Self::Connect => plain(status, message),
+            Self::NotRouted | Self::Host | Self::Connect | Self::Forward(ForwardError::AllDown) => {
+                plain(status, message)
+            }
             Self::CertificateDenied { sha256 } => {
                 body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
             }

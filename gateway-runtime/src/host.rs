@@ -11,6 +11,7 @@ use gateway_sdk::{Request, Response};
 
 use crate::clock::Exact;
 use crate::telemetry::one_line;
+use crate::upstream::balance::Aim;
 use crate::upstream::target::Target;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
@@ -60,7 +61,8 @@ impl Host for GatewayHost {
             let target = Target::of(request.uri()).map_err(|error| FetchError::Uri(error.to_string()))?;
             // The URI's own path is the whole path: nothing is joined to it.
             let base = target.without_path();
-            let how = Forward { target: &base, strip: None, keep_host: false, client: None, rules };
+            let how =
+                Forward { aim: Aim::One(&base), enforced: None, strip: None, keep_host: false, client: None, rules };
             upstream::forward(&mut request, how, Exact::default()).await.map_err(|error| match error {
                 ForwardError::Timeout(after) => FetchError::Timeout(after),
                 ForwardError::Target(error) => FetchError::Uri(error.to_string()),

@@ -25,8 +25,9 @@ use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Gateway, Phase};
+use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
-use crate::upstream::{self, Forward};
+use crate::upstream::{self, Forward, ForwardError};
 
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
@@ -192,18 +193,24 @@ async fn forward(
     serving: &Serving,
     exchange: &mut Exchange,
 ) -> Result<Response, Stop> {
+    let sent_elsewhere = exchange.request.upstream().is_some();
+    let aim = serving.targets.aim(sent_elsewhere).map_err(|AllDown| RequestError::from(ForwardError::AllDown))?;
     let kept = serving.keeps_request.then(|| head_of(&exchange.request));
     // It decides between JSON and XML, should there be an error from here on.
     let media_type = exchange.request.headers().get(CONTENT_TYPE).cloned();
     let proxy = &route.api.definition.proxy;
     let how = Forward {
-        target: &serving.target,
+        aim,
+        enforced: None,
         strip: (proxy.strip_listen_path && route.strips).then_some(&*route.listen),
         keep_host: proxy.preserve_host_header,
         client: Some(&peer.forwarded),
         rules: gateway.rules,
     };
-    let forwarded = upstream::forward(&mut exchange.request, how, Deadline::new()).await;
+    let forwarded = match &serving.policies {
+        None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
+        Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,
+    };
     if let Some(kept) = kept {
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {

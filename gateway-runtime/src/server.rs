@@ -1,5 +1,6 @@
 //! The life of the process: load, listen, reload, drain.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::apis::compile::Services;
 use crate::apis::load::{self, Cycle};
+use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
@@ -25,7 +27,7 @@ use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
 use crate::tls::{Tls, TlsError};
-use crate::upstream::{Rules, pool};
+use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,12 +80,18 @@ fn shown(sockets: &Sockets) -> String {
     addresses.join(", ")
 }
 
+/// What there is for definitions.
+fn ground(config: &Config, sockets: &Sockets) -> Ground {
+    let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
+    Ground { paths: config.paths, ports, edge: config.edge.clone(), marks: Arc::default() }
+}
+
 async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
     let host = Arc::new(GatewayHost::new(Rules::of(&config)));
     let (reload, reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), retired, edge: config.edge.clone() };
+    let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
     let table = tokio::select! {
         table = first_load(&config, &services) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
@@ -97,6 +105,7 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
     gateway.enter(Phase::Serving);
     tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
     notify::ready().await;
+    watch_hosts(&gateway);
 
     let mut ending = JoinSet::new();
     supervise(&gateway, &services, &mut signals, reloads, &mut retiring, &mut ending).await;
@@ -125,8 +134,22 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// Asks how the hosts are that the definitions of the moment name.
+fn watch_hosts(gateway: &Arc<Gateway>) {
+    let watch = gateway.config.uptime;
+    if watch.disabled {
+        return;
+    }
+    let gateway = Arc::clone(gateway);
+    let checks = move || {
+        let table = gateway.table.load();
+        table.apis().iter().filter_map(|api| api.serving.as_ref().ok()).flat_map(|api| api.checks.clone()).collect()
+    };
+    tokio::task::spawn_local(health::watch(watch, checks));
+}
+
 async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
-    match load::load(&config.app_path, config.paths, services, &Table::default()).await {
+    match load::load(&config.app_path, services, &Table::default()).await {
         Ok(cycle) => {
             report(&cycle);
             match unresolved(&cycle) {
@@ -197,7 +220,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
     let previous = gateway.table.load_full();
-    match load::load(&config.app_path, config.paths, services, &previous).await {
+    match load::load(&config.app_path, services, &previous).await {
         Ok(cycle) => {
             report(&cycle);
             let missing = unresolved(&cycle);

@@ -1,7 +1,9 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod balancing;
 mod bodies;
+mod breaker;
 mod builder;
 mod check;
 mod cli;
@@ -21,8 +23,10 @@ mod process;
 mod proxying;
 mod reload;
 mod resolution;
+mod retries;
 mod routing;
 mod services;
 mod sessions;
 mod streaming;
+mod timeouts;
 mod tls;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::AuthConfig;
 use crate::custom_middleware::MiddlewareSection;
 use crate::proxy::Proxy;
+use crate::uptime::UptimeTests;
 use crate::version::VersionData;
 
 /// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
@@ -56,8 +57,15 @@ pub struct ApiDefinition {
     pub domain_disabled: bool,
     /// Certificates for the domain, each with its key: PEM files.
     pub certificates: Vec<String>,
+    /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
+    /// `proxy.target_list` without a scheme get it as theirs.
+    pub protocol: String,
+    /// The port on which the API is served; 0 is the gateway's.
+    pub listen_port: i64,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
+    /// How the hosts of its upstreams are watched.
+    pub uptime_tests: UptimeTests,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.

@@ -8,6 +8,8 @@ use crate::json_path::JsonPath;
 use crate::nearest::nearest;
 use crate::version::{GoPlugin, Version};
 
+mod traffic;
+
 /// One mistake, not yet located.
 pub(crate) type Mistake = (Severity, JsonPath, String);
 
@@ -17,6 +19,7 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     check.identity();
     check.proxy();
     check.domain();
+    check.traffic();
     check.expiry(path(&["expiration"]), &api.expiration);
     check.versions();
     for (name, version) in &api.version_data.versions {
@@ -55,7 +58,10 @@ impl Check<'_> {
             self.error(path(&["proxy", "listen_path"]), reason);
         }
         if proxy.target_url.is_empty() {
-            self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
+            // A list is asked for its own targets.
+            if !proxy.enable_load_balancing {
+                self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
+            }
         } else if !has_scheme_and_host(&proxy.target_url) {
             self.error(target_url, format!("`{}` is not of the form `scheme://host[:port][/path]`", proxy.target_url));
         }
@@ -84,6 +90,7 @@ impl Check<'_> {
 
     fn version(&mut self, at: &JsonPath, version: &Version) {
         self.expiry(at.key("expires"), &version.expires);
+        self.version_traffic(at, version);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {

@@ -49,7 +49,6 @@ const GUARDS: &[(&[&str], Unless)] = &[
     // Source: Tyk, `gateway/mw_ip_whitelist.go`, `gateway/mw_ip_blacklist.go`: a list that is not empty is enforced.
     (&["allowed_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_whitelisting")),
     (&["blacklisted_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_blacklisting")),
-    (&["listen_port"], Unless::Never),
     (&["definition", "enabled"], Unless::Never),
     // A bundle brings plugins of its own, and these may be what guards the API.
     (&["custom_middleware_bundle"], Unless::Set("custom_middleware_bundle_disabled")),

@@ -12,7 +12,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{self, Planned};
 use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
-use crate::config::{Edge, PathRules};
+use crate::config::Edge;
 
 /// What a cycle came to.
 pub(crate) struct Cycle {
@@ -26,12 +26,7 @@ pub(crate) struct Cycle {
 ///
 /// # Errors
 /// When the folder cannot be read; nothing is lost then.
-pub(crate) async fn load(
-    folder: &Path,
-    rules: PathRules,
-    services: &Services,
-    previous: &Table,
-) -> Result<Cycle, SourceError> {
+pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -> Result<Cycle, SourceError> {
     let sources = source::read(folder)?;
     let known: HashMap<&str, &Arc<Api>> = previous.apis().iter().map(|api| (&*api.file, api)).collect();
     let mut findings: Vec<(Arc<str>, Finding)> = Vec::new();
@@ -42,8 +37,8 @@ pub(crate) async fn load(
         loading.push(match old {
             Some(api) if unchanged(&api, &source) => Loading::Done(api),
             old => {
-                let file = Arc::clone(&source.file);
-                Loading::New(old, file, tokio::task::spawn_local(one(source, rules, services.clone())))
+                let (kept, file) = (old.clone(), Arc::clone(&source.file));
+                Loading::New(kept, file, tokio::task::spawn_local(one(source, services.clone(), old)))
             }
         });
     }
@@ -65,8 +60,8 @@ pub(crate) async fn load(
     }
     // Who was here keeps what it has; among the others the first file wins.
     loaded.sort_by_key(|(was_loaded, _)| !was_loaded);
-    let apis = unique(loaded.into_iter().map(|(_, api)| api), &services.edge, &mut findings);
-    let (table, conflicts) = Table::new(apis, &services.edge);
+    let apis = unique(loaded.into_iter().map(|(_, api)| api), &services.ground.edge, &mut findings);
+    let (table, conflicts) = Table::new(apis, &services.ground.edge);
     for conflict in conflicts {
         let reason =
             format!("{} listens here already; this API is moved to `{}`", conflict.taken_by, conflict.moved_to);
@@ -119,7 +114,7 @@ fn unchanged(api: &Api, source: &Source) -> bool {
     api.serving.is_ok() && source.text.as_ref().is_ok_and(|text| **text == *api.text) && api.edge.is_current()
 }
 
-async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
+async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {
     let file = source.file;
     let text = match source.text {
         Ok(text) => text,
@@ -128,19 +123,21 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, rules, &services.edge);
-    let edge = &services.edge;
+    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, &services.ground);
+    let edge = &services.ground.edge;
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
         (None, _) => identity.and_then(|known| closed(known, origin, edge)),
         (Some(definition), None) => broken(definition, origin, edge, "the definition has errors".to_owned()),
-        (Some(definition), Some(plan)) => match compile::compile(plan, origin.clone(), &services).await {
-            Ok(api) => Some(api),
-            Err(error) => {
-                findings.push(error_at(&text, "custom_middleware", error.to_string()));
-                broken(definition, origin, edge, error.to_string())
+        (Some(definition), Some(plan)) => {
+            match compile::compile(plan, origin.clone(), &services, previous.as_deref()).await {
+                Ok(api) => Some(api),
+                Err(error) => {
+                    findings.push(error_at(&text, "custom_middleware", error.to_string()));
+                    broken(definition, origin, edge, error.to_string())
+                }
             }
-        },
+        }
     };
     Fresh { file, api: api.map(Arc::new), findings }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{diagnose, print, print_json};
 use crate::apis::host::key;
 use crate::apis::listen_path::canonical;
-use crate::apis::plan;
+use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
 use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
 
@@ -77,6 +77,8 @@ fn examine(
     let folder = apis.unwrap_or(&config.app_path);
     let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
     report.files = sources.len();
+    let ports = [config.listen.port()].into();
+    let ground = Ground { paths: config.paths, ports, edge: config.edge.clone(), marks: Arc::default() };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {
         let text = match source.text {
@@ -86,7 +88,7 @@ fn examine(
                 continue;
             }
         };
-        let planned = plan::plan(&text, config.paths, &config.edge);
+        let planned = plan::plan(&text, &ground);
         report.extend(planned.findings.into_iter().map(|finding| Found::of(&source.file, finding)));
         definitions.extend(planned.definition.map(|definition| (source.file, text, definition)));
     }

@@ -16,6 +16,7 @@ use super::{diagnose, print};
 use crate::clock::Exact;
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::server;
+use crate::upstream::balance::Aim;
 use crate::upstream::target::{Target, TargetError};
 use crate::upstream::{self, Forward, ForwardError, Rules};
 use tls::TlsFailure;
@@ -126,7 +127,7 @@ async fn ask(url: &Uri) -> Result<(), Wrong> {
     let target = Target::of(url)?.without_path();
     // The limit for all of it is above: this one is never reached.
     let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0, canonical_names: false };
-    let how = Forward { target: &target, strip: None, keep_host: false, client: None, rules };
+    let how = Forward { aim: Aim::One(&target), enforced: None, strip: None, keep_host: false, client: None, rules };
     let mut request = Request::from(hyper::Request::new(Body::empty()));
     request.set_uri(url.clone());
     let mut response = upstream::forward(&mut request, how, Exact::default()).await?;

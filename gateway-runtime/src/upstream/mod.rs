@@ -1,9 +1,12 @@
 //! The upstream's side: choose a target, forward, time out.
 
 pub(crate) mod again;
+pub(crate) mod balance;
 mod body;
+pub(crate) mod breaker;
 mod dns;
 pub(crate) mod headers;
+pub(crate) mod health;
 pub(crate) mod pool;
 mod progress;
 pub(crate) mod target;
@@ -16,9 +19,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::http::Version;
 use gateway_sdk::{BodyError, HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
@@ -27,6 +30,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::clock::Timer;
 use crate::config::Config;
 use again::Spare;
+use balance::Aim;
 use pool::Lease;
 use progress::Progress;
 use target::{Origin, Target, TargetError};
@@ -43,6 +47,16 @@ pub(crate) enum ForwardError {
     Connect { origin: Arc<Origin>, error: std::io::Error },
     #[error("no response within {0:?}")]
     Timeout(Duration),
+    #[error(
+        "no response within {0:?}, the enforced timeout of this path: see why the upstream is slow, or allow it more"
+    )]
+    Deadline(Duration),
+    #[error(
+        "the circuit breaker of `{entry}` is open for {left:?} at most: see the failures of the upstream before it opened"
+    )]
+    Open { entry: String, left: Duration },
+    #[error("every target of `proxy.target_list` is down: see what `uptime_tests` found")]
+    AllDown,
     #[error("the request's body broke off")]
     Body(#[source] BodyError),
     #[error("the upstream broke off: {}", chain(.0))]
@@ -58,6 +72,18 @@ pub(crate) struct Rules {
     pub(crate) canonical_names: bool,
 }
 
+impl ForwardError {
+    /// Whether the upstream, or the way to it, has failed; not the client, and not the gateway.
+    pub(crate) fn is_upstreams(&self) -> bool {
+        match self {
+            Self::Lookup { .. } | Self::Connect { .. } | Self::Timeout(_) | Self::Deadline(_) | Self::Exchange(_) => {
+                true
+            }
+            Self::Target(_) | Self::Body(_) | Self::Open { .. } | Self::AllDown => false,
+        }
+    }
+}
+
 impl Rules {
     pub(crate) fn of(config: &Config) -> Self {
         Self {
@@ -71,7 +97,9 @@ impl Rules {
 
 /// How one request is forwarded.
 pub(crate) struct Forward<'a> {
-    pub(crate) target: &'a Target,
+    pub(crate) aim: Aim<'a>,
+    /// How long all of it may take, until there is an answer; it takes the place of the gateway's own time.
+    pub(crate) enforced: Option<Duration>,
     /// What to take off the request's path.
     pub(crate) strip: Option<&'a ListenPath>,
     /// Keep the client's `Host`.
@@ -92,22 +120,23 @@ pub(crate) async fn forward(
     mut timer: impl Timer,
 ) -> Result<Response, ForwardError> {
     let chosen = request.upstream().map(Target::of).transpose()?;
-    let target = chosen.as_ref().unwrap_or(how.target);
-    address(request, target, how.strip)?;
+    let aim = chosen.as_ref().map_or(how.aim, Aim::One);
     headers::toward_upstream(request, how.client);
-    let headers = request.headers_mut();
-    if !how.keep_host || !headers.contains_key(HOST) {
-        headers.insert(HOST, target.host.clone());
-    }
+    let keep_host = how.keep_host && request.headers().contains_key(HOST);
+    let mut way = Way { aim, written: None, strip: how.strip, keep_host, rules: how.rules };
+    way.prepare(request)?;
     let progress = Progress::watch(request.body_mut());
-    let timeout = how.rules.timeout;
+    let timeout = how.enforced.unwrap_or(how.rules.timeout);
     timer.set(timeout);
-    let mut exchange = pin!(exchange(request, progress.as_ref(), &target.origin, how.rules));
+    let mut exchange = pin!(exchange(request, progress.as_ref(), way));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(response) = exchange.as_mut().poll(cx) {
             return Poll::Ready(response);
         }
         while timer.poll_over(cx).is_ready() {
+            if how.enforced.is_some() {
+                return Poll::Ready(Err(ForwardError::Deadline(timeout)));
+            }
             match left(timeout, progress.as_deref()) {
                 Duration::ZERO => return Poll::Ready(Err(ForwardError::Timeout(timeout))),
                 left => timer.set(left),
@@ -128,6 +157,40 @@ fn left(timeout: Duration, progress: Option<&Progress>) -> Duration {
     }
 }
 
+/// How a request gets to its target, or to another one.
+struct Way<'a> {
+    aim: Aim<'a>,
+    /// What the request asked for before it was made the target's, if there may be another target.
+    written: Option<PathAndQuery>,
+    strip: Option<&'a ListenPath>,
+    keep_host: bool,
+    rules: Rules,
+}
+
+impl Way<'_> {
+    fn prepare(&mut self, request: &mut Request) -> Result<(), ForwardError> {
+        if matches!(self.aim, Aim::Chosen(_)) && self.written.is_none() {
+            self.written = request.uri().path_and_query().cloned();
+        }
+        let target = self.aim.target();
+        address(request, target, self.strip)?;
+        if !self.keep_host {
+            request.headers_mut().insert(HOST, target.host.clone());
+        }
+        Ok(())
+    }
+
+    /// Nobody is at the target: the next one is. Nothing was sent, and the request is whole.
+    #[cold]
+    fn pass_over(&mut self, request: &mut Request, error: ForwardError) -> Result<(), ForwardError> {
+        let (Some(next), Some(written)) = (self.aim.instead(), &self.written) else { return Err(error) };
+        tracing::warn!(%error, instead = %next.target().origin, "a target is passed over");
+        request.set_uri(Uri::from(written.clone()));
+        self.aim = next;
+        self.prepare(request)
+    }
+}
+
 /// Makes the request's target the upstream's.
 fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -> Result<(), ForwardError> {
     let uri = request.uri();
@@ -143,23 +206,30 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
     Ok(())
 }
 
-/// One request and response, on a pooled connection if there is one.
+/// One request and response, on a pooled connection if there is one, or a new one to the next target if nobody is there.
 ///
 /// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
-/// what may be sent twice.
+/// what may be sent twice, as long as no answer has begun.
 async fn exchange(
     request: &mut Request,
     sent: Option<&Arc<Progress>>,
-    origin: &Arc<Origin>,
-    rules: Rules,
+    mut way: Way<'_>,
 ) -> Result<Response, ForwardError> {
+    let rules = way.rules;
     let mut may_repeat = true;
     loop {
+        let origin = &way.aim.target().origin;
         let pooled = if rules.close { None } else { pool::take(origin) };
         let was_pooled = pooled.is_some();
         let mut wire = match pooled {
             Some(wire) => wire,
-            None => connect(origin, rules).await?,
+            None => match connect(origin, rules).await {
+                Ok(wire) => wire,
+                Err(error) => {
+                    way.pass_over(request, error)?;
+                    continue;
+                }
+            },
         };
         let spare = if was_pooled && may_repeat { Spare::of(request, &wire.written) } else { None };
         let mut response = pin!(wire.send(request.take()));
@@ -175,7 +245,7 @@ async fn exchange(
         let error = failed.into_error();
         match (unsent, spare) {
             (Some(unsent), _) => request.restore(unsent),
-            (None, Some(spare)) if !error.is_user() && !error.is_parse() => {
+            (None, Some(spare)) if !error.is_user() && !error.is_parse() && !wire.has_begun() => {
                 may_repeat = false;
                 match spare.request(&wire.written) {
                     Some(spare) => request.restore(spare),

@@ -50,12 +50,12 @@ pub(crate) enum TargetError {
 }
 
 impl Target {
-    /// The target of a definition.
+    /// A target of a definition.
     ///
     /// # Errors
     /// When it is not an `http` URL.
-    pub(crate) fn parse(proxy: &Proxy) -> Result<Self, TargetError> {
-        let uri = proxy.target_url.parse::<Uri>().map_err(|error| TargetError::Syntax(error.to_string()))?;
+    pub(crate) fn parse(url: &str, proxy: &Proxy) -> Result<Self, TargetError> {
+        let uri = url.parse::<Uri>().map_err(|error| TargetError::Syntax(error.to_string()))?;
         let mut target = Self::of(&uri)?;
         target.keep_slash = proxy.disable_strip_slash;
         Ok(target)
@@ -112,6 +112,12 @@ impl Target {
         let mut joined = String::with_capacity(parts.iter().map(|part| part.len()).sum());
         parts.iter().for_each(|part| joined.push_str(part));
         PathAndQuery::from_maybe_shared(Bytes::from(joined)).ok()
+    }
+
+    /// The path of a request at the upstream; `None` where it is the request's own.
+    pub(crate) fn join_path(&self, path: &str) -> Option<String> {
+        let base = self.path.trim_end_matches('/');
+        (!base.is_empty()).then(|| format!("{base}/{}", path.trim_start_matches('/')))
     }
 
     /// The same server, with nothing before a request's own path and query.

@@ -26,6 +26,8 @@ pub(super) struct Wire {
     sender: SendRequest<Body>,
     /// `None` once the connection has ended.
     driver: Option<Connection<TokioIo<Quiet<TcpStream>>, Body>>,
+    /// It has ended in the middle of something.
+    unread: bool,
     ear: Arc<Ear>,
     talk: Arc<Talk>,
     waker: Waker,
@@ -77,7 +79,7 @@ impl Wire {
         let mut builder = Builder::new();
         builder.title_case_headers(canonical_names);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, driver: Some(driver), ear, talk, waker, written }))
+        Ok(Box::new(Self { sender, driver: Some(driver), unread: false, ear, talk, waker, written }))
     }
 
     /// Queues a request. What it comes to is polled by [`Wire::poll_response`].
@@ -108,8 +110,19 @@ impl Wire {
                 tracing::debug!(error = %super::chain(&error), "upstream connection ended");
             }
             // What waits for it is told so by its end.
-            self.driver = None;
+            self.end();
         }
+    }
+
+    fn end(&mut self) {
+        let ended = self.driver.take().map(Connection::into_parts);
+        self.unread |= ended.is_some_and(|parts| !parts.read_buf.is_empty());
+    }
+
+    /// Ends it, and says whether a response had begun that did not come to its end.
+    pub(super) fn has_begun(&mut self) -> bool {
+        self.end();
+        self.unread
     }
 
     /// Polls what has come of a body with the last turn.

@@ -54,7 +54,6 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         ("allowed_ips", r#""allowed_ips":["1.2.3.4"]"#.to_owned()),
         ("blacklisted_ips", r#""blacklisted_ips":["1.2.3.4"]"#.to_owned()),
         ("allowed_ips", r#""allowed_ips":["::/0"],"enable_ip_whitelisting":false"#.to_owned()),
-        ("listen_port", r#""listen_port":9000"#.to_owned()),
         ("definition.enabled", r#""definition":{"enabled":true,"location":"header"}"#.to_owned()),
         ("custom_middleware_bundle", r#""custom_middleware_bundle":"b.zip""#.to_owned()),
         (r#"version_data.versions["D.1"].extended_paths.white_list"#, extended("white_list")),
