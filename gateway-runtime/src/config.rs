@@ -13,10 +13,13 @@ use gateway_model::{Position, Severity, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
+mod edge;
 mod env;
 mod remark;
 mod secret;
 
+pub(crate) use edge::Edge;
+use edge::{RawCertificate, RawSecurity};
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
 
@@ -52,6 +55,9 @@ struct Raw {
     graceful_shutdown_timeout_duration: u64,
     graceful_shutdown_delay_seconds: u64,
     strict_plugins: bool,
+    hostname: String,
+    enable_custom_domains: bool,
+    security: RawSecurity,
     uptime_tests: RawUptime,
     http_server_options: RawServer,
 }
@@ -85,6 +91,16 @@ struct RawServer {
     enable_strict_routes: bool,
     enable_path_prefix_matching: bool,
     enable_path_suffix_matching: bool,
+    use_ssl: bool,
+    ssl_certificates: Vec<String>,
+    certificates: Vec<RawCertificate>,
+    server_name: String,
+    min_version: u16,
+    max_version: u16,
+    ssl_ciphers: Vec<String>,
+    ssl_insecure_skip_verify: bool,
+    skip_client_ca_announcement: bool,
+    enable_http2: bool,
 }
 
 /// What the gateway does.
@@ -128,6 +144,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     /// Start and reload refuse when a plugin is unresolved.
     pub(crate) strict_plugins: bool,
+    /// Hosts, TLS and client certificates.
+    pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
 }
 
@@ -237,10 +255,9 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    if let Some(path) = ["", "http_server_options", "security", "uptime_tests", "uptime_tests.config"]
-        .iter()
-        .find(|path| no_object(path))
-    {
+    let sections =
+        ["", "http_server_options", "security", "security.certificates", "uptime_tests", "uptime_tests.config"];
+    if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
         return None;
     }
@@ -290,6 +307,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
+        edge: edge::resolve(raw, remarks),
         uptime: watch(&raw.uptime_tests),
     }
 }

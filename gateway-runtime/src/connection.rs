@@ -23,17 +23,23 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::clock::{self, Deadline, Moment, Timer};
 use crate::gateway::{Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
+use crate::tls::{self, Accepted, Tls};
 use head::Ambiguous;
+use replay::Replay;
 use socket::{Socket, Stage, State};
 
 mod head;
+mod http2;
+mod replay;
 mod socket;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
@@ -41,12 +47,53 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an idle connection keeps its buffers.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
-/// Serves one client until either end closes; when the gateway closes, until its request is answered.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr) {
+/// Serves one client until either end closes; when the gateway closes, until its request is answered. That is when `stop`
+/// turns true.
+pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr, stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let peer = &Peer::new(address);
+    if let Some(tls) = &gateway.tls {
+        return Box::pin(encrypted(gateway, tls, stream, address, stop)).await;
+    }
+    let peer = Peer::new(address);
+    let Some((read, stream)) = http1(gateway, stream, &peer, true).await else { return };
+    // The client knew beforehand that this is a server of HTTP/2. RFC 9113 §3.3.
+    Box::pin(http2::serve(gateway, Replay::new(read, TokioIo::new(stream)), peer.into(), stop)).await;
+}
+
+/// The same by TLS, where client and server agree upon the version of HTTP.
+async fn encrypted(
+    gateway: &Arc<Gateway>,
+    tls: &Tls,
+    stream: TcpStream,
+    address: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let accepted = tokio::select! {
+        accepted = tls::accept(tls, stream, address, gateway.config.read_timeout) => accepted,
+        // Who has begun may end it within the drain.
+        () = given_up(&mut stop, gateway.config.shutdown_timeout / 2) => None,
+    };
+    let Some(Accepted { stream, client, is_http2 }) = accepted else { return };
+    let peer = Peer { tls: Some(Arc::new(client)), ..Peer::new(address) };
+    if is_http2 {
+        http2::serve(gateway, TokioIo::new(stream), peer.into(), stop).await;
+    } else {
+        http1(gateway, stream, &peer, false).await;
+    }
+}
+
+async fn given_up(stop: &mut watch::Receiver<bool>, patience: Duration) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(patience).await;
+}
+
+/// Serves HTTP/1.1. If the client may speak HTTP/2 and does, nothing is answered: what it said is given back.
+async fn http1<S>(gateway: &Arc<Gateway>, stream: S, peer: &Peer, may_be_http2: bool) -> Option<(Bytes, S)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let state = &Rc::new(State::new());
-    let mut socket = Socket::new(stream, Rc::clone(state));
+    let mut socket = Socket::new(stream, Rc::clone(state), may_be_http2);
     let mut keeper = Keeper::new(gateway, state, socket.ear());
     loop {
         let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -59,16 +106,23 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
         let mut connection = Box::new(builder.serve_connection(socket, service));
         socket = match keeper.keep(&mut connection).await {
             End::Rest => connection.into_parts().io,
-            End::Refuse(why) => return refuse(why, connection.into_parts().io, peer).await,
+            End::Http2 => {
+                let (stream, read) = connection.into_parts().io.into_inner();
+                return Some((read, stream));
+            }
+            End::Refuse(why) => {
+                refuse(why, connection.into_parts().io, peer).await;
+                return None;
+            }
             End::Closed(ended) => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "client connection ended");
                 }
-                return;
+                return None;
             }
         };
         if !keeper.rest(&mut socket).await {
-            return;
+            return None;
         }
     }
 }
@@ -78,10 +132,10 @@ async fn answer(
     peer: &Peer,
     request: hyper::Request<Incoming>,
     answering: Answering,
-) -> Result<hyper::Response<Answer>, Infallible> {
+) -> Result<hyper::Response<Answer<Answering>>, Infallible> {
     let read = answering.read.clone();
     let response = serve::answer(gateway, peer, request, read).await?;
-    Ok(response.map(|body| Answer { body, _answering: answering }))
+    Ok(response.map(|body| Answer { body, _until_end: answering }))
 }
 
 /// How a connection came to an end, or to rest.
@@ -89,6 +143,8 @@ enum End {
     Closed(hyper::Result<()>),
     /// Nothing has come for a while.
     Rest,
+    /// The client speaks HTTP/2.
+    Http2,
     Refuse(Refusal),
 }
 
@@ -126,12 +182,13 @@ impl<'a> Keeper<'a> {
     async fn keep<S, H>(&mut self, connection: &mut http1::Connection<Socket<S>, H>) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin,
-        H: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+        H: HttpService<Incoming, ResBody = Answer<Answering>, Error = Infallible>,
     {
         std::future::poll_fn(|cx| {
             self.ear.listen(cx);
             if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(match self.state.refused() {
+                    _ if self.state.is_http2() => End::Http2,
                     Some(why) => End::Refuse(why.into()),
                     None => End::Closed(ended),
                 });
@@ -247,13 +304,13 @@ impl Drop for Answering {
     }
 }
 
-/// The body of an answer: hyper drops it when it has all of it.
-struct Answer {
+/// The body of an answer, with what is held until its end: hyper drops it when it has all of it.
+struct Answer<G> {
     body: Body,
-    _answering: Answering,
+    _until_end: G,
 }
 
-impl http_body::Body for Answer {
+impl<G: Unpin> http_body::Body for Answer<G> {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -26,6 +26,7 @@ use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
+use crate::tls::{Tls, TlsError};
 use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
@@ -40,6 +41,8 @@ pub(crate) enum StartError {
     Source(#[from] SourceError),
     #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
     #[error("a core ended before it served")]
@@ -80,7 +83,7 @@ fn shown(sockets: &Sockets) -> String {
 /// What there is for definitions.
 fn ground(config: &Config, sockets: &Sockets) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
-    Ground { paths: config.paths, ports, tls: false, marks: Arc::default() }
+    Ground { paths: config.paths, ports, edge: config.edge.clone(), marks: Arc::default() }
 }
 
 async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
@@ -94,7 +97,8 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
-    let gateway = Arc::new(Gateway::new(config, table, host, reload));
+    let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
+    let gateway = Arc::new(Gateway::new(config, table, host, tls, reload));
 
     let (stop, stopped) = watch::channel(false);
     let workers = start(&gateway, sockets, cores, &stopped).await?;
@@ -225,6 +229,9 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
                 return;
             }
             let (apis, kept) = (cycle.table.apis().len(), cycle.kept);
+            if let Some(tls) = &gateway.tls {
+                tls.reload(&cycle.table);
+            }
             gateway.table.store(Arc::new(cycle.table));
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(apis, kept, elapsed_ms, "reloaded");

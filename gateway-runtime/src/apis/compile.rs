@@ -11,6 +11,7 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::apis::edge::ApiEdge;
 use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
@@ -18,8 +19,10 @@ use crate::apis::plan::{Ground, Plan, PlannedEndpoint};
 use crate::apis::policies::Policies;
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
-use crate::middleware::{ORDER, Row};
+use crate::middleware::certificate_check::CertificateCheck;
+use crate::middleware::{ORDER, Row, Step};
 use crate::telemetry::panic_text;
+use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
 use crate::upstream::health::Check;
 
@@ -33,6 +36,7 @@ pub(crate) struct Api {
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
     pub(crate) listen: Arc<ListenPath>,
+    pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
     pub(crate) serving: Result<Serving, String>,
     /// Which plugin serves which hook here.
@@ -83,13 +87,13 @@ pub(crate) async fn compile(
     services: &Services,
     previous: Option<&Api>,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, targets, checks, calls, endpoints, policies, enforced, plugins } = plan;
+    let Plan { definition, listen, edge, targets, checks, calls, endpoints, policies, enforced, plugins } = plan;
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls };
+    let builder = Builder { started, calls, allowed: edge.allowed.clone() };
     let mut request = builder.request(&definition, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
@@ -99,7 +103,7 @@ pub(crate) async fn compile(
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
     let serving = Ok(Serving { targets, checks, policies, request, response, keeps_request });
-    Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
+    Ok(Api { definition, file, text, listen: Arc::new(listen), edge, serving, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -148,6 +152,7 @@ type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 struct Builder {
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
+    allowed: Option<Arc<Allowed>>,
 }
 
 impl Builder {
@@ -161,6 +166,10 @@ impl Builder {
                     let step = (middleware.build)(definition);
                     links.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
                 }
+                Row::ClientCertificate(name) => links.extend(self.allowed.clone().map(|allowed| {
+                    let step: Box<dyn Step> = Box::new(CertificateCheck(allowed));
+                    Link::BuiltIn { name, step }
+                })),
                 Row::Plugins(Hook::Endpoint) => links.extend(endpoints.take()),
                 Row::Plugins(hook) => links.extend(self.links(*hook)),
             }
@@ -198,8 +207,9 @@ impl Api {
         definition: Arc<ApiDefinition>,
         listen: Arc<ListenPath>,
         (file, text): (Arc<str>, Arc<str>),
+        edge: ApiEdge,
         reason: String,
     ) -> Self {
-        Self { definition, file, text, listen, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
+        Self { definition, file, text, listen, edge, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
     }
 }

@@ -12,10 +12,11 @@ use gateway_model::{
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 
+use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::pattern::Pattern;
 use crate::apis::policies::{self, PlannedPolicy};
-use crate::config::PathRules;
+use crate::config::{Edge, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
@@ -30,8 +31,8 @@ pub(crate) struct Ground {
     pub(crate) paths: PathRules,
     /// The ports that it listens on.
     pub(crate) ports: Arc<[u16]>,
-    /// Whether clients speak TLS on them.
-    pub(crate) tls: bool,
+    /// The client's side: hosts, TLS.
+    pub(crate) edge: Edge,
     /// Which hosts are down.
     pub(crate) marks: Arc<Marks>,
 }
@@ -40,6 +41,7 @@ pub(crate) struct Ground {
 pub(crate) struct Plan {
     pub(crate) definition: Arc<ApiDefinition>,
     pub(crate) listen: ListenPath,
+    pub(crate) edge: ApiEdge,
     pub(crate) targets: Targets,
     /// What the chain calls, by hook, in the definition's order.
     pub(crate) calls: BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
@@ -104,6 +106,11 @@ impl Planner<'_> {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }
+        let (edge, found) = ApiEdge::of(&definition, &ground.edge);
+        for (severity, path, reason) in found {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, &path, reason);
+        }
         let targets = self.targets(&definition, &ground.marks);
         let checks = self.checks(&definition, &ground.marks);
         let mut calls = BTreeMap::new();
@@ -115,6 +122,7 @@ impl Planner<'_> {
         let plugins = self.prepare(&definition, &calls, &endpoints);
         Some(Plan {
             listen: listen?,
+            edge,
             targets: targets?,
             checks,
             calls,
@@ -167,7 +175,7 @@ impl Planner<'_> {
             );
             self.refuse("listen_port", reason);
         }
-        if api.protocol.trim() == "https" && !ground.tls {
+        if api.protocol.trim() == "https" && ground.edge.tls.is_none() {
             let reason = "clients are to speak TLS, and this gateway listens without it; leave it out if somebody else \
                           ends TLS in front of the gateway";
             self.refuse("protocol", reason.to_owned());

@@ -20,6 +20,9 @@ use crate::quiet::{Ear, Quiet};
 /// How much of a head is read at once.
 const CHUNK: usize = 8 * 1024;
 
+/// How a client of HTTP/2 begins. RFC 9113 §3.4.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 thread_local! {
     /// Where heads are read to, on their way to hyper: one for all connections of a core.
     static SCRATCH: RefCell<Box<[u8; CHUNK]>> = RefCell::new(Box::new([0; CHUNK]));
@@ -33,6 +36,8 @@ pub(super) struct State {
     /// Since when the client takes nothing of what it is sent.
     blocked: Cell<Option<Moment>>,
     refused: Cell<Option<Ambiguous>>,
+    /// The client speaks HTTP/2.
+    http2: Cell<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +61,12 @@ impl State {
             since: Cell::new(clock::now()),
             blocked: Cell::default(),
             refused: Cell::default(),
+            http2: Cell::default(),
         }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.get()
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -89,11 +99,14 @@ pub(super) struct Socket<S> {
     head: Head,
     /// What came behind a head, or while nobody read.
     held: Bytes,
+    /// Nothing was handed on yet, and the client may speak HTTP/2.
+    fresh: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(stream: S, state: Rc<State>) -> Self {
-        Self { io: TokioIo::new(Quiet::new(stream)), state, head: Head::default(), held: Bytes::new() }
+    pub(super) fn new(stream: S, state: Rc<State>, may_be_http2: bool) -> Self {
+        let io = TokioIo::new(Quiet::new(stream));
+        Self { io, state, head: Head::default(), held: Bytes::new(), fresh: may_be_http2 }
     }
 
     /// Through which the client is heard.
@@ -134,6 +147,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(length)
     }
 
+    /// The first bytes of a connection: if they are the preface of HTTP/2 they are kept, and as long as they may be.
+    #[cold]
+    fn poll_greeting(&mut self, cx: &mut Context<'_>, cursor: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let so_far = std::mem::take(&mut self.held);
+            let length = so_far.len();
+            if so_far.starts_with(HTTP_2) {
+                self.held = so_far;
+                self.state.http2.set(true);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the preface of HTTP/2")));
+            }
+            if !HTTP_2.starts_with(&so_far) {
+                self.fresh = false;
+                let length = self.read_head(&so_far, cursor).map_err(|why| self.refuse(why))?;
+                self.held = so_far.slice(length..);
+                return Poll::Ready(Ok(()));
+            }
+            self.held = so_far;
+            if length > 0 && self.state.stage() == Stage::Idle {
+                self.state.enter(Stage::Head);
+            }
+            ready!(SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = ReadBuf::new(scratch.as_mut_slice());
+                ready!(Pin::new(self.io.inner_mut()).poll_read(cx, &mut buffer))?;
+                self.held = [&self.held[..], buffer.filled()].concat().into();
+                Poll::Ready(Ok::<_, io::Error>(()))
+            }))?;
+            if self.held.len() == length {
+                // There will be no more.
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     /// Ends the connection as far as hyper is concerned: its keeper tells the client why.
     #[cold]
     fn refuse(&self, why: Ambiguous) -> io::Error {
@@ -149,6 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.fresh {
+            return this.poll_greeting(cx, &mut cursor);
+        }
         if matches!(this.state.stage(), Stage::Body | Stage::Left) {
             if this.held.is_empty() {
                 return Pin::new(&mut this.io).poll_read(cx, cursor);
@@ -214,6 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Socket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_http2() {
+            // It ends for hyper's HTTP/1.1 alone.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
