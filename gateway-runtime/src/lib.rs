@@ -47,6 +47,7 @@ mod control;
 mod drivers;
 mod error;
 mod gateway;
+mod handover;
 mod host;
 mod listener;
 mod middleware;

@@ -22,6 +22,7 @@ use crate::apis::table::Table;
 use crate::clock::Beat;
 use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
+use crate::handover::Handover;
 use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
@@ -86,10 +87,10 @@ fn ground(config: &Config, sockets: &Sockets) -> Ground {
     Ground { paths: config.paths, ports, edge: config.edge.clone(), marks: Arc::default() }
 }
 
-async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
+async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
     let host = Arc::new(GatewayHost::new(Rules::of(&config)));
-    let (reload, reloads) = mpsc::unbounded_channel();
+    let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
     let table = tokio::select! {
@@ -101,20 +102,48 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
     let gateway = Arc::new(Gateway::new(config, table, host, tls, reload));
 
     let (stop, stopped) = watch::channel(false);
-    let workers = start(&gateway, sockets, cores, &stopped).await?;
+    let predecessor = sockets.predecessor.take();
+    let inherited = sockets.inherited;
+    let shares = sockets.listen(cores)?;
+    let handover = Handover::new(&shares)?;
+    let workers = start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
     tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
     notify::ready().await;
+    if let Some(predecessor) = predecessor {
+        predecessor.relieve();
+    }
     watch_hosts(&gateway);
 
     let mut ending = JoinSet::new();
-    supervise(&gateway, &services, &mut signals, reloads, &mut retiring, &mut ending).await;
+    let relieved = loop {
+        match supervise(&gateway, &services, &mut signals, &mut reloads, &mut retiring, &mut ending).await {
+            Leave::Told => break false,
+            Leave::Asked => {
+                tracing::info!("another gateway is to take over");
+                tokio::select! {
+                    taken = handover.run() => match taken {
+                        Ok(process) => {
+                            tracing::info!(process, "another gateway serves");
+                            notify::succeeded_by(process).await;
+                            break true;
+                        }
+                        Err(error) => tracing::error!(%error, "nobody takes over: this gateway serves on"),
+                    },
+                    () = signals.end() => break false,
+                }
+            }
+        }
+    };
 
     gateway.enter(Phase::Draining);
     tracing::info!("draining");
     let drain = async {
-        notify::stopping().await;
-        tokio::time::sleep(gateway.config.shutdown_delay).await;
+        // Whoever sends clients here need not notice that another one answers them.
+        if !relieved {
+            notify::stopping().await;
+            tokio::time::sleep(gateway.config.shutdown_delay).await;
+        }
         gateway.enter(Phase::Closing);
         // Every worker may have failed already.
         let _ = stop.send(true);
@@ -167,21 +196,30 @@ async fn first_load(config: &Config, services: &Services) -> Result<Table, Start
     }
 }
 
-/// Reloads and retires plugins until the process is told to end.
+/// Why the gateway is not supervised any more.
+enum Leave {
+    /// It was told to end.
+    Told,
+    /// Another gateway is to take over.
+    Asked,
+}
+
+/// Reloads and retires plugins until the process is told to end, or another gateway is asked for.
 async fn supervise(
     gateway: &Arc<Gateway>,
     services: &Services,
     signals: &mut Signals,
-    mut reloads: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    reloads: &mut mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     retiring: &mut mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
     ending: &mut JoinSet<()>,
-) {
+) -> Leave {
     let mut sweep = tokio::time::interval(pool::SWEEP_INTERVAL);
     loop {
         let mut waiting = Vec::new();
         tokio::select! {
             signal = signals.next() => match signal {
-                Told::End => return,
+                Told::End => return Leave::Told,
+                Told::HandOver => return Leave::Asked,
                 Told::Reload => {}
             },
             Some(shutdown) = retiring.recv() => {
@@ -201,7 +239,7 @@ async fn supervise(
             waiting.push(done);
         }
         tokio::select! {
-            () = signals.end() => return,
+            () = signals.end() => return Leave::Told,
             () = async {
                 notify::reloading().await;
                 reload(gateway, services).await;
@@ -256,15 +294,14 @@ fn report(cycle: &Cycle) {
 /// Starts a thread for each core, and waits until all of them serve.
 async fn start(
     gateway: &Arc<Gateway>,
-    sockets: Sockets,
-    cores: usize,
+    shares: Vec<Vec<std::net::TcpListener>>,
+    inherited: bool,
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let inherited = sockets.inherited;
-    let beat = Beat::start(cores)?;
+    let beat = Beat::start(shares.len())?;
     let (begun, mut begins) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
-    for (core, listeners) in sockets.listen(cores)?.into_iter().enumerate() {
+    for (core, listeners) in shares.into_iter().enumerate() {
         let (gateway, stop, begun) = (Arc::clone(gateway), stop.clone(), begun.clone());
         let beat = Arc::clone(&beat);
         workers.push(std::thread::spawn(move || {
@@ -328,6 +365,7 @@ async fn finish(shutdown: BoxFuture<'static, ()>) {
 enum Told {
     End,
     Reload,
+    HandOver,
 }
 
 /// What the process listens to.
@@ -336,6 +374,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -345,6 +384,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -355,6 +395,7 @@ impl Signals {
             _ = self.interrupt.recv() => Told::End,
             _ = self.quit.recv() => Told::End,
             _ = self.hangup.recv() => Told::Reload,
+            _ = self.user2.recv() => Told::HandOver,
         }
     }
 
