@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::gateway::Gateway;
 use crate::serve::{self, Peer};
+use crate::upstream::upgrade;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
 const GRACE: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
     let _ = stream.set_nodelay(true);
     let peer = &Peer::new(address);
     let busy = &Busy::default();
+    let tunnel = &Cell::new(None);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -42,11 +44,15 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
     let service = service_fn(move |request| {
         let answering = busy.begin();
         async move {
-            let response = serve::answer(gateway, peer, request).await?;
+            let mut response = serve::answer(gateway, peer, request).await?;
+            if let Some(agreed) = upgrade::tunnel(&mut response) {
+                tunnel.set(Some(agreed));
+            }
             Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering }))
         }
     });
-    let mut connection = std::pin::pin!(builder.serve_connection::<_, _>(TokioIo::new(stream), service));
+    let mut connection =
+        std::pin::pin!(builder.serve_connection::<_, _>(TokioIo::new(stream), service).with_upgrades());
     let grace = GRACE.min(gateway.config.shutdown_timeout / 2);
     let ended = tokio::select! {
         biased;
@@ -58,6 +64,8 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "client connection ended");
+    } else if let Some(tunnel) = tunnel.take() {
+        tunnel.run().await;
     }
 }
 

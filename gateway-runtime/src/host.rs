@@ -1,7 +1,7 @@
 //! What plugins ask of the gateway: the log, HTTP requests, a store.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use gateway_sdk::{Request, Response};
 
 use crate::telemetry::one_line;
 use crate::upstream::target::Target;
+use crate::upstream::transport::Transport;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
 /// What the store holds at most.
@@ -22,12 +23,13 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 /// The gateway, as its plugins see it.
 pub(crate) struct GatewayHost {
     rules: Rules,
+    transport: Arc<Transport>,
     store: MemoryStore,
 }
 
 impl GatewayHost {
-    pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, store: MemoryStore::default() }
+    pub(crate) fn new(rules: Rules, transport: Transport) -> Self {
+        Self { rules, transport: Arc::new(transport), store: MemoryStore::default() }
     }
 }
 
@@ -55,12 +57,20 @@ impl Host for GatewayHost {
 
     fn fetch(&self, request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
         let rules = Rules { timeout, ..self.rules };
+        let transport = Arc::clone(&self.transport);
         Box::pin(async move {
-            let target = Target::of(request.uri()).map_err(|error| FetchError::Uri(error.to_string()))?;
+            let target = Target::of(request.uri(), &transport).map_err(|error| FetchError::Uri(error.to_string()))?;
             // The URI's own path is the whole path: nothing is joined to it.
             let path = request.uri().path().to_owned();
             let base = target.without_path();
-            let how = Forward { target: &base, path: Some(&path), keep_host: false, client: None, rules };
+            let how = Forward {
+                target: &base,
+                transport: &transport,
+                path: Some(&path),
+                keep_host: false,
+                client: None,
+                rules,
+            };
             upstream::forward(request, how).await.map_err(|error| match error {
                 ForwardError::Timeout(after) => FetchError::Timeout(after),
                 ForwardError::Target(error) => FetchError::Uri(error.to_string()),

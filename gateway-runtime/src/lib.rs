@@ -51,6 +51,7 @@ mod serve;
 mod server;
 mod sockets;
 mod telemetry;
+mod tls;
 mod upstream;
 
 use std::process::ExitCode;

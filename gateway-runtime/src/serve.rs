@@ -20,7 +20,7 @@ use crate::chain::{self, Link, Stop};
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Gateway, Phase};
-use crate::upstream::{self, Forward, headers};
+use crate::upstream::{self, Forward, headers, upgrade};
 
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
@@ -43,6 +43,9 @@ pub(crate) async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (mut head, incoming) = request.into_parts();
+    if gateway.config.upgrades {
+        upgrade::remember(&mut head);
+    }
     headers::from_client(&mut head.headers);
     if let Some(uri) = normal::normalized(&head.uri) {
         head.uri = uri;
@@ -160,7 +163,9 @@ async fn run(
 ) -> Result<Response, Stop> {
     chain::run_request(&serving.request, exchange, &route.listen).await?;
     let (mut response, is_head) = forward(gateway, peer, route, serving, exchange).await?;
-    if !serving.response.is_empty() {
+    // After it comes another protocol, not a response that anybody could change.
+    let is_final = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if is_final && !serving.response.is_empty() {
         exchange.response = Some(response);
         response = respond(&serving.response, exchange, is_head).await?;
     }
@@ -184,6 +189,7 @@ async fn forward(
     let stripped = (proxy.strip_listen_path && route.strips).then(|| route.listen.strip(request.path()).into_owned());
     let how = Forward {
         target: &serving.target,
+        transport: &serving.transport,
         path: stripped.as_deref(),
         keep_host: proxy.preserve_host_header,
         client: Some(&peer.forwarded),

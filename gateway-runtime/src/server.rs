@@ -23,6 +23,7 @@ use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
+use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, pool};
 
 /// How long a plugin's `shutdown` may take.
@@ -39,6 +40,8 @@ pub(crate) enum StartError {
     Unresolved(usize),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+    #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
+    Outbound(String),
     #[error("a core ended before it served")]
     Worker,
 }
@@ -76,7 +79,8 @@ fn shown(sockets: &Sockets) -> String {
 
 async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
-    let host = Arc::new(GatewayHost::new(Rules::of(&config)));
+    let transport = Transport::plain(&config.outbound).map_err(StartError::Outbound)?;
+    let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let services = Services { host: host.clone(), retired };
@@ -121,7 +125,7 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
 }
 
 async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
-    match load::load(&config.app_path, config.paths, services, &Table::default()).await {
+    match load::load(&config.app_path, (config.paths, &config.outbound), services, &Table::default()).await {
         Ok(cycle) => {
             report(&cycle);
             match unresolved(&cycle) {
@@ -192,7 +196,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
     let previous = gateway.table.load_full();
-    match load::load(&config.app_path, config.paths, services, &previous).await {
+    match load::load(&config.app_path, (config.paths, &config.outbound), services, &previous).await {
         Ok(cycle) => {
             report(&cycle);
             let missing = unresolved(&cycle);

@@ -48,6 +48,18 @@ pub struct ApiDefinition {
     pub strip_auth_data: bool,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
+    /// `h2c` speaks HTTP/2 to a plain upstream; empty, `http` and `https` leave that to the target's scheme.
+    pub protocol: String,
+    /// The certificate that the gateway shows to an upstream, by the upstream's name: `*`, `*.domain`, `host` or
+    /// `host:port`. A value is a file with a certificate and its key, PEM.
+    pub upstream_certificates: BTreeMap<String, String>,
+    /// Leaves `upstream_certificates` out.
+    pub upstream_certificates_disabled: bool,
+    /// The public keys that an upstream may have, by the upstream's name, as in `upstream_certificates`. A value is a
+    /// list, joined by commas, of SHA-256 fingerprints in hexadecimal or of files with a public key, PEM.
+    pub pinned_public_keys: BTreeMap<String, String>,
+    /// Leaves `pinned_public_keys` out.
+    pub certificate_pinning_disabled: bool,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.

@@ -19,6 +19,7 @@ use crate::drivers::{Resolved, Unresolved};
 use crate::middleware::{ORDER, Row};
 use crate::telemetry::panic_text;
 use crate::upstream::target::Target;
+use crate::upstream::transport::Transport;
 
 /// How long a plugin's `init` may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,6 +41,8 @@ pub(crate) struct Api {
 /// The working part of an [`Api`].
 pub(crate) struct Serving {
     pub(crate) target: Target,
+    /// How targets that a plugin chooses are reached.
+    pub(crate) transport: Transport,
     pub(crate) request: Vec<Link>,
     pub(crate) response: Vec<Link>,
     /// A response plugin takes the request: its head is kept while the upstream works.
@@ -72,7 +75,7 @@ pub(crate) async fn compile(
     (file, text): (Arc<str>, Arc<str>),
     services: &Services,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, target, calls, endpoints, plugins } = plan;
+    let Plan { definition, listen, target, transport, calls, endpoints, plugins } = plan;
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
@@ -85,7 +88,7 @@ pub(crate) async fn compile(
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
     let response: Vec<Link> = builder.links(Hook::Response).collect();
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
-    let serving = Ok(Serving { target, request, response, keeps_request });
+    let serving = Ok(Serving { target, transport, request, response, keeps_request });
     Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
 }
 

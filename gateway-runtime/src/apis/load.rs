@@ -11,7 +11,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{self, Planned};
 use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
-use crate::config::PathRules;
+use crate::config::{Outbound, PathRules};
 
 /// What a cycle came to.
 pub(crate) struct Cycle {
@@ -27,7 +27,7 @@ pub(crate) struct Cycle {
 /// When the folder cannot be read; nothing is lost then.
 pub(crate) async fn load(
     folder: &Path,
-    rules: PathRules,
+    (rules, outbound): (PathRules, &Arc<Outbound>),
     services: &Services,
     previous: &Table,
 ) -> Result<Cycle, SourceError> {
@@ -42,7 +42,11 @@ pub(crate) async fn load(
             Some(api) if unchanged(&api, &source) => Loading::Done(api),
             old => {
                 let file = Arc::clone(&source.file);
-                Loading::New(old, file, tokio::task::spawn_local(one(source, rules, services.clone())))
+                Loading::New(
+                    old,
+                    file,
+                    tokio::task::spawn_local(one(source, rules, Arc::clone(outbound), services.clone())),
+                )
             }
         });
     }
@@ -114,10 +118,11 @@ impl Fresh {
 }
 
 fn unchanged(api: &Api, source: &Source) -> bool {
-    api.serving.is_ok() && source.text.as_ref().is_ok_and(|text| **text == *api.text)
+    api.serving.as_ref().is_ok_and(|serving| serving.transport.is_current())
+        && source.text.as_ref().is_ok_and(|text| **text == *api.text)
 }
 
-async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
+async fn one(source: Source, rules: PathRules, outbound: Arc<Outbound>, services: Services) -> Fresh {
     let file = source.file;
     let text = match source.text {
         Ok(text) => text,
@@ -126,7 +131,7 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, rules);
+    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, rules, &outbound);
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
         (None, _) => identity.and_then(|known| closed(known, origin)),

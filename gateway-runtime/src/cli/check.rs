@@ -85,7 +85,7 @@ fn examine(
                 continue;
             }
         };
-        let planned = plan::plan(&text, config.paths);
+        let planned = plan::plan(&text, config.paths, &config.outbound);
         report.extend(planned.findings.into_iter().map(|finding| Found::of(&source.file, finding)));
         definitions.extend(planned.definition.map(|definition| (source.file, text, definition)));
     }

@@ -14,6 +14,7 @@ use super::{diagnose, print};
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::server;
 use crate::upstream::target::{Target, TargetError};
+use crate::upstream::transport::Transport;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
 /// How long the answer may take, from the connection to its last byte.
@@ -39,6 +40,8 @@ enum Unhealthy {
 /// What is wrong with an answer.
 #[derive(Debug, thiserror::Error)]
 enum Wrong {
+    #[error("{0}")]
+    Outbound(String),
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error(transparent)]
@@ -73,7 +76,7 @@ fn examine(conf: Option<&Path>, port: Option<u16>) -> Result<Uri, Box<Unhealthy>
     address.set_port(port.unwrap_or(address.port()));
     let url = url(address, &config)?;
     let answered = server::runtime().map_err(Unhealthy::from)?.block_on(async {
-        let answered = tokio::time::timeout(TIMEOUT, ask(&url)).await;
+        let answered = tokio::time::timeout(TIMEOUT, ask(&url, &config)).await;
         answered.unwrap_or(Err(Wrong::Timeout))
     });
     match answered {
@@ -95,11 +98,19 @@ fn url(mut address: SocketAddr, config: &Config) -> Result<Uri, Box<Unhealthy>> 
     url.parse().map_err(|error| Unhealthy::Url { url, error }.into())
 }
 
-async fn ask(url: &Uri) -> Result<(), Wrong> {
-    let target = Target::of(url)?.without_path();
+async fn ask(url: &Uri, config: &Config) -> Result<(), Wrong> {
+    let transport = Transport::plain(&config.outbound).map_err(Wrong::Outbound)?;
+    let target = Target::of(url, &transport)?.without_path();
     // The limit for all of it is above: this one is never reached.
-    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0 };
-    let how = Forward { target: &target, path: Some(url.path()), keep_host: false, client: None, rules };
+    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0, age: None };
+    let how = Forward {
+        target: &target,
+        transport: &transport,
+        path: Some(url.path()),
+        keep_host: false,
+        client: None,
+        rules,
+    };
     let (head, ()) = hyper::Request::new(()).into_parts();
     let mut response = upstream::forward(Request::from_parts(head, Body::empty()), how).await?;
     if response.status() != StatusCode::OK {

@@ -1,10 +1,16 @@
 //! The upstream's side: choose a target, forward, time out.
 
+mod connect;
 mod dns;
+mod events;
+mod h2;
 pub(crate) mod headers;
 pub(crate) mod pool;
 mod progress;
+mod replay;
 pub(crate) mod target;
+pub(crate) mod transport;
+pub(crate) mod upgrade;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,15 +19,18 @@ use std::time::Duration;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
 use gateway_sdk::http::{Version, request};
-use gateway_sdk::{Body, BodyError, HeaderValue, Request, Response, Uri};
+use gateway_sdk::{Body, BodyError, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::config::Config;
+use crate::tls::client::TlsError;
+use connect::Stream;
 use pool::{Connection, PooledBody, Return};
 use progress::Progress;
 use target::{Origin, Target, TargetError};
+use transport::Transport;
+use upgrade::Wanted;
 
 /// Why there is no response from an upstream.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +41,10 @@ pub(crate) enum ForwardError {
     Lookup { host: String, reason: String },
     #[error("no connection to {origin}: {error}")]
     Connect { origin: Arc<Origin>, error: std::io::Error },
+    #[error("{origin} is not who was asked for: {error}")]
+    Tls { origin: Arc<Origin>, error: TlsError },
+    #[error("the upstream changed the protocol, and nobody had asked for that")]
+    Unasked,
     #[error("no response within {0:?}")]
     Timeout(Duration),
     #[error("the request's body broke off")]
@@ -46,17 +59,26 @@ pub(crate) struct Rules {
     pub(crate) timeout: Duration,
     pub(crate) close: bool,
     pub(crate) max_idle: usize,
+    /// How long a connection is used at most.
+    pub(crate) age: Option<Duration>,
 }
 
 impl Rules {
     pub(crate) fn of(config: &Config) -> Self {
-        Self { timeout: config.upstream_timeout, close: config.upstream_close, max_idle: config.max_idle_per_host }
+        Self {
+            timeout: config.upstream_timeout,
+            close: config.upstream_close,
+            max_idle: config.max_idle_per_host,
+            age: config.upstream_age,
+        }
     }
 }
 
 /// How one request is forwarded.
 pub(crate) struct Forward<'a> {
     pub(crate) target: &'a Target,
+    /// How a target is reached that a plugin chose.
+    pub(crate) transport: &'a Transport,
     /// The path, after stripping; the request's own if `None`.
     pub(crate) path: Option<&'a str>,
     /// Keep the client's `Host`.
@@ -71,7 +93,7 @@ pub(crate) struct Forward<'a> {
 /// # Errors
 /// When there is no response; nothing was sent to the client then.
 pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Response, ForwardError> {
-    let chosen = request.upstream().map(Target::of).transpose()?;
+    let chosen = request.upstream().map(|uri| Target::of(uri, how.transport)).transpose()?;
     let target = chosen.as_ref().unwrap_or(how.target);
     let (mut head, body) = request.into_parts();
     address(&mut head, target, how.path)?;
@@ -80,14 +102,16 @@ pub(crate) async fn forward(request: Request, how: Forward<'_>) -> Result<Respon
         head.headers.insert(HOST, target.host.clone());
     }
     head.version = Version::HTTP_11;
+    let upgrade = head.extensions.remove::<Wanted>();
     let (body, progress) = Progress::watch(body);
     let request = hyper::Request::from_parts(head, body);
     let timeout = how.rules.timeout;
-    let mut exchange = std::pin::pin!(exchange(request, progress.clone(), &target.origin, how.rules));
+    let way = (upgrade, how.rules);
+    let mut exchange = std::pin::pin!(exchange(request, progress.clone(), &target.origin, way));
     let mut wait = timeout;
     loop {
         if let Ok(response) = tokio::time::timeout(wait, exchange.as_mut()).await {
-            return response;
+            return response.map(events::watched);
         }
         wait = match progress.as_deref() {
             Some(body) if body.waits_for_client() => timeout,
@@ -115,23 +139,70 @@ fn address(head: &mut request::Parts, target: &Target, path: Option<&str>) -> Re
     Ok(())
 }
 
-/// One request and response, on a pooled connection if there is one.
-///
-/// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
-/// what may be sent twice.
+/// One request and response, however they travel.
 async fn exchange(
+    request: hyper::Request<Body>,
+    sent: Option<Arc<Progress>>,
+    origin: &Arc<Origin>,
+    (upgrade, rules): (Option<Wanted>, Rules),
+) -> Result<Response, ForwardError> {
+    if upgrade.is_some() || origin.is_special() {
+        return Box::pin(special(request, sent, origin, (upgrade, rules))).await;
+    }
+    match http1(request, sent, origin, None, rules).await {
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(ForwardError::Unasked),
+        exchanged => exchanged,
+    }
+}
+
+/// What is not HTTP/1.1 on a TCP connection to the origin itself.
+#[cold]
+async fn special(
     mut request: hyper::Request<Body>,
     sent: Option<Arc<Progress>>,
     origin: &Arc<Origin>,
+    (upgrade, rules): (Option<Wanted>, Rules),
+) -> Result<Response, ForwardError> {
+    origin.address(&mut request)?;
+    if let Some(wanted) = upgrade {
+        return upgrade::exchange(request, wanted, origin).await;
+    }
+    let first = if origin.may_speak_http2() {
+        match h2::way(origin, rules).await? {
+            h2::Way::Http2(lease) => {
+                let (head, body) = request.into_parts();
+                return h2::exchange(lease, head, body, origin, rules).await;
+            }
+            h2::Way::Http1(stream) => Some(handshake(stream).await?),
+            h2::Way::Http1Again => None,
+        }
+    } else {
+        None
+    };
+    match http1(request, sent, origin, first, rules).await {
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(ForwardError::Unasked),
+        exchanged => exchanged,
+    }
+}
+
+/// One request and response by HTTP/1.1, on a pooled connection if there is one.
+///
+/// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
+/// what may be sent twice.
+async fn http1(
+    mut request: hyper::Request<Body>,
+    sent: Option<Arc<Progress>>,
+    origin: &Arc<Origin>,
+    mut first: Option<Connection>,
     rules: Rules,
 ) -> Result<Response, ForwardError> {
     let mut may_repeat = true;
     loop {
-        let pooled = if rules.close { None } else { pool::take(origin).await };
+        let pooled = if rules.close || first.is_some() { None } else { pool::take(origin).await };
         let was_pooled = pooled.is_some();
-        let mut connection = match pooled {
+        let mut connection = match first.take().or(pooled) {
             Some(connection) => connection,
-            None => connect(origin).await?,
+            None => handshake(connect::connect(origin, true).await?).await?,
         };
         let spare = (was_pooled && may_repeat).then(|| repeatable(&request)).flatten();
         let mut failed = match connection.try_send_request(request).await {
@@ -178,36 +249,21 @@ fn received(
     Response::from_parts(head, PooledBody::body(incoming, back))
 }
 
-async fn connect(origin: &Arc<Origin>) -> Result<Connection, ForwardError> {
-    let addresses = dns::resolve(origin)
-        .await
-        .map_err(|error| ForwardError::Lookup { host: origin.host.clone(), reason: error.to_string() })?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return handshake(stream).await,
-            Err(error) => last = Some(error),
-        }
-    }
-    match last {
-        Some(error) => Err(ForwardError::Connect { origin: Arc::clone(origin), error }),
-        None => Err(ForwardError::Lookup { host: origin.host.clone(), reason: "it has no address".to_owned() }),
-    }
-}
-
-async fn handshake(stream: TcpStream) -> Result<Connection, ForwardError> {
-    // Without it small requests wait for the acknowledgement of those before.
-    let _ = stream.set_nodelay(true);
-    let mut builder = http1::Builder::new();
-    // As Go writes them: there are upstreams that look for `Foo`, not `foo`.
-    builder.title_case_headers(true);
-    let (connection, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(ForwardError::Exchange)?;
+async fn handshake(stream: Stream) -> Result<Connection, ForwardError> {
+    let (connection, driver) = http1_builder().handshake(TokioIo::new(stream)).await.map_err(ForwardError::Exchange)?;
     tokio::spawn(async move {
         if let Err(error) = driver.await {
             tracing::debug!(error = %chain(&error), "upstream connection ended");
         }
     });
     Ok(connection)
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // As Go writes them: there are upstreams that look for `Foo`, not `foo`.
+    builder.title_case_headers(true);
+    builder
 }
 
 /// Whose fault a failed exchange was: the body of the request is the client's.

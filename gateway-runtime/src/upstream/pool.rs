@@ -75,6 +75,7 @@ fn put(origin: Arc<Origin>, connection: Connection, most: usize) {
 
 /// Closes what has been idle for too long.
 pub(crate) fn sweep() {
+    super::h2::sweep();
     POOL.with_borrow_mut(|pool| {
         pool.0.retain(|_, idle| {
             idle.retain(|idle| !idle.connection.is_closed() && idle.since.elapsed() < IDLE_TIMEOUT);

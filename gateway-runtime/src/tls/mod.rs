@@ -1,0 +1,3 @@
+//! TLS: toward upstreams.
+
+pub(crate) mod client;
