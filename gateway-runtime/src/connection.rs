@@ -51,21 +51,21 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
             Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering }))
         }
     });
-    let mut connection =
-        std::pin::pin!(builder.serve_connection::<_, _>(TokioIo::new(stream), service).with_upgrades());
+    let mut connection = builder.serve_connection::<_, _>(TokioIo::new(stream), service);
     let grace = GRACE.min(gateway.config.shutdown_timeout / 2);
     let ended = tokio::select! {
         biased;
-        ended = connection.as_mut() => ended,
+        ended = Pin::new(&mut connection) => ended,
         () = idle(busy, stop, grace) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            Pin::new(&mut connection).await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "client connection ended");
     } else if let Some(tunnel) = tunnel.take() {
-        tunnel.run().await;
+        let parts = connection.into_parts();
+        tunnel.run(parts.io.into_inner(), &parts.read_buf).await;
     }
 }
 

@@ -67,7 +67,8 @@ pub(crate) async fn answer(
             }
         }
     };
-    if gateway.config.close_connections || gateway.phase() == Phase::Closing {
+    let closes = gateway.config.close_connections || gateway.phase() == Phase::Closing;
+    if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }

@@ -3,6 +3,7 @@
 //! Source: RFC 9110 §7.8; Tyk, `gateway/reverse_proxy.go`, `internal/httputil/streaming.go`. Tyk knows `Connection:
 //! upgrade` alone; here it may be one of a list, as browsers write it.
 
+use std::io;
 use std::sync::Arc;
 
 use gateway_sdk::http::header::{CONNECTION, UPGRADE};
@@ -10,6 +11,7 @@ use gateway_sdk::http::{Version, request};
 use gateway_sdk::{Body, HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::pool::PooledBody;
 use super::target::Origin;
@@ -20,7 +22,6 @@ use super::{ForwardError, connect, headers};
 pub(super) struct Wanted {
     /// The header, as the client wrote it.
     protocol: HeaderValue,
-    client: OnUpgrade,
 }
 
 /// Remembers that a client asks for another protocol, before the headers of its connection are removed.
@@ -32,8 +33,8 @@ pub(crate) fn remember(head: &mut request::Parts) {
     }
     let mut protocols = head.headers.get_all(UPGRADE).iter();
     let protocol = protocols.next().filter(|value| protocols.next().is_none() && !names_http(value)).cloned();
-    if let (Some(protocol), Some(client)) = (protocol, head.extensions.remove::<OnUpgrade>()) {
-        head.extensions.insert(Wanted { protocol, client });
+    if let Some(protocol) = protocol {
+        head.extensions.insert(Wanted { protocol });
     }
 }
 
@@ -60,26 +61,20 @@ fn names_http(protocols: &HeaderValue) -> bool {
     })
 }
 
-/// Two connections that speak with each other from now on.
+/// An upstream that speaks another protocol with the client from now on.
 #[derive(Clone)]
-pub(crate) struct Tunnel {
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-}
+pub(crate) struct Tunnel(OnUpgrade);
 
 impl Tunnel {
-    /// Passes bytes on in both directions, until both sides have ended or one is gone. What one side has said before the
-    /// other was ready is not lost.
-    pub(crate) async fn run(self) {
-        let both = async {
-            let (client, upstream) = (self.client.await?, self.upstream.await?);
-            Ok::<_, hyper::Error>((TokioIo::new(client), TokioIo::new(upstream)))
+    /// Passes bytes on in both directions, until both sides have ended or one is gone. `early` is what the client has
+    /// said already.
+    pub(crate) async fn run(self, mut client: impl AsyncRead + AsyncWrite + Unpin, early: &[u8]) {
+        let copied = async {
+            let mut upstream = TokioIo::new(self.0.await.map_err(io::Error::other)?);
+            upstream.write_all(early).await?;
+            tokio::io::copy_bidirectional(&mut client, &mut upstream).await
         };
-        let (mut client, mut upstream) = match both.await {
-            Ok(both) => both,
-            Err(error) => return tracing::debug!(%error, "a tunnel did not begin"),
-        };
-        match tokio::io::copy_bidirectional(&mut client, &mut upstream).await {
+        match copied.await {
             Ok((sent, received)) => tracing::debug!(sent, received, "a tunnel ended"),
             Err(error) => tracing::debug!(%error, "a tunnel broke"),
         }
@@ -92,7 +87,7 @@ impl Tunnel {
 /// When there is no response. One that does not agree is a response like others.
 pub(super) async fn exchange(
     mut request: hyper::Request<Body>,
-    Wanted { protocol, client }: Wanted,
+    Wanted { protocol }: Wanted,
     origin: &Arc<Origin>,
 ) -> Result<Response, ForwardError> {
     let stream = connect::connect(origin, true).await?;
@@ -114,6 +109,6 @@ pub(super) async fn exchange(
     headers::toward_client(&mut head.headers);
     head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     head.headers.insert(UPGRADE, agreed.unwrap_or(protocol));
-    head.extensions.insert(Tunnel { client, upstream });
+    head.extensions.insert(Tunnel(upstream));
     Ok(Response::from_parts(head, Body::empty()))
 }
