@@ -93,10 +93,11 @@ impl Certified {
 
     /// SHA-256 of the public key, in hexadecimal.
     pub(crate) fn pin(&self) -> String {
-        let digest = default_provider();
-        let suite = digest.cipher_suites.iter().find_map(|suite| suite.tls13()).expect("a suite of TLS 1.3");
-        let hash = suite.common.hash_provider.hash(&self.key.subject_public_key_info());
-        assert_eq!(hash.as_ref().len(), suite.common.hash_provider.output_len());
+        let provider = default_provider();
+        let suites = provider.cipher_suites.iter().filter_map(|suite| suite.tls13());
+        let mut hashes = suites.map(|suite| suite.common.hash_provider);
+        let sha256 = hashes.find(|hash| hash.output_len() == 32).expect("a suite with SHA-256");
+        let hash = sha256.hash(&self.key.subject_public_key_info());
         hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

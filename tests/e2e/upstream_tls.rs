@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_tests::{Answer, Conf, Definition, Gateway, api};
+use gateway_tests::{Answer, Conf, Definition, Gateway, api, get};
 use serde_json::{Value, json};
 use tokio_rustls::rustls::SupportedProtocolVersion;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -49,13 +49,14 @@ async fn an_upstream_is_believed_whose_issuer_is_known() {
     let authority = Authority::new("ours");
     let upstream = Secure::start(authority.issue(wish(&["localhost"])).server().config()).await;
     let gateway = knowing(&authority).with(&https("safe", upstream.address)).start().await;
-    let seen = facts(&gateway.get("/safe/x?y=1").await);
+    let mut client = gateway.connect().await;
+    let seen = facts(&client.ask(get("/safe/x?y=1")).await);
     assert_eq!(seen["version"], "HTTP/1.1");
     assert_eq!(seen["tls"], "TLSv1_3");
     assert_eq!(seen["sni"], "localhost");
     assert_eq!(seen["uri"], "/x?y=1");
     assert_eq!(seen["headers"]["host"], format!("localhost:{}", upstream.address.port()));
-    assert_eq!(facts(&gateway.get("/safe/").await)["connection"], seen["connection"], "connections are kept");
+    assert_eq!(facts(&client.ask(get("/safe/")).await)["connection"], seen["connection"], "connections are kept");
 }
 
 #[tokio::test]
@@ -161,8 +162,9 @@ async fn the_gateway_shows_its_certificate_to_whom_it_is_for() {
         .with(&https("none", upstream.address))
         .start()
         .await;
+    let mut client = gateway.connect().await;
     for id in ["all", "port"] {
-        assert_eq!(facts(&gateway.get(&format!("/{id}/")).await)["client"], 1);
+        assert_eq!(facts(&client.ask(get(&format!("/{id}/"))).await)["client"], 1);
     }
     assert_eq!(upstream.connections(), 1, "the same settings share connections");
     for id in ["other", "off", "none"] {
