@@ -75,6 +75,8 @@ struct Raw {
 #[serde(default, expecting = "an object")]
 struct RawServer {
     read_timeout: u64,
+    write_timeout: u64,
+    canonical_header_names: bool,
     max_request_body_size: u64,
     enable_websockets: bool,
     /// What comes is passed on at once, whatever this says.
@@ -112,6 +114,11 @@ pub(crate) struct Config {
     pub(crate) upgrades: bool,
     /// Bound on the arrival of a request's head, and on a pause in its body.
     pub(crate) read_timeout: Duration,
+    /// Whether HTTP/1 header names are written as `X-Api-Key`, for those who look for them in that way only. Otherwise
+    /// they are written as HTTP/2 writes them, `x-api-key`, which costs less.
+    pub(crate) canonical_header_names: bool,
+    /// Bound on a pause of a client in taking its answer.
+    pub(crate) write_timeout: Duration,
     /// In bytes; `None` is no bound.
     pub(crate) max_request_body: Option<u64>,
     /// Whether client connections are used once.
@@ -251,6 +258,8 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         outbound: Arc::new(outbound::resolve(raw, remarks)),
         upgrades: server.enable_websockets,
         read_timeout: seconds(server.read_timeout, 120),
+        write_timeout: seconds(server.write_timeout, 120),
+        canonical_header_names: server.canonical_header_names,
         max_request_body: Some(server.max_request_body_size).filter(|bytes| *bytes > 0),
         close_connections: raw.close_connections,
         hide_generator_header: raw.hide_generator_header,

@@ -3,104 +3,278 @@
 //! When the gateway drains, a client may be writing its next request to a connection that looks idle from here. So
 //! nothing is closed at once: from then on answers say `Connection: close`, and only who asks nothing for [`GRACE`]
 //! is hung up on.
+//!
+//! A connection that is idle for [`REST_AFTER`] gives its buffers back, and gets new ones with its next request: there may be
+//! ten thousand of them.
 
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_sdk::{Body, BodyError};
-use http_body::{Frame, SizeHint};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use gateway_sdk::{Body, BodyError, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::{self, Parts};
+use hyper::service::{HttpService, service_fn};
+use hyper::upgrade::OnUpgrade;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
-use crate::gateway::Gateway;
+use crate::clock::{self, Deadline, Moment, Timer};
+use crate::gateway::{Gateway, Phase};
+use crate::quiet::Ear;
 use crate::serve::{self, Peer};
-use crate::upstream::upgrade;
+use crate::upstream::upgrade::{self, Tunnel};
+use head::Ambiguous;
+use socket::{Socket, Stage, State};
+
+mod head;
+mod socket;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long an idle connection keeps its buffers.
+const REST_AFTER: Duration = Duration::from_secs(2);
 
-/// Serves one client until either end closes; after `stop` turned true, until its request is answered.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr, stop: watch::Receiver<bool>) {
+/// Serves one client until either end closes; when the gateway closes, until its request is answered.
+pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr) {
     let _ = stream.set_nodelay(true);
     let peer = &Peer::new(address);
-    let busy = &Busy::default();
-    let tunnel = &Cell::new(None);
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(gateway.config.read_timeout)
-        // As Go writes them, and the published examples show them.
-        .title_case_headers(true);
-    let service = service_fn(move |request| {
-        let answering = busy.begin();
-        async move {
-            let mut response = serve::answer(gateway, peer, request).await?;
-            if let Some(agreed) = upgrade::tunnel(&mut response) {
-                tunnel.set(Some(agreed));
-            }
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering }))
+    let state = &Rc::new(State::new());
+    let mut socket = Socket::new(stream, Rc::clone(state));
+    let mut keeper = Keeper::new(gateway, state, socket.ear());
+    let tunnel = Cell::new(None);
+    loop {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let answering = Answering::begin(state, &request, gateway.config.upgrades);
+            answer(gateway, peer, request, answering, &tunnel)
+        });
+        let mut builder = http1::Builder::new();
+        // The keeper looks at the clock.
+        builder.header_read_timeout(None).title_case_headers(gateway.config.canonical_header_names);
+        let mut connection = Box::new(builder.serve_connection(socket, service));
+        socket = match keeper.keep(&mut connection).await {
+            End::Rest => connection.into_parts().io,
+            End::Refuse(why) => return refuse(why, connection.into_parts().io, peer).await,
+            End::Closed(Err(error)) => return tracing::debug!(%error, "client connection ended"),
+            End::Closed(Ok(())) => match tunnel.take() {
+                // What follows is no HTTP, and may take as long as it likes.
+                Some(tunnel) => return pass_on(tunnel, connection.into_parts()).await,
+                None => return,
+            },
+        };
+        if !keeper.rest(&mut socket).await {
+            return;
         }
-    });
-    let mut connection = builder.serve_connection::<_, _>(TokioIo::new(stream), service);
-    let grace = GRACE.min(gateway.config.shutdown_timeout / 2);
-    let ended = tokio::select! {
-        biased;
-        ended = Pin::new(&mut connection) => ended,
-        () = idle(busy, stop, grace) => {
-            Pin::new(&mut connection).graceful_shutdown();
-            Pin::new(&mut connection).await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "client connection ended");
-    } else if let Some(tunnel) = tunnel.take() {
-        let parts = connection.into_parts();
-        tunnel.run(parts.io.into_inner(), &parts.read_buf).await;
     }
 }
 
-/// Waits until the gateway drains and the connection has been idle for `grace`. To be polled after the connection, and
-/// whenever that is: a request begins and ends nowhere else.
-async fn idle(busy: &Busy, mut stop: watch::Receiver<bool>, grace: Duration) {
-    let _ = stop.wait_for(|stop| *stop).await;
-    let mut patience = None;
-    std::future::poll_fn(|cx| {
-        if busy.0.get() {
-            patience = None;
-            return Poll::Pending;
-        }
-        patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(grace))).as_mut().poll(cx)
+async fn answer(
+    gateway: &Arc<Gateway>,
+    peer: &Peer,
+    request: hyper::Request<Incoming>,
+    mut answering: Answering,
+    tunnel: &Cell<Option<Tunnel>>,
+) -> Result<hyper::Response<Answer>, Infallible> {
+    let read = answering.read.clone();
+    let mut response = serve::answer(gateway, peer, request, read).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        answering.is_last = true;
+        tunnel.set(upgrade::tunnel(&mut response));
+    }
+    Ok(response.map(|body| Answer { body, _answering: answering }))
+}
+
+/// What the client says from now on is for the upstream, and what it has said behind its request too.
+#[cold]
+fn pass_on<H>(tunnel: Tunnel, client: Parts<Socket<TcpStream>, H>) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let (stream, held) = client.io.into_inner();
+        tunnel.run(stream, &[client.read_buf, held].concat()).await;
     })
-    .await;
 }
 
-/// Whether a request is being answered on this connection; there is one at a time.
-#[derive(Default)]
-struct Busy(Rc<Cell<bool>>);
+/// How a connection came to an end, or to rest.
+enum End {
+    Closed(hyper::Result<()>),
+    /// Nothing has come for a while.
+    Rest,
+    Refuse(Refusal),
+}
 
-impl Busy {
-    fn begin(&self) -> Answering {
-        self.0.set(true);
-        Answering(Rc::clone(&self.0))
+/// Why a connection is ended from here, in the middle of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguous),
+    #[error("the head of the request did not arrive in time")]
+    SlowHead,
+    #[error("the client takes nothing of its answer")]
+    Stuck,
+}
+
+/// Watches over a connection: how long it may take for what it is at.
+struct Keeper<'a> {
+    gateway: &'a Gateway,
+    state: &'a State,
+    ear: Arc<Ear>,
+    deadline: Deadline,
+    /// When the gateway was first seen to close.
+    closing: Option<Moment>,
+    /// The connection has no buffers.
+    resting: bool,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(gateway: &'a Gateway, state: &'a State, ear: Arc<Ear>) -> Self {
+        let mut deadline = Deadline::new();
+        deadline.set(REST_AFTER);
+        Self { gateway, state, ear, deadline, closing: None, resting: false }
     }
+
+    /// Drives a connection until it ends, or has nothing to do.
+    async fn keep<S, H>(&mut self, connection: &mut http1::Connection<Socket<S>, H>) -> End
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        H: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+    {
+        std::future::poll_fn(|cx| {
+            self.ear.listen(cx);
+            if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+                return Poll::Ready(match self.state.refused() {
+                    Some(why) => End::Refuse(why.into()),
+                    None => End::Closed(ended),
+                });
+            }
+            match std::task::ready!(self.poll_due(cx)) {
+                Due::Rest => Poll::Ready(End::Rest),
+                Due::Refuse(why) => Poll::Ready(End::Refuse(why)),
+                Due::Close => {
+                    Pin::new(&mut *connection).graceful_shutdown();
+                    Pin::new(&mut *connection).poll(cx).map(End::Closed)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for an idle client to go on; `false` if it has gone, or must.
+    async fn rest<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> bool {
+        self.resting = true;
+        let goes_on = std::future::poll_fn(|cx| {
+            self.ear.listen(cx);
+            match socket.poll_wake(cx) {
+                Poll::Ready(goes_on) => Poll::Ready(goes_on),
+                Poll::Pending => self.poll_due(cx).map(|_| false),
+            }
+        })
+        .await;
+        self.resting = false;
+        goes_on
+    }
+
+    /// Ready when something must be done.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        if self.closing.is_none() && self.gateway.phase() == Phase::Closing {
+            self.closing = Some(clock::now());
+            self.deadline.set(Duration::ZERO);
+        }
+        loop {
+            std::task::ready!(self.deadline.poll_over(cx));
+            match self.due() {
+                ControlFlow::Continue(wait) => self.deadline.set(wait),
+                ControlFlow::Break(due) => return Poll::Ready(due),
+            }
+        }
+    }
+
+    /// What must be done now, or how long to wait before asking again.
+    fn due(&self) -> ControlFlow<Due, Duration> {
+        let config = &self.gateway.config;
+        let spent = self.state.since().elapsed();
+        let (limit, spent, due) = match (self.state.blocked(), self.state.stage(), self.closing) {
+            (Some(since), ..) => (config.write_timeout, since.elapsed(), Due::Refuse(Refusal::Stuck)),
+            (None, Stage::Head, _) => (config.read_timeout, spent, Due::Refuse(Refusal::SlowHead)),
+            (None, Stage::Answering | Stage::Body | Stage::Upgrading, _) => return ControlFlow::Continue(REST_AFTER),
+            (None, Stage::Idle | Stage::Left, Some(closing)) => {
+                (GRACE.min(config.shutdown_timeout / 2), spent.min(closing.elapsed()), Due::Close)
+            }
+            (None, Stage::Idle, None) if !self.resting => (REST_AFTER.min(config.read_timeout), spent, Due::Rest),
+            (None, Stage::Idle | Stage::Left, None) => (config.read_timeout, spent, Due::Close),
+        };
+        match limit.saturating_sub(spent) {
+            Duration::ZERO => ControlFlow::Break(due),
+            left => ControlFlow::Continue(left),
+        }
+    }
+}
+
+enum Due {
+    Rest,
+    Close,
+    Refuse(Refusal),
+}
+
+/// Tells a client why its connection ends, as far as it listens.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(why: Refusal, socket: Socket<S>, peer: &Peer) {
+    tracing::info!(client = %peer.address, fault = "client", error = %why, "connection refused");
+    let status = match why {
+        Refusal::Ambiguous(_) => "400 Bad Request",
+        Refusal::SlowHead => "408 Request Timeout",
+        // It would not take this either.
+        Refusal::Stuck => return,
+    };
+    let (mut stream, _) = socket.into_inner();
+    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let told = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What is unread when a socket is closed takes the answer with it.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(GRACE, told).await;
 }
 
 /// Is held until the end of an answer.
-struct Answering(Rc<Cell<bool>>);
+struct Answering {
+    state: Rc<State>,
+    /// Whether the request's body was read to its end, if it has one.
+    read: Option<Arc<AtomicBool>>,
+    /// What follows is no HTTP.
+    is_last: bool,
+}
+
+impl Answering {
+    fn begin(state: &Rc<State>, request: &hyper::Request<Incoming>, upgrades: bool) -> Self {
+        let read = (!request.body().is_end_stream()).then(Arc::<AtomicBool>::default);
+        let upgrades = upgrades && request.extensions().get::<OnUpgrade>().is_some();
+        state.enter(match &read {
+            Some(_) => Stage::Body,
+            None if upgrades => Stage::Upgrading,
+            None => Stage::Answering,
+        });
+        Self { state: Rc::clone(state), read, is_last: false }
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.set(false);
+        if self.state.stage() == Stage::Upgrading {
+            if self.is_last {
+                return;
+            }
+            self.state.resume();
+        }
+        let left = self.read.as_ref().is_some_and(|read| !read.load(Ordering::Relaxed));
+        self.state.enter(if left { Stage::Left } else { Stage::Idle });
     }
 }
 

@@ -9,6 +9,7 @@ use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::{FetchError, Host, Level, LogRecord, Store, StoreError};
 use gateway_sdk::{Request, Response};
 
+use crate::clock::Exact;
 use crate::telemetry::one_line;
 use crate::upstream::target::Target;
 use crate::upstream::transport::Transport;
@@ -55,23 +56,16 @@ impl Host for GatewayHost {
         }
     }
 
-    fn fetch(&self, request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
+    fn fetch(&self, mut request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
         let rules = Rules { timeout, ..self.rules };
         let transport = Arc::clone(&self.transport);
         Box::pin(async move {
             let target = Target::of(request.uri(), &transport).map_err(|error| FetchError::Uri(error.to_string()))?;
             // The URI's own path is the whole path: nothing is joined to it.
-            let path = request.uri().path().to_owned();
             let base = target.without_path();
-            let how = Forward {
-                target: &base,
-                transport: &transport,
-                path: Some(&path),
-                keep_host: false,
-                client: None,
-                rules,
-            };
-            upstream::forward(request, how).await.map_err(|error| match error {
+            let how =
+                Forward { target: &base, transport: &transport, strip: None, keep_host: false, client: None, rules };
+            upstream::forward(&mut request, how, Exact::default()).await.map_err(|error| match error {
                 ForwardError::Timeout(after) => FetchError::Timeout(after),
                 ForwardError::Target(error) => FetchError::Uri(error.to_string()),
                 other => FetchError::Failed(Box::new(other)),

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::clock::{self, Beat};
 use crate::connection;
 use crate::gateway::Gateway;
 use crate::upstream::pool;
@@ -17,6 +18,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one core serves, and for how long.
 pub(crate) struct Share {
+    /// Its number.
+    pub(crate) core: usize,
+    pub(crate) beat: Arc<Beat>,
     pub(crate) listeners: Vec<TcpListener>,
     /// Others hold these sockets too, and will answer who waits in their queues.
     pub(crate) inherited: bool,
@@ -26,13 +30,17 @@ pub(crate) struct Share {
 
 /// Serves until `stop` turns true, then until the last request is answered or the time for that is over.
 pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), JoinError> {
-    let Share { listeners, inherited, mut stop } = share;
+    let Share { core, beat, listeners, inherited, mut stop } = share;
     let (open, mut closed) = mpsc::channel::<()>(1);
-    let sweeper = tokio::task::spawn_local(async {
-        loop {
-            tokio::time::sleep(pool::SWEEP_INTERVAL).await;
-            pool::sweep();
-        }
+    let clock = tokio::task::spawn_local(async move {
+        let mut swept = clock::now();
+        let sweep = || {
+            if swept.elapsed() >= pool::SWEEP_INTERVAL {
+                swept = clock::now();
+                pool::sweep();
+            }
+        };
+        beat.keep(core, sweep).await;
     });
     let mut accepting = JoinSet::new();
     let clients = Clients { gateway: Arc::clone(&gateway), stop: stop.clone(), open };
@@ -43,11 +51,13 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
     while let Some(ended) = accepting.join_next().await {
         ended?;
     }
-    sweeper.abort();
     let _ = stop.wait_for(|stop| *stop).await;
+    // Those that are idle are waiting for something else.
+    clock::wake_all();
     if tokio::time::timeout(gateway.config.shutdown_timeout, closed.recv()).await.is_err() {
         tracing::warn!("requests were still running at the end of the drain");
     }
+    clock.abort();
     Ok(())
 }
 
@@ -86,9 +96,9 @@ struct Clients {
 
 impl Clients {
     fn welcome(&self, stream: TcpStream, address: SocketAddr) {
-        let Self { gateway, stop, open } = self.clone();
+        let Self { gateway, open, .. } = self.clone();
         tokio::task::spawn_local(async move {
-            connection::serve(&gateway, stream, address, stop).await;
+            connection::serve(&gateway, stream, address).await;
             drop(open);
         });
     }

@@ -6,10 +6,11 @@ mod normal;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use gateway_sdk::http::{Version, request};
 use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
 use hyper::body::Incoming;
@@ -17,10 +18,12 @@ use hyper::body::Incoming;
 use crate::apis::compile::Serving;
 use crate::apis::table::Route;
 use crate::chain::{self, Link, Stop};
+use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Gateway, Phase};
-use crate::upstream::{self, Forward, headers, upgrade};
+use crate::upstream::headers::{self, Hosts};
+use crate::upstream::{self, Forward, upgrade};
 
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
@@ -36,44 +39,62 @@ impl Peer {
     }
 }
 
-/// Answers one request.
+/// Answers one request. `read` turns true when its body was read to the end.
 pub(crate) async fn answer(
     gateway: &Arc<Gateway>,
     peer: &Peer,
     request: hyper::Request<Incoming>,
+    read: Option<Arc<AtomicBool>>,
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (mut head, incoming) = request.into_parts();
     if gateway.config.upgrades {
         upgrade::remember(&mut head);
     }
-    headers::from_client(&mut head.headers);
+    let hosts = headers::from_client(&mut head.headers);
     if let Some(uri) = normal::normalized(&head.uri) {
         head.uri = uri;
     }
-    let path = head.uri.path();
-    let mut response = if !has_host(&head) {
+    let mut response = if !has_host(hosts, head.version) {
         RequestError::Host.response(&gateway.config, &head.headers)
-    } else if control::is_control(&gateway.config, path) {
-        control::answer(gateway, &head).await
+    } else if control::is_control(&gateway.config, head.uri.path()) {
+        Box::pin(control::answer(gateway, &head)).await
     } else {
         match route(gateway, &head) {
-            Routed::To(route) => serve(gateway, peer, &route, head, incoming).await,
-            Routed::Elsewhere(location) => Response::new(StatusCode::MOVED_PERMANENTLY).with_header(LOCATION, location),
-            Routed::Nowhere => {
-                if gateway.config.track_404_logs {
-                    tracing::info!(method = %head.method, path, "no API listens on this path");
+            Routed::To(route) => match body::of_client(incoming, read, &gateway.config, &head.headers) {
+                Ok(body) => {
+                    let api = Arc::clone(&route.api.definition);
+                    let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address));
+                    let request = Request::from_parts(head, body);
+                    let mut exchange = Exchange { request, response: None, session: None, ctx };
+                    serve(gateway, peer, &route, &mut exchange).await
                 }
-                RequestError::NotRouted.response(&gateway.config, &head.headers)
-            }
+                Err(error) => refused(gateway, &route, &error, &head.headers),
+            },
+            Routed::Elsewhere(location) => Response::new(StatusCode::MOVED_PERMANENTLY).with_header(LOCATION, location),
+            Routed::Nowhere => not_routed(gateway, &head),
         }
     };
     let closes = gateway.config.close_connections || gateway.phase() == Phase::Closing;
     if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (head, body) = response.into_parts();
     Ok(hyper::Response::from_parts(head, body))
+}
+
+#[cold]
+fn not_routed(gateway: &Gateway, head: &request::Parts) -> Response {
+    if gateway.config.track_404_logs {
+        tracing::info!(method = %head.method, path = head.uri.path(), "no API listens on this path");
+    }
+    RequestError::NotRouted.response(&gateway.config, &head.headers)
+}
+
+#[cold]
+fn refused(gateway: &Gateway, route: &Route, error: &RequestError, headers: &HeaderMap) -> Response {
+    let api_id = &route.api.definition.api_id;
+    tracing::info!(api_id, fault = %error.fault(), %error, "request refused");
+    error.response(&gateway.config, headers)
 }
 
 enum Routed {
@@ -84,12 +105,11 @@ enum Routed {
 }
 
 /// One `Host`, unless the client speaks a protocol older than it. Source: RFC 9112 §3.2.
-fn has_host(head: &request::Parts) -> bool {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(_), None) => true,
-        (None, _) => head.version < Version::HTTP_11,
-        (Some(_), Some(_)) => false,
+fn has_host(hosts: Hosts, version: Version) -> bool {
+    match hosts {
+        Hosts::One => true,
+        Hosts::None => version < Version::HTTP_11,
+        Hosts::Several => false,
     }
 }
 
@@ -110,27 +130,9 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
 }
 
 /// A request that belongs to an API.
-async fn serve(
-    gateway: &Arc<Gateway>,
-    peer: &Peer,
-    route: &Route,
-    head: request::Parts,
-    incoming: Incoming,
-) -> Response {
-    let config = &gateway.config;
-    let api = &route.api;
-    let body = match body::of_client(incoming, config, &head.headers) {
-        Ok(body) => body,
-        Err(error) => {
-            tracing::info!(api_id = %api.definition.api_id, fault = %error.fault(), %error, "request refused");
-            return error.response(config, &head.headers);
-        }
-    };
-    let request = Request::from_parts(head, body);
-    let ctx = Ctx::new(Arc::clone(&gateway.host), Arc::clone(&api.definition), Some(peer.address));
-    let mut exchange = Exchange { request, response: None, session: None, ctx };
-    let served = match &api.serving {
-        Ok(serving) => run(gateway, peer, route, serving, &mut exchange).await,
+async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exchange) -> Response {
+    let served = match &route.api.serving {
+        Ok(serving) => run(gateway, peer, route, serving, exchange).await,
         Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
     };
     // What request plugins set for the final response is under what a plugin answered, and beside what the upstream did.
@@ -141,13 +143,14 @@ async fn serve(
         asked.remove(CONTENT_LENGTH);
     }
     match served {
-        Ok(response) if asked.is_empty() => response,
         Ok(mut response) => {
-            append(response.headers_mut(), asked);
+            if !asked.is_empty() {
+                append(response.headers_mut(), asked);
+            }
             response
         }
         Err(stop) => {
-            let mut response = stopped(gateway, &exchange, stop);
+            let mut response = stopped(gateway, exchange, stop);
             fill(response.headers_mut(), asked);
             response
         }
@@ -162,13 +165,16 @@ async fn run(
     serving: &Serving,
     exchange: &mut Exchange,
 ) -> Result<Response, Stop> {
-    chain::run_request(&serving.request, exchange, &route.listen).await?;
-    let (mut response, is_head) = forward(gateway, peer, route, serving, exchange).await?;
+    if !serving.request.is_empty() {
+        chain::run_request(&serving.request, exchange, &route.listen).await?;
+    }
+    let is_head = exchange.request.method() == Method::HEAD;
+    let mut response = forward(gateway, peer, route, serving, exchange).await?;
     // After it comes another protocol, not a response that anybody could change.
     let is_final = response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if is_final && !serving.response.is_empty() {
         exchange.response = Some(response);
-        response = respond(&serving.response, exchange, is_head).await?;
+        response = Box::pin(respond(&serving.response, exchange, is_head)).await?;
     }
     rate_headers(response.headers_mut(), exchange.session.as_deref());
     Ok(response)
@@ -180,31 +186,33 @@ async fn forward(
     route: &Route,
     serving: &Serving,
     exchange: &mut Exchange,
-) -> Result<(Response, bool), Stop> {
+) -> Result<Response, Stop> {
     let kept = serving.keeps_request.then(|| head_of(&exchange.request));
-    let request = std::mem::replace(&mut exchange.request, empty_request());
-    let is_head = request.method() == Method::HEAD;
     // It decides between JSON and XML, should there be an error from here on.
-    let media_type = request.headers().get(CONTENT_TYPE).cloned();
+    let media_type = exchange.request.headers().get(CONTENT_TYPE).cloned();
     let proxy = &route.api.definition.proxy;
-    let stripped = (proxy.strip_listen_path && route.strips).then(|| route.listen.strip(request.path()).into_owned());
     let how = Forward {
         target: &serving.target,
         transport: &serving.transport,
-        path: stripped.as_deref(),
+        strip: (proxy.strip_listen_path && route.strips).then_some(&*route.listen),
         keep_host: proxy.preserve_host_header,
         client: Some(&peer.forwarded),
         rules: gateway.rules,
     };
-    let forwarded = upstream::forward(request, how).await;
+    let forwarded = upstream::forward(&mut exchange.request, how, Deadline::new()).await;
     if let Some(kept) = kept {
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
         exchange.request.headers_mut().insert(CONTENT_TYPE, media_type);
     }
-    let response =
-        forwarded.map_err(RequestError::from).inspect_err(|error| chain::log_refusal(exchange, "forward", error))?;
-    Ok((response, is_head))
+    match forwarded {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            let error = RequestError::from(error);
+            chain::log_refusal(exchange, "forward", &error);
+            Err(error.into())
+        }
+    }
 }
 
 /// The response's chain. What a plugin answers or refuses with takes the upstream's place, and those after it see that.
@@ -311,13 +319,10 @@ fn head_of(request: &Request) -> Request {
     Request::from_parts(head, Body::empty())
 }
 
-fn empty_request() -> Request {
-    let (head, ()) = hyper::Request::new(()).into_parts();
-    Request::from_parts(head, Body::empty())
-}
-
 #[cfg(test)]
 mod tests {
+    use gateway_sdk::http::header::HOST;
+
     use super::*;
 
     #[test]

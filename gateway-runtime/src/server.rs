@@ -17,6 +17,7 @@ use crate::apis::compile::Services;
 use crate::apis::load::{self, Cycle};
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
+use crate::clock::Beat;
 use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
 use crate::host::GatewayHost;
@@ -234,10 +235,14 @@ async fn start(
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
     let inherited = sockets.inherited;
+    let beat = Arc::new(Beat::new(cores));
+    let beats = Arc::clone(&beat);
+    tokio::task::spawn_local(async move { beats.run().await });
     let (begun, mut begins) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
-    for listeners in sockets.listen(cores)? {
+    for (core, listeners) in sockets.listen(cores)?.into_iter().enumerate() {
         let (gateway, stop, begun) = (Arc::clone(gateway), stop.clone(), begun.clone());
+        let beat = Arc::clone(&beat);
         workers.push(std::thread::spawn(move || {
             let (runtime, listeners) = match begin(listeners) {
                 Ok(ready) => ready,
@@ -249,7 +254,8 @@ async fn start(
             // The start is not waiting any more if it has failed on another core.
             let _ = begun.send(Ok(()));
             drop(begun);
-            if let Err(error) = runtime.block_on(listener::serve(gateway, Share { listeners, inherited, stop })) {
+            let share = Share { core, beat, listeners, inherited, stop };
+            if let Err(error) = runtime.block_on(listener::serve(gateway, share)) {
                 tracing::error!(%error, "a listener failed");
             }
         }));

@@ -183,7 +183,7 @@ async fn a_renewed_certificate_is_shown_after_a_reload() {
     let renewed = clients.issue(wish(&["gateway", "and.another.name"])).pem();
     let gateway =
         conf.with(&https("renewed", upstream.address).set("/upstream_certificates", json!({"*": file}))).start().await;
-    is_refused(&gateway, "/renewed/", "it ended the handshake").await;
+    is_refused(&gateway, "/renewed/", "it ended the connection").await;
     std::fs::write(&file, renewed).expect("a file in a folder of ours");
     gateway.reload().await;
     facts(&gateway.get("/renewed/").await);
@@ -235,6 +235,6 @@ async fn versions_and_suites_are_those_of_the_definition() {
     assert_eq!(seen["tls"], "TLSv1_2");
     assert_eq!(seen["suite"], "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256");
     for id in ["min", "low"] {
-        is_refused(&gateway, &format!("/{id}/"), "it ended the handshake: ProtocolVersion").await;
+        is_refused(&gateway, &format!("/{id}/"), "the alert ProtocolVersion").await;
     }
 }

@@ -46,6 +46,8 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["graceful_shutdown_delay_seconds"],
     &["strict_plugins"],
     &["http_server_options", "read_timeout"],
+    &["http_server_options", "write_timeout"],
+    &["http_server_options", "canonical_header_names"],
     &["http_server_options", "max_request_body_size"],
     &["http_server_options", "enable_websockets"],
     &["http_server_options", "flush_interval"],

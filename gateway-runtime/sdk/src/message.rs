@@ -123,6 +123,34 @@ impl Request {
         self.upstream = Some(Box::new(base));
     }
 
+    /// Takes method, target, headers and body out, as they go upstream: what is left is a request without any. For the
+    /// runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn take(&mut self) -> http::Request<Body> {
+        let mut taken = http::Request::new(std::mem::take(&mut self.body));
+        std::mem::swap(taken.method_mut(), &mut self.head.method);
+        std::mem::swap(taken.uri_mut(), &mut self.head.uri);
+        std::mem::swap(taken.headers_mut(), &mut self.head.headers);
+        taken
+    }
+
+    /// Puts back what was taken. For the runtime.
+    #[doc(hidden)]
+    pub fn restore(&mut self, taken: http::Request<Body>) {
+        let (head, body) = taken.into_parts();
+        self.body = body;
+        self.head.method = head.method;
+        self.head.uri = head.uri;
+        self.head.headers = head.headers;
+    }
+
+    /// What the runtime keeps with a request.
+    #[doc(hidden)]
+    pub fn extensions_mut(&mut self) -> &mut http::Extensions {
+        &mut self.head.extensions
+    }
+
     /// The upstream that a plugin chose, if one did.
     #[must_use]
     pub fn upstream(&self) -> Option<&Uri> {

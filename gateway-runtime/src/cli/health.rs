@@ -11,6 +11,7 @@ use gateway_sdk::{Body, BodyError, Request, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{diagnose, print};
+use crate::clock::Exact;
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::server;
 use crate::upstream::target::{Target, TargetError};
@@ -102,17 +103,11 @@ async fn ask(url: &Uri, config: &Config) -> Result<(), Wrong> {
     let transport = Transport::plain(&config.outbound).map_err(Wrong::Outbound)?;
     let target = Target::of(url, &transport)?.without_path();
     // The limit for all of it is above: this one is never reached.
-    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0, age: None };
-    let how = Forward {
-        target: &target,
-        transport: &transport,
-        path: Some(url.path()),
-        keep_host: false,
-        client: None,
-        rules,
-    };
-    let (head, ()) = hyper::Request::new(()).into_parts();
-    let mut response = upstream::forward(Request::from_parts(head, Body::empty()), how).await?;
+    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0, canonical_names: false, age: None };
+    let how = Forward { target: &target, transport: &transport, strip: None, keep_host: false, client: None, rules };
+    let mut request = Request::from(hyper::Request::new(Body::empty()));
+    request.set_uri(url.clone());
+    let mut response = upstream::forward(&mut request, how, Exact::default()).await?;
     if response.status() != StatusCode::OK {
         return Err(Wrong::Status(response.status()));
     }

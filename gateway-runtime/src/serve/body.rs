@@ -1,6 +1,8 @@
 //! A client's body: bounded in bytes by the configuration, and in time by the client's own pace.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,16 +11,21 @@ use gateway_sdk::http::header::CONTENT_LENGTH;
 use gateway_sdk::{Body, BodyError, HeaderMap};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
 
+use crate::clock::{Exact, Timer};
 use crate::config::Config;
 use crate::error::RequestError;
 
-/// The body of a request.
+/// The body of a request. `read` turns true when its end is reached.
 ///
 /// # Errors
 /// When it says itself that it is larger than the configuration allows.
-pub(super) fn of_client(incoming: Incoming, config: &Config, headers: &HeaderMap) -> Result<Body, RequestError> {
+pub(super) fn of_client(
+    incoming: Incoming,
+    read: Option<Arc<AtomicBool>>,
+    config: &Config,
+    headers: &HeaderMap,
+) -> Result<Body, RequestError> {
     if http_body::Body::is_end_stream(&incoming) {
         return Ok(Body::empty());
     }
@@ -30,19 +37,22 @@ pub(super) fn of_client(incoming: Incoming, config: &Config, headers: &HeaderMap
         }
     }
     let limit = limit.unwrap_or(u64::MAX);
-    let body = ClientBody { incoming, limit, left: limit, patience: config.read_timeout, timer: None };
+    let timer = Exact::default();
+    let body = ClientBody { incoming, read, limit, left: limit, patience: config.read_timeout, timer, waits: false };
     Ok(Body::stream(Box::pin(body)))
 }
 
 struct ClientBody {
     incoming: Incoming,
+    read: Option<Arc<AtomicBool>>,
     /// In bytes: what is allowed, and what is left of that.
     limit: u64,
     left: u64,
     /// How long the client may send nothing.
     patience: Duration,
-    /// Runs while the client is waited for.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Exact,
+    /// The client is waited for: the timer runs.
+    waits: bool,
 }
 
 /// The client stopped sending.
@@ -53,8 +63,10 @@ struct Stalled(Duration);
 impl ClientBody {
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let patience = self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::Broken(Stalled(patience).into()))))
+        if !std::mem::replace(&mut self.waits, true) {
+            self.timer.set(patience);
+        }
+        self.timer.poll_over(cx).map(|()| Some(Err(BodyError::Broken(Stalled(patience).into()))))
     }
 }
 
@@ -66,7 +78,12 @@ impl http_body::Body for ClientBody {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
             return self.poll_stalled(cx);
         };
-        self.timer = None;
+        self.waits = false;
+        if let Some(read) = &self.read
+            && (frame.is_none() || self.incoming.is_end_stream())
+        {
+            read.store(true, Ordering::Relaxed);
+        }
         Poll::Ready(match frame {
             None => None,
             Some(Err(error)) => Some(Err(BodyError::Broken(error.into()))),

@@ -128,7 +128,7 @@ pub(crate) enum TlsError {
     Certificate(CertificateError),
     #[error("it wants a certificate of the gateway, and `upstream_certificates` names none for it")]
     WantsCertificate,
-    #[error("it ended the handshake: {0:?}")]
+    #[error("it ended the connection with the alert {0:?}")]
     Refused(AlertDescription),
     #[error("the handshake failed: {0}")]
     Protocol(rustls::Error),
@@ -140,12 +140,19 @@ impl TlsError {
     fn of(error: io::Error, shows_identity: bool) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             None => Self::Io(error),
-            Some(rustls::Error::InvalidCertificate(error)) => Self::of_certificate(error.clone()),
-            Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) if !shows_identity => {
+            Some(error) => Self::of_tls(error, shows_identity),
+        }
+    }
+
+    /// What an error of TLS means to who reads the log.
+    pub(crate) fn of_tls(error: &rustls::Error, shows_identity: bool) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::of_certificate(error.clone()),
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) if !shows_identity => {
                 Self::WantsCertificate
             }
-            Some(rustls::Error::AlertReceived(alert)) => Self::Refused(*alert),
-            Some(error) => Self::Protocol(error.clone()),
+            rustls::Error::AlertReceived(alert) => Self::Refused(*alert),
+            error => Self::Protocol(error.clone()),
         }
     }
 
@@ -212,8 +219,12 @@ impl TlsClient {
         } else {
             connector.connect(name, stream).await
         };
-        let shows_identity = self.config.client_auth_cert_resolver.has_certs();
-        connected.map_err(|error| TlsError::of(error, shows_identity))
+        connected.map_err(|error| TlsError::of(error, self.shows_identity()))
+    }
+
+    /// Whether the gateway has a certificate for the servers of this.
+    pub(crate) fn shows_identity(&self) -> bool {
+        self.config.client_auth_cert_resolver.has_certs()
     }
 }
 

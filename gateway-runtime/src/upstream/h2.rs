@@ -12,21 +12,20 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use gateway_sdk::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use gateway_sdk::http::uri::{Authority, PathAndQuery, Scheme};
 use gateway_sdk::http::{Uri, Version, request};
-use gateway_sdk::{Body, BodyError, Response};
-use http_body::{Frame, SizeHint};
+use gateway_sdk::{Body, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustc_hash::FxHashMap;
 use tokio::sync::Mutex;
 
+use super::body::Plain;
 use super::connect::{self, Stream};
 use super::replay::Replay;
 use super::target::{Origin, Speech, TargetError};
@@ -192,11 +191,11 @@ async fn handshake(stream: Stream) -> Result<Live, ForwardError> {
 /// When there is no response.
 pub(super) async fn exchange(
     mut lease: Lease,
-    head: request::Parts,
-    body: Body,
+    request: hyper::Request<Body>,
     origin: &Arc<Origin>,
     rules: Rules,
 ) -> Result<Response, ForwardError> {
+    let (head, body) = request.into_parts();
     let head = addressed(head, origin)?;
     let replay = Replay::of(body);
     let mut attempt = 1;
@@ -276,36 +275,10 @@ fn received(response: hyper::Response<Incoming>, lease: Lease) -> Response {
     let (mut head, incoming) = response.into_parts();
     head.version = Version::HTTP_11;
     headers::toward_client(&mut head.headers);
-    if http_body::Body::is_end_stream(&incoming) {
-        return Response::from_parts(head, Body::empty());
-    }
     // A length that is not that of the body would be the next response's beginning in HTTP/1.
-    if http_body::Body::size_hint(&incoming).exact().is_none() {
+    if !incoming.is_end_stream() && incoming.size_hint().exact().is_none() {
         head.headers.remove(CONTENT_LENGTH);
     }
-    Response::from_parts(head, Body::stream(Box::pin(StreamBody { incoming, _lease: lease })))
-}
-
-/// The body of a response. Dropped before its end, it resets its stream.
-struct StreamBody {
-    incoming: Incoming,
-    _lease: Lease,
-}
-
-impl http_body::Body for StreamBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Broken(error.into()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
+    // Dropped before its end, it resets its stream.
+    Response::from_parts(head, Plain::of(incoming, lease))
 }

@@ -5,10 +5,10 @@
 use std::net::IpAddr;
 
 use gateway_sdk::http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE, USER_AGENT,
 };
-use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue};
+use gateway_sdk::{HeaderMap, HeaderName, HeaderValue, Request};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -35,14 +35,35 @@ pub(crate) fn forwarded(address: IpAddr) -> HeaderValue {
     HeaderValue::from_str(&address.to_string()).expect("an address is visible ASCII")
 }
 
-/// Removes what is between the client and the gateway only, and what the client's `Connection` names: before any plugin
-/// runs, since a client must not be able to remove what a plugin adds.
-pub(crate) fn from_client(headers: &mut HeaderMap) {
-    strip_named_by_connection(headers);
+/// Removes what the client's `Connection` names: before any plugin runs, since a client must not be able to remove what a
+/// plugin adds. Tells how many `Host` there are, which is the same look at their names.
+pub(crate) fn from_client(headers: &mut HeaderMap) -> Hosts {
+    let present = Present::look(headers);
+    if present.connection {
+        strip_named_by_connection(headers);
+    }
+    // A name that is there twice is one key.
+    if !present.host {
+        Hosts::None
+    } else if headers.len() == headers.keys_len() || headers.get_all(HOST).iter().nth(1).is_none() {
+        Hosts::One
+    } else {
+        Hosts::Several
+    }
+}
+
+/// The `Host` headers of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hosts {
+    None,
+    One,
+    Several,
 }
 
 /// Makes a client's headers those of the gateway's own request.
-pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Option<&HeaderValue>) {
+pub(crate) fn toward_upstream(request: &mut Request, client: Option<&HeaderValue>) {
+    let length = request.body().len();
+    let headers = request.headers_mut();
     let present = Present::look(headers);
     if present.hop {
         let trailers = headers.get(TE).is_some_and(wants_trailers);
@@ -52,14 +73,12 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
         }
     }
     // It announces what follows a body of unknown length, and nothing else.
-    if present.trailer && body.len().is_some() {
+    if present.trailer && length.is_some() {
         headers.remove(TRAILER);
     }
-    match body.len() {
-        Some(length) if length > 0 || headers.contains_key(CONTENT_LENGTH) => {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        Some(_) => {}
+    match length {
+        Some(0) if !present.length => {}
+        Some(length) => _ = headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
         None => {
             headers.remove(CONTENT_LENGTH);
             // Said here, since a method such as GET would otherwise be taken to have no body.
@@ -80,8 +99,11 @@ pub(crate) fn toward_upstream(headers: &mut HeaderMap, body: &Body, client: Opti
 
 /// Removes what is between the upstream and the gateway only. `Trailer` stays: it announces what follows the body.
 pub(crate) fn toward_client(headers: &mut HeaderMap) {
-    if Present::look(headers).hop {
+    let present = Present::look(headers);
+    if present.connection {
         strip_named_by_connection(headers);
+    }
+    if present.hop {
         strip(headers, &OF_UPSTREAMS);
     }
 }
@@ -92,6 +114,9 @@ pub(crate) fn toward_client(headers: &mut HeaderMap) {
 struct Present {
     /// One of [`OF_CLIENTS`], which are more than [`OF_UPSTREAMS`].
     hop: bool,
+    connection: bool,
+    host: bool,
+    length: bool,
     trailer: bool,
     user_agent: bool,
     forwarded: bool,
@@ -103,6 +128,7 @@ impl Present {
         for name in headers.keys() {
             match name.as_str().len() {
                 2 => present.hop |= *name == TE,
+                4 => present.host |= *name == HOST,
                 6 => present.hop |= *name == EXPECT,
                 7 => {
                     present.hop |= *name == UPGRADE;
@@ -110,8 +136,10 @@ impl Present {
                 }
                 10 => {
                     present.user_agent |= *name == USER_AGENT;
-                    present.hop |= *name == CONNECTION || *name == KEEP_ALIVE;
+                    present.connection |= *name == CONNECTION;
+                    present.hop |= present.connection || *name == KEEP_ALIVE;
                 }
+                14 => present.length |= *name == CONTENT_LENGTH,
                 15 => present.forwarded |= *name == FORWARDED_FOR,
                 16 => present.hop |= *name == PROXY_CONNECTION,
                 17 => present.hop |= *name == TRANSFER_ENCODING,
@@ -125,12 +153,10 @@ impl Present {
 }
 
 fn strip_named_by_connection(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        for name in named_by_connection(headers) {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
+    for name in named_by_connection(headers) {
+        headers.remove(name);
     }
+    headers.remove(CONNECTION);
 }
 
 fn strip(headers: &mut HeaderMap, unwanted: &[HeaderName]) {
@@ -171,6 +197,8 @@ fn add_forwarded(headers: &mut HeaderMap, client: &HeaderValue) {
 
 #[cfg(test)]
 mod tests {
+    use gateway_sdk::Body;
+
     use super::*;
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -184,10 +212,17 @@ mod tests {
         headers
     }
 
-    fn sent(pairs: &[(&str, &str)], body: &Body) -> Vec<String> {
+    fn toward(headers: HeaderMap, body: Body, client: Option<&HeaderValue>) -> HeaderMap {
+        let mut request = Request::from(hyper::Request::new(body));
+        *request.headers_mut() = headers;
+        toward_upstream(&mut request, client);
+        request.headers().clone()
+    }
+
+    fn sent(pairs: &[(&str, &str)], body: Body) -> Vec<String> {
         let mut headers = headers(pairs);
         from_client(&mut headers);
-        toward_upstream(&mut headers, body, Some(&forwarded(IpAddr::from([10, 0, 0, 1]))));
+        let headers = toward(headers, body, Some(&forwarded(IpAddr::from([10, 0, 0, 1]))));
         let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or("?"));
         let mut lines: Vec<_> = headers.iter().map(line).filter(|line| !line.starts_with("user-agent: gw/")).collect();
         lines.sort();
@@ -210,7 +245,7 @@ mod tests {
             ("te", "gzip"),
             ("x-kept", "1"),
         ];
-        assert_eq!(sent(&hop, &Body::empty()), ["x-forwarded-for: 10.0.0.1", "x-kept: 1"]);
+        assert_eq!(sent(&hop, Body::empty()), ["x-forwarded-for: 10.0.0.1", "x-kept: 1"]);
     }
 
     /// Each alone: what is found by its length must be found whatever else is there.
@@ -219,7 +254,7 @@ mod tests {
         for name in OF_CLIENTS.iter().chain(&OF_UPSTREAMS) {
             let mut headers = headers(&[(name.as_str(), "x"), ("x-kept", "1")]);
             assert!(Present::look(&headers).hop, "{name}");
-            toward_upstream(&mut headers, &Body::empty(), None);
+            headers = toward(headers, Body::empty(), None);
             assert!(!headers.contains_key(name), "{name}");
             assert!(headers.contains_key("x-kept"));
         }
@@ -239,28 +274,38 @@ mod tests {
     }
 
     #[test]
+    fn one_host_is_one() {
+        let count = |hosts: &[&str]| {
+            let pairs: Vec<_> = hosts.iter().map(|host| ("host", *host)).chain([("a", "1"), ("a", "2")]).collect();
+            from_client(&mut headers(&pairs))
+        };
+        assert_eq!(count(&["x"]), Hosts::One);
+        assert_eq!(count(&[]), Hosts::None);
+        assert_eq!(count(&["x", "x"]), Hosts::Several);
+    }
+
+    #[test]
     fn te_keeps_trailers_alone() {
-        assert_eq!(sent(&[("te", "gzip, trailers")], &Body::empty()), ["te: trailers", "x-forwarded-for: 10.0.0.1"]);
+        assert_eq!(sent(&[("te", "gzip, trailers")], Body::empty()), ["te: trailers", "x-forwarded-for: 10.0.0.1"]);
     }
 
     #[test]
     fn the_client_is_appended_to_those_before_it() {
         let before = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2, 3.3.3.3")];
-        assert_eq!(sent(&before, &Body::empty()), ["x-forwarded-for: 1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1"]);
+        assert_eq!(sent(&before, Body::empty()), ["x-forwarded-for: 1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1"]);
     }
 
     #[test]
     fn content_length_is_that_of_the_body_whatever_was_said() {
         let lie = [("content-length", "99")];
-        assert_eq!(sent(&lie, &Body::from("four")), ["content-length: 4", "x-forwarded-for: 10.0.0.1"]);
-        assert_eq!(sent(&lie, &Body::empty()), ["content-length: 0", "x-forwarded-for: 10.0.0.1"]);
-        assert_eq!(sent(&[], &Body::from("four")), ["content-length: 4", "x-forwarded-for: 10.0.0.1"]);
+        assert_eq!(sent(&lie, Body::from("four")), ["content-length: 4", "x-forwarded-for: 10.0.0.1"]);
+        assert_eq!(sent(&lie, Body::empty()), ["content-length: 0", "x-forwarded-for: 10.0.0.1"]);
+        assert_eq!(sent(&[], Body::from("four")), ["content-length: 4", "x-forwarded-for: 10.0.0.1"]);
     }
 
     #[test]
     fn a_client_without_a_user_agent_gets_ours() {
-        let mut headers = headers(&[]);
-        toward_upstream(&mut headers, &Body::empty(), None);
+        let headers = toward(headers(&[]), Body::empty(), None);
         assert!(headers[USER_AGENT].to_str().is_ok_and(|agent| agent.starts_with("gw/")));
     }
 }

@@ -5,32 +5,31 @@
 //! upstream answered early: the next request would wait for a stranger's upload.
 
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use gateway_sdk::{Body, BodyError};
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use rustc_hash::FxHashMap;
 
 use super::progress::Progress;
 use super::target::Origin;
+use super::wire::Wire;
+use crate::clock::{self, Moment};
 
 /// An idle connection older than this is not trusted: servers close theirs at about this age.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a thread should [`sweep`].
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
-pub(super) type Connection = SendRequest<Body>;
-
 struct Idle {
-    connection: Connection,
-    since: Instant,
+    wire: Box<Wire>,
+    since: Moment,
+}
+
+impl Idle {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < IDLE_TIMEOUT
+    }
 }
 
 #[derive(Default)]
@@ -40,105 +39,73 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
-/// A connection that was used before and still stands.
-pub(super) async fn take(origin: &Arc<Origin>) -> Option<Connection> {
-    while let Some(mut connection) = pop(origin) {
-        if connection.ready().await.is_ok() {
-            return Some(connection);
-        }
-    }
-    None
-}
-
-fn pop(origin: &Arc<Origin>) -> Option<Connection> {
+/// The connection that was used last. The upstream may have closed it since; whoever sends on it will see.
+/// `age` is how long it may have been there.
+pub(super) fn take(origin: &Arc<Origin>, age: Option<Duration>) -> Option<Box<Wire>> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.0.get_mut(origin)?;
-        while let Some(Idle { connection, since }) = idle.pop() {
-            if !connection.is_closed() && since.elapsed() < IDLE_TIMEOUT {
-                return Some(connection);
-            }
+        let mut last = idle.pop()?;
+        while age.is_some_and(|age| last.wire.begun.elapsed() >= age) {
+            last = idle.pop()?;
         }
+        if last.is_fresh() {
+            return Some(last.wire);
+        }
+        // The others are older.
+        idle.clear();
         None
     })
 }
 
-fn put(origin: Arc<Origin>, connection: Connection, most: usize) {
+fn put(origin: &Arc<Origin>, wire: Box<Wire>, most: usize) {
     // A thread that is ending has no pool any more.
     let _ = POOL.try_with(|pool| {
         let Ok(mut pool) = pool.try_borrow_mut() else { return };
-        let idle = pool.0.entry(origin).or_default();
-        if idle.len() < most {
-            idle.push(Idle { connection, since: Instant::now() });
+        let idle = Idle { wire, since: clock::now() };
+        match pool.0.get_mut(origin) {
+            Some(others) if others.len() >= most => {}
+            Some(others) => others.push(idle),
+            None => _ = pool.0.insert(Arc::clone(origin), vec![idle]),
         }
     });
 }
 
-/// Closes what has been idle for too long.
+/// Closes what has been idle for too long, and what the other side has closed.
 pub(crate) fn sweep() {
     super::h2::sweep();
     POOL.with_borrow_mut(|pool| {
         pool.0.retain(|_, idle| {
-            idle.retain(|idle| !idle.connection.is_closed() && idle.since.elapsed() < IDLE_TIMEOUT);
+            idle.retain_mut(|idle| idle.is_fresh() && !idle.wire.has_ended());
             !idle.is_empty()
         });
     });
 }
 
-/// How a connection goes back.
-pub(super) struct Return {
-    pub(super) origin: Arc<Origin>,
-    pub(super) connection: Connection,
+/// A connection in use, and the way back.
+pub(super) struct Lease {
+    pub(super) wire: Box<Wire>,
+    origin: Arc<Origin>,
     /// The request's body, if it was still arriving when it was forwarded.
-    pub(super) sent: Option<Arc<Progress>>,
-    /// Idle connections to keep for this origin.
-    pub(super) most: usize,
+    sent: Option<Arc<Progress>>,
+    /// Idle connections to keep for this origin; none if each is used once.
+    most: usize,
     /// The thread whose pool the connection belongs to.
-    pub(super) home: ThreadId,
+    home: ThreadId,
 }
 
-/// The body of an upstream's response. When it was read to its end, its connection goes back to the pool.
-pub(super) struct PooledBody {
-    incoming: Incoming,
-    /// Nothing more comes. hyper does not say so itself of a chunked body.
-    ended: bool,
-    back: Option<Return>,
-}
-
-impl PooledBody {
-    pub(super) fn body(incoming: Incoming, back: Option<Return>) -> Body {
-        let ended = http_body::Body::is_end_stream(&incoming);
-        let pooled = Self { incoming, ended, back };
-        if ended { Body::empty() } else { Body::stream(Box::pin(pooled)) }
-    }
-}
-
-impl http_body::Body for PooledBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        self.ended = frame.is_none() || self.incoming.is_end_stream();
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Broken(error.into()))))
+impl Lease {
+    pub(super) fn new(wire: Box<Wire>, origin: Arc<Origin>, sent: Option<Arc<Progress>>, most: usize) -> Self {
+        Self { wire, origin, sent, most, home: thread::current().id() }
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.ended
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl Drop for PooledBody {
-    fn drop(&mut self) {
-        if let Some(Return { origin, connection, sent, most, home }) = self.back.take()
-            && self.ended
-            && sent.is_none_or(|sent| sent.has_ended())
-            && home == thread::current().id()
+    /// Gives the connection back, if another request can be sent on it.
+    pub(super) fn end(mut self) {
+        if self.most > 0
+            && self.sent.is_none_or(|sent| sent.has_ended())
+            && self.home == thread::current().id()
+            && self.wire.rest()
         {
-            put(origin, connection, most);
+            put(&self.origin, self.wire, self.most);
         }
     }
 }

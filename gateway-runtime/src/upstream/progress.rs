@@ -23,9 +23,9 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Watches a body that is still arriving; one that is in memory needs no watching.
-    pub(super) fn watch(body: Body) -> (Body, Option<Arc<Self>>) {
+    pub(super) fn watch(body: &mut Body) -> Option<Arc<Self>> {
         if body.is_buffered() {
-            return (body, None);
+            return None;
         }
         let progress = Arc::new(Self {
             begun: Instant::now(),
@@ -33,8 +33,9 @@ impl Progress {
             waiting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
-        let watched = Watched { body, progress: Arc::clone(&progress) };
-        (Body::stream(Box::pin(watched)), Some(progress))
+        let watched = Watched { body: std::mem::take(body), progress: Arc::clone(&progress) };
+        *body = Body::stream(Box::pin(watched));
+        Some(progress)
     }
 
     /// How long nothing has moved.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gateway_model::Proxy;
 use gateway_sdk::http::header::PROXY_AUTHORIZATION;
 use gateway_sdk::http::uri::{InvalidUri, PathAndQuery, Scheme};
-use gateway_sdk::{HeaderValue, Uri};
+use gateway_sdk::{HeaderValue, Request, Uri};
 
 use super::transport::{ForwardProxy, Transport};
 use crate::tls::client::TlsClient;
@@ -43,13 +43,13 @@ impl Origin {
     ///
     /// # Errors
     /// When the origin's name cannot be in a URL.
-    pub(super) fn address<B>(&self, request: &mut hyper::Request<B>) -> Result<(), TargetError> {
+    pub(super) fn address(&self, request: &mut Request) -> Result<(), TargetError> {
         let Some(proxy) = self.proxy.as_ref().filter(|_| self.speech == Speech::Plain) else { return Ok(()) };
         let syntax = |error: &dyn fmt::Display| TargetError::Syntax(error.to_string());
-        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        let mut parts = request.uri().clone().into_parts();
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(self.to_string().parse().map_err(|error: InvalidUri| syntax(&error))?);
-        *request.uri_mut() = Uri::from_parts(parts).map_err(|error| syntax(&error))?;
+        request.set_uri(Uri::from_parts(parts).map_err(|error| syntax(&error))?);
         if let Some(authorization) = &proxy.authorization {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
         }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use gateway_sdk::http::header::{CONNECTION, UPGRADE};
 use gateway_sdk::http::{Version, request};
-use gateway_sdk::{Body, HeaderMap, HeaderValue, Response, StatusCode};
+use gateway_sdk::{Body, HeaderMap, HeaderValue, Request, Response, StatusCode};
+use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::pool::PooledBody;
 use super::target::Origin;
-use super::{ForwardError, connect, headers};
+use super::{ForwardError, Rules, body, connect, headers};
 
 /// What a client asked for. It travels in the extensions of the request.
 #[derive(Clone)]
@@ -36,6 +36,16 @@ pub(crate) fn remember(head: &mut request::Parts) {
     if let Some(protocol) = protocol {
         head.extensions.insert(Wanted { protocol });
     }
+}
+
+/// Whether a request's client asks for another protocol.
+pub(super) fn is_wanted(request: &mut Request) -> bool {
+    request.extensions_mut().get::<Wanted>().is_some()
+}
+
+/// What a request's client asks for.
+pub(super) fn wanted(request: &mut Request) -> Option<Wanted> {
+    request.extensions_mut().remove()
 }
 
 /// The tunnel that an upstream has agreed to. It begins once the response is sent.
@@ -89,10 +99,12 @@ pub(super) async fn exchange(
     mut request: hyper::Request<Body>,
     Wanted { protocol }: Wanted,
     origin: &Arc<Origin>,
+    rules: Rules,
 ) -> Result<Response, ForwardError> {
     let stream = connect::connect(origin, true).await?;
-    let (mut sender, connection) =
-        super::http1_builder().handshake(TokioIo::new(stream)).await.map_err(ForwardError::Exchange)?;
+    let mut builder = http1::Builder::new();
+    builder.title_case_headers(rules.canonical_names);
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(ForwardError::Exchange)?;
     tokio::spawn(connection.with_upgrades());
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(UPGRADE, protocol.clone());
@@ -101,7 +113,7 @@ pub(super) async fn exchange(
         let (mut head, incoming) = response.into_parts();
         head.version = Version::HTTP_11;
         headers::toward_client(&mut head.headers);
-        return Ok(Response::from_parts(head, PooledBody::body(incoming, None)));
+        return Ok(Response::from_parts(head, body::Plain::of(incoming, ())));
     }
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();

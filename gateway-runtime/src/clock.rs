@@ -1,0 +1,311 @@
+//! Deadlines that may be a little late, for a fraction of a timer's price.
+//!
+//! Nearly every deadline of a gateway is set to be missed: an answer comes, a client goes on. A timer of the runtime costs
+//! some hundred instructions to set and again to drop, and a runtime that has one looks at the time whenever it waits. Here
+//! a [`Deadline`] is a number in a list of its core, and the control thread beats the time for all cores: every [`TICK`] for
+//! those where somebody waits, every [`REST`] for the others.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tokio::sync::Notify;
+use tokio::time::Sleep;
+
+/// How late a deadline may be.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a core hears the beat when nobody waits.
+const REST: Duration = Duration::from_secs(30);
+
+/// A moment on one core's clock, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// How long ago it was, to a tick.
+    pub(crate) fn elapsed(self) -> Duration {
+        TICK.saturating_mul(u32::try_from(now().0.saturating_sub(self.0)).unwrap_or(u32::MAX))
+    }
+}
+
+/// The present moment.
+pub(crate) fn now() -> Moment {
+    CLOCK.with(|clock| {
+        if !clock.ticking.get() {
+            clock.read();
+        }
+        Moment(clock.now.get())
+    })
+}
+
+/// The beat that all cores hear.
+pub(crate) struct Beat {
+    cores: Vec<Ear>,
+    /// A core has begun to wait.
+    wanted: Notify,
+}
+
+#[derive(Default)]
+struct Ear {
+    waits: AtomicBool,
+    beat: Notify,
+}
+
+impl Beat {
+    pub(crate) fn new(cores: usize) -> Self {
+        Self { cores: std::iter::repeat_with(Ear::default).take(cores).collect(), wanted: Notify::new() }
+    }
+
+    /// Beats for as long as it is polled: on a thread that has time for it.
+    pub(crate) async fn run(&self) {
+        loop {
+            let pause = if self.cores.iter().any(|core| core.waits.load(Ordering::Relaxed)) { TICK } else { REST };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wanted.notified() => continue,
+            }
+            let due = |core: &&Ear| pause == REST || core.waits.load(Ordering::Relaxed);
+            self.cores.iter().filter(due).for_each(|core| core.beat.notify_one());
+        }
+    }
+
+    /// Keeps the clock of one core, for as long as it is polled. At every beat `also` is called.
+    pub(crate) async fn keep(&self, core: usize, mut also: impl FnMut()) {
+        let core = &self.cores[core];
+        loop {
+            let waits = CLOCK.with(|clock| {
+                let waits = !clock.entries.borrow().is_empty();
+                clock.ticking.set(waits);
+                waits
+            });
+            if waits && !core.waits.swap(true, Ordering::Relaxed) {
+                self.wanted.notify_one();
+            }
+            core.waits.store(waits, Ordering::Relaxed);
+            let woken = CLOCK.with(|clock| Rc::clone(&clock.woken));
+            tokio::select! {
+                biased;
+                () = core.beat.notified() => {
+                    CLOCK.with(Clock::tick);
+                    also();
+                }
+                () = woken.notified() => {}
+            }
+        }
+    }
+}
+
+/// Wakes every task of this core that has set a deadline, missed or not: something else has changed.
+pub(crate) fn wake_all() {
+    CLOCK.with(|clock| clock.wake(|_| true));
+}
+
+struct Clock {
+    begun: Instant,
+    now: Cell<u64>,
+    /// Whether `now` is kept up to date by the beat.
+    ticking: Cell<bool>,
+    woken: Rc<Notify>,
+    entries: RefCell<Slab<Entry>>,
+}
+
+struct Entry {
+    /// `u64::MAX`: never.
+    at: u64,
+    waker: Option<Waker>,
+}
+
+thread_local! {
+    static CLOCK: Clock = Clock {
+        begun: Instant::now(),
+        now: Cell::new(0),
+        ticking: Cell::new(false),
+        woken: Rc::default(),
+        entries: RefCell::default(),
+    };
+}
+
+impl Clock {
+    fn read(&self) {
+        self.now.set(ticks(self.begun.elapsed()));
+    }
+
+    fn tick(&self) {
+        self.read();
+        let now = self.now.get();
+        self.wake(|entry| entry.at <= now);
+    }
+
+    fn wake(&self, whom: impl Fn(&Entry) -> bool) {
+        // Waking may run code that sets a deadline.
+        let woken: Vec<Waker> = {
+            let mut entries = self.entries.borrow_mut();
+            entries.iter_mut().filter(|(_, entry)| whom(entry)).filter_map(|(_, entry)| entry.waker.take()).collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// The tick at which `after` is over for certain.
+    fn at(&self, after: Duration) -> u64 {
+        if !self.ticking.replace(true) {
+            self.read();
+            self.woken.notify_one();
+        }
+        self.now.get().saturating_add(ticks(after)).saturating_add(1)
+    }
+}
+
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What ends a wait.
+pub(crate) trait Timer {
+    /// Begins anew.
+    fn set(&mut self, after: Duration);
+    /// Ready when the time is over; the task is woken then.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A deadline on this core's clock; it is never early, and late by two ticks at most. None is set at first.
+pub(crate) struct Deadline {
+    key: usize,
+    /// It belongs to the clock of its thread.
+    _here: PhantomData<*const ()>,
+}
+
+impl Deadline {
+    pub(crate) fn new() -> Self {
+        let key = CLOCK.with(|clock| clock.entries.borrow_mut().insert(Entry { at: u64::MAX, waker: None }));
+        Self { key, _here: PhantomData }
+    }
+}
+
+impl Timer for Deadline {
+    fn set(&mut self, after: Duration) {
+        CLOCK.with(|clock| {
+            let at = clock.at(after);
+            clock.entries.borrow_mut()[self.key].at = at;
+        });
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        CLOCK.with(|clock| {
+            let mut entries = clock.entries.borrow_mut();
+            let entry = &mut entries[self.key];
+            if entry.at <= clock.now.get() {
+                return Poll::Ready(());
+            }
+            match &entry.waker {
+                Some(waker) if waker.will_wake(cx.waker()) => {}
+                _ => entry.waker = Some(cx.waker().clone()),
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        // A thread that is ending has no clock any more.
+        let entry = CLOCK.try_with(|clock| clock.entries.try_borrow_mut().map(|mut entries| entries.remove(self.key)));
+        drop(entry);
+    }
+}
+
+/// A timer of the runtime: for waits that may leave the core, such as those of plugins.
+#[derive(Default)]
+pub(crate) struct Exact(Option<Pin<Box<Sleep>>>);
+
+impl Timer for Exact {
+    fn set(&mut self, after: Duration) {
+        match &mut self.0 {
+            Some(sleep) => sleep.as_mut().reset(tokio::time::Instant::now() + after),
+            None => self.0 = Some(Box::pin(tokio::time::sleep(after))),
+        }
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+
+    fn on_a_core<T>(test: impl Future<Output = T>) -> T {
+        let core = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).expect("a runtime");
+        core.block_on(async {
+            let beat = Rc::new(Beat::new(1));
+            let keeper = Rc::clone(&beat);
+            tokio::task::spawn_local(async move { beat.run().await });
+            tokio::task::spawn_local(async move { keeper.keep(0, || {}).await });
+            test.await
+        })
+    }
+
+    #[test]
+    fn a_deadline_is_never_early_and_can_be_moved() {
+        on_a_core(async {
+            let (begun, after) = (Instant::now(), Duration::from_millis(150));
+            let mut deadline = Deadline::new();
+            deadline.set(Duration::ZERO);
+            deadline.set(after);
+            poll_fn(|cx| deadline.poll_over(cx)).await;
+            assert!(begun.elapsed() >= after);
+        });
+    }
+
+    #[test]
+    fn a_clock_that_rested_is_right_again_at_once() {
+        on_a_core(async {
+            let mut first = Deadline::new();
+            first.set(Duration::ZERO);
+            poll_fn(|cx| first.poll_over(cx)).await;
+            drop(first);
+            // Nobody waits: the clock stands still.
+            tokio::time::sleep(TICK * 3).await;
+            let begun = now();
+            let mut second = Deadline::new();
+            second.set(TICK);
+            poll_fn(|cx| second.poll_over(cx)).await;
+            assert!(begun.elapsed() >= TICK && begun.elapsed() <= TICK * 3, "{:?}", begun.elapsed());
+        });
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        on_a_core(async {
+            let keys: Vec<usize> = (0..3).map(|_| Deadline::new().key).collect();
+            assert_eq!(keys, [0, 0, 0]);
+        });
+    }
+
+    #[test]
+    fn everybody_can_be_woken() {
+        on_a_core(async {
+            let mut deadline = Deadline::new();
+            deadline.set(Duration::from_secs(3600));
+            tokio::task::spawn_local(async { wake_all() });
+            let mut polls = 0;
+            poll_fn(|cx| {
+                polls += 1;
+                if polls == 2 { Poll::Ready(()) } else { deadline.poll_over(cx) }
+            })
+            .await;
+        });
+    }
+}
