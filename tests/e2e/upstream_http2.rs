@@ -12,7 +12,7 @@ use h2::server::{self, Connection, SendResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::pki::{Authority, wish};
 use crate::secure::Secure;
@@ -89,7 +89,7 @@ struct Stream {
     request: Request<h2::RecvStream>,
     respond: SendResponse<Bytes>,
     /// Makes its connection go away.
-    go_away: Option<oneshot::Sender<()>>,
+    go_away: mpsc::UnboundedSender<()>,
 }
 
 impl Played {
@@ -116,18 +116,17 @@ impl Played {
 async fn play(stream: TcpStream, most: u32, connection: usize, told: mpsc::UnboundedSender<Stream>) {
     let mut server: Connection<_, Bytes> =
         server::Builder::new().max_concurrent_streams(most).handshake(stream).await.expect("HTTP/2");
-    let (go_away, mut asked) = oneshot::channel();
-    let mut go_away = Some(go_away);
+    let (go_away, mut asked) = mpsc::unbounded_channel();
     loop {
         tokio::select! {
             accepted = server.accept() => match accepted {
                 Some(Ok((request, respond))) => {
-                    let go_away = go_away.take();
+                    let go_away = go_away.clone();
                     drop(told.send(Stream { connection, request, respond, go_away }));
                 }
                 _ => return,
             },
-            Ok(()) = &mut asked => server.graceful_shutdown(),
+            Some(()) = asked.recv() => server.graceful_shutdown(),
         }
     }
 }
@@ -189,8 +188,8 @@ async fn a_server_that_goes_away_answers_what_it_has_and_the_next_request_is_for
         let first = client.ask(get("/a/")).await.text();
         (first, client.ask(get("/a/")).await.text())
     });
-    let mut first = upstream.next().await;
-    first.go_away.take().expect("the first").send(()).expect("the server lives");
+    let first = upstream.next().await;
+    first.go_away.send(()).expect("the server lives");
     first.answer("last");
     let second = upstream.next().await;
     assert_eq!(second.connection, 2);
