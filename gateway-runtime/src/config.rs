@@ -14,13 +14,15 @@ use gateway_model::{Position, Severity};
 use serde::Deserialize;
 use serde_json::Value;
 
+mod edge;
 mod env;
 mod outbound;
 mod remark;
 mod secret;
 
+pub(crate) use edge::Edge;
+use edge::{RawCertificate, RawSecurity};
 pub(crate) use outbound::Outbound;
-use outbound::RawSecurity;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
 
@@ -57,7 +59,6 @@ struct Raw {
     proxy_ssl_ca_file: String,
     ssl_force_common_name_check: bool,
     max_conn_time: u64,
-    security: RawSecurity,
     close_connections: bool,
     hide_generator_header: bool,
     ignore_endpoint_case: bool,
@@ -67,6 +68,9 @@ struct Raw {
     graceful_shutdown_timeout_duration: u64,
     graceful_shutdown_delay_seconds: u64,
     strict_plugins: bool,
+    hostname: String,
+    enable_custom_domains: bool,
+    security: RawSecurity,
     http_server_options: RawServer,
 }
 
@@ -85,6 +89,16 @@ struct RawServer {
     enable_strict_routes: bool,
     enable_path_prefix_matching: bool,
     enable_path_suffix_matching: bool,
+    use_ssl: bool,
+    ssl_certificates: Vec<String>,
+    certificates: Vec<RawCertificate>,
+    server_name: String,
+    min_version: u16,
+    max_version: u16,
+    ssl_ciphers: Vec<String>,
+    ssl_insecure_skip_verify: bool,
+    skip_client_ca_announcement: bool,
+    enable_http2: bool,
 }
 
 /// What the gateway does.
@@ -134,6 +148,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     /// Start and reload refuse when a plugin is unresolved.
     pub(crate) strict_plugins: bool,
+    /// Hosts, TLS and client certificates.
+    pub(crate) edge: Edge,
 }
 
 /// How paths are matched.
@@ -223,7 +239,9 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    if let Some(path) = ["", "http_server_options", "security"].iter().find(|path| no_object(path)) {
+    if let Some(path) =
+        ["", "http_server_options", "security", "security.certificates"].iter().find(|path| no_object(path))
+    {
         remarks.error(path, "expected an object");
         return None;
     }
@@ -276,6 +294,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
+        edge: edge::resolve(raw, remarks),
     }
 }
 

@@ -25,18 +25,24 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Parts};
 use hyper::service::{HttpService, service_fn};
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::clock::{self, Deadline, Moment, Timer};
 use crate::gateway::{Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
+use crate::tls::{self, Accepted, Tls};
 use crate::upstream::upgrade::{self, Tunnel};
 use head::Ambiguous;
+use replay::Replay;
 use socket::{Socket, Stage, State};
 
 mod head;
+mod http2;
+mod replay;
 mod socket;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
@@ -44,12 +50,53 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an idle connection keeps its buffers.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
-/// Serves one client until either end closes; when the gateway closes, until its request is answered.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr) {
+/// Serves one client until either end closes; when the gateway closes, until its request is answered. That is when `stop`
+/// turns true.
+pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr, stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let peer = &Peer::new(address);
+    if let Some(tls) = &gateway.tls {
+        return Box::pin(encrypted(gateway, tls, stream, address, stop)).await;
+    }
+    let peer = Peer::new(address);
+    let Some((read, stream)) = http1(gateway, stream, &peer, true).await else { return };
+    // The client knew beforehand that this is a server of HTTP/2. RFC 9113 §3.3.
+    Box::pin(http2::serve(gateway, Replay::new(read, TokioIo::new(stream)), peer.into(), stop)).await;
+}
+
+/// The same by TLS, where client and server agree upon the version of HTTP.
+async fn encrypted(
+    gateway: &Arc<Gateway>,
+    tls: &Tls,
+    stream: TcpStream,
+    address: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let accepted = tokio::select! {
+        accepted = tls::accept(tls, stream, address, gateway.config.read_timeout) => accepted,
+        // Who has begun may end it within the drain.
+        () = given_up(&mut stop, gateway.config.shutdown_timeout / 2) => None,
+    };
+    let Some(Accepted { stream, client, is_http2 }) = accepted else { return };
+    let peer = Peer { tls: Some(Arc::new(client)), ..Peer::new(address) };
+    if is_http2 {
+        http2::serve(gateway, TokioIo::new(stream), peer.into(), stop).await;
+    } else {
+        http1(gateway, stream, &peer, false).await;
+    }
+}
+
+async fn given_up(stop: &mut watch::Receiver<bool>, patience: Duration) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(patience).await;
+}
+
+/// Serves HTTP/1.1. If the client may speak HTTP/2 and does, nothing is answered: what it said is given back.
+async fn http1<S>(gateway: &Arc<Gateway>, stream: S, peer: &Peer, may_be_http2: bool) -> Option<(Bytes, S)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let state = &Rc::new(State::new());
-    let mut socket = Socket::new(stream, Rc::clone(state));
+    let mut socket = Socket::new(stream, Rc::clone(state), may_be_http2);
     let mut keeper = Keeper::new(gateway, state, socket.ear());
     let tunnel = Cell::new(None);
     loop {
@@ -63,16 +110,30 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
         let mut connection = Box::new(builder.serve_connection(socket, service));
         socket = match keeper.keep(&mut connection).await {
             End::Rest => connection.into_parts().io,
-            End::Refuse(why) => return refuse(why, connection.into_parts().io, peer).await,
-            End::Closed(Err(error)) => return tracing::debug!(%error, "client connection ended"),
-            End::Closed(Ok(())) => match tunnel.take() {
+            End::Http2 => {
+                let (stream, read) = connection.into_parts().io.into_inner();
+                return Some((read, stream));
+            }
+            End::Refuse(why) => {
+                refuse(why, connection.into_parts().io, peer).await;
+                return None;
+            }
+            End::Closed(Err(error)) => {
+                tracing::debug!(%error, "client connection ended");
+                return None;
+            }
+            End::Closed(Ok(())) => {
                 // What follows is no HTTP, and may take as long as it likes.
-                Some(tunnel) => return pass_on(tunnel, connection.into_parts()).await,
-                None => return,
-            },
+                if let Some(tunnel) = tunnel.take() {
+                    let Parts { io, read_buf, .. } = connection.into_parts();
+                    let (stream, held) = io.into_inner();
+                    pass_on(tunnel, stream, [read_buf, held].concat()).await;
+                }
+                return None;
+            }
         };
         if !keeper.rest(&mut socket).await {
-            return;
+            return None;
         }
     }
 }
@@ -95,11 +156,12 @@ async fn answer(
 
 /// What the client says from now on is for the upstream, and what it has said behind its request too.
 #[cold]
-fn pass_on<H>(tunnel: Tunnel, client: Parts<Socket<TcpStream>, H>) -> Pin<Box<dyn Future<Output = ()>>> {
-    Box::pin(async move {
-        let (stream, held) = client.io.into_inner();
-        tunnel.run(stream, &[client.read_buf, held].concat()).await;
-    })
+fn pass_on<'s, S: AsyncRead + AsyncWrite + Unpin + 's>(
+    tunnel: Tunnel,
+    stream: S,
+    early: Vec<u8>,
+) -> Pin<Box<dyn Future<Output = ()> + 's>> {
+    Box::pin(async move { tunnel.run(stream, &early).await })
 }
 
 /// How a connection came to an end, or to rest.
@@ -107,6 +169,8 @@ enum End {
     Closed(hyper::Result<()>),
     /// Nothing has come for a while.
     Rest,
+    /// The client speaks HTTP/2.
+    Http2,
     Refuse(Refusal),
 }
 
@@ -150,6 +214,7 @@ impl<'a> Keeper<'a> {
             self.ear.listen(cx);
             if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(match self.state.refused() {
+                    _ if self.state.is_http2() => End::Http2,
                     Some(why) => End::Refuse(why.into()),
                     None => End::Closed(ended),
                 });

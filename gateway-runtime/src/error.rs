@@ -19,6 +19,8 @@ pub(crate) enum RequestError {
     NotRouted,
     #[error("not one `Host` header")]
     Host,
+    #[error("`CONNECT` asks for a tunnel")]
+    Connect,
     #[error("the definition has fields that guard access and that this gateway does not honour: {}", .0.join(", "))]
     UnhonouredGuards(Vec<String>),
     #[error("more than one version and none named `Default`")]
@@ -39,6 +41,14 @@ pub(crate) enum RequestError {
     UnknownPolicies { plugin: &'static str },
     #[error("no session is set")]
     SessionMissing,
+    #[error("the API asks for a client certificate, and the connection has no TLS")]
+    TlsMissing,
+    #[error("the client showed no certificate")]
+    CertificateMissing,
+    #[error("the client's certificate with SHA-256 `{sha256}` is not allowed")]
+    CertificateDenied { sha256: String },
+    #[error("the client's certificate has expired")]
+    CertificateExpired,
     #[error("the session is inactive")]
     KeyInactive,
     #[error("the session has expired")]
@@ -88,6 +98,7 @@ impl RequestError {
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
             Self::Host => (StatusCode::BAD_REQUEST, "Bad Request", Client),
+            Self::Connect => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", Client),
             Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
@@ -112,6 +123,10 @@ impl RequestError {
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",
                 Plugin,
             ),
+            Self::TlsMissing => (StatusCode::FORBIDDEN, "TLS not enabled", Client),
+            Self::CertificateMissing => (StatusCode::FORBIDDEN, "Client TLS certificate is required", Client),
+            Self::CertificateDenied { .. } => (StatusCode::FORBIDDEN, "Certificate not allowed", Client),
+            Self::CertificateExpired => (StatusCode::FORBIDDEN, "Certificate has expired", Client),
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
             Self::AccessDenied | Self::CredentialUnknown => (StatusCode::FORBIDDEN, DISALLOWED, Client),
@@ -152,7 +167,10 @@ impl RequestError {
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
         let (status, message, _) = self.told();
         match self {
-            Self::NotRouted | Self::Host => plain(status, message),
+            Self::NotRouted | Self::Host | Self::Connect => plain(status, message),
+            Self::CertificateDenied { sha256 } => {
+                body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
+            }
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
         }

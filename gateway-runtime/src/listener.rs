@@ -96,9 +96,9 @@ struct Clients {
 
 impl Clients {
     fn welcome(&self, stream: TcpStream, address: SocketAddr) {
-        let Self { gateway, open, .. } = self.clone();
+        let Self { gateway, stop, open } = self.clone();
         tokio::task::spawn_local(async move {
-            connection::serve(&gateway, stream, address).await;
+            connection::serve(&gateway, stream, address, stop).await;
             drop(open);
         });
     }

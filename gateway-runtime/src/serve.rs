@@ -10,9 +10,11 @@ use std::sync::atomic::AtomicBool;
 
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
 use gateway_sdk::http::{Version, request};
-use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
+use gateway_sdk::{
+    Body, ClientTls, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
+};
 use hyper::body::Incoming;
 
 use crate::apis::compile::Serving;
@@ -29,13 +31,15 @@ use crate::upstream::{self, Forward, upgrade};
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) forwarded: HeaderValue,
+    /// `None`: the connection has no TLS.
+    pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         // A socket for both families shows IPv4 clients as mapped ones.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self { address, forwarded: headers::forwarded(address.ip()) }
+        Self { address, forwarded: headers::forwarded(address.ip()), tls: None }
     }
 }
 
@@ -63,7 +67,7 @@ pub(crate) async fn answer(
             Routed::To(route) => match body::of_client(incoming, read, &gateway.config, &head.headers) {
                 Ok(body) => {
                     let api = Arc::clone(&route.api.definition);
-                    let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address));
+                    let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address)).with_tls(peer.tls.clone());
                     let request = Request::from_parts(head, body);
                     let mut exchange = Exchange { request, response: None, session: None, ctx };
                     serve(gateway, peer, &route, &mut exchange).await
@@ -84,6 +88,13 @@ pub(crate) async fn answer(
 
 #[cold]
 fn not_routed(gateway: &Gateway, head: &request::Parts) -> Response {
+    // For the server as a whole, which is this one. RFC 9110 §9.3.7.
+    if head.uri.path() == "*" {
+        return match head.method {
+            Method::OPTIONS => Response::new(StatusCode::OK),
+            _ => error::plain(StatusCode::BAD_REQUEST, "Bad Request"),
+        };
+    }
     if gateway.config.track_404_logs {
         tracing::info!(method = %head.method, path = head.uri.path(), "no API listens on this path");
     }
@@ -123,10 +134,16 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
     {
         return Routed::Elsewhere(location);
     }
-    match gateway.table.load().find(&path, rules.strict_routes) {
+    match gateway.table.load().find(|| host(head), &path, rules.strict_routes) {
         Some(route) => Routed::To(Arc::clone(route)),
         None => Routed::Nowhere,
     }
+}
+
+/// The host that a request is for: that of its target, if it names one. Source: RFC 9112 §3.2.2.
+fn host(head: &request::Parts) -> Option<&str> {
+    let target = head.uri.authority().map(|authority| authority.as_str());
+    target.or_else(|| head.headers.get(HOST)?.to_str().ok())
 }
 
 /// A request that belongs to an API.
@@ -321,8 +338,6 @@ fn head_of(request: &Request) -> Request {
 
 #[cfg(test)]
 mod tests {
-    use gateway_sdk::http::header::HOST;
-
     use super::*;
 
     #[test]

@@ -24,6 +24,7 @@ use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
+use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, pool};
 
@@ -39,6 +40,8 @@ pub(crate) enum StartError {
     Source(#[from] SourceError),
     #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
     #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
@@ -84,13 +87,15 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
     let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), retired };
+    let services =
+        Services { host: host.clone(), retired, edge: config.edge.clone(), outbound: Arc::clone(&config.outbound) };
     let table = tokio::select! {
         table = first_load(&config, &services) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
-    let gateway = Arc::new(Gateway::new(config, table, host, reload));
+    let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
+    let gateway = Arc::new(Gateway::new(config, table, host, tls, reload));
 
     let (stop, stopped) = watch::channel(false);
     let workers = start(&gateway, sockets, cores, &stopped).await?;
@@ -126,7 +131,7 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
 }
 
 async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
-    match load::load(&config.app_path, (config.paths, &config.outbound), services, &Table::default()).await {
+    match load::load(&config.app_path, config.paths, services, &Table::default()).await {
         Ok(cycle) => {
             report(&cycle);
             match unresolved(&cycle) {
@@ -197,7 +202,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
     let previous = gateway.table.load_full();
-    match load::load(&config.app_path, (config.paths, &config.outbound), services, &previous).await {
+    match load::load(&config.app_path, config.paths, services, &previous).await {
         Ok(cycle) => {
             report(&cycle);
             let missing = unresolved(&cycle);
@@ -206,6 +211,9 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
                 return;
             }
             let (apis, kept) = (cycle.table.apis().len(), cycle.kept);
+            if let Some(tls) = &gateway.tls {
+                tls.reload(&cycle.table);
+            }
             gateway.table.store(Arc::new(cycle.table));
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(apis, kept, elapsed_ms, "reloaded");

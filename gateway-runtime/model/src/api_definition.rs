@@ -44,8 +44,18 @@ pub struct ApiDefinition {
     pub auth: AuthConfig,
     /// Where the credential is, by way of authentication (`authToken`, `coprocess`, …).
     pub auth_configs: BTreeMap<String, AuthConfig>,
+    /// Clients show a certificate that the API allows. Source: Tyk, `gateway/mw_certificate_check.go`.
+    pub use_mutual_tls_auth: bool,
+    /// The certificates that are allowed, or those of their issuers: PEM files.
+    pub client_certificates: Vec<String>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
+    /// The host that requests are for, where custom domains are on; may contain `{name}` or `{name:regex}`. Empty: any.
+    pub domain: String,
+    /// The API is for any host, whatever `domain` says.
+    pub domain_disabled: bool,
+    /// Certificates for the domain, each with its key: PEM files.
+    pub certificates: Vec<String>,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
     /// `h2c` speaks HTTP/2 to a plain upstream; empty, `http` and `https` leave that to the target's scheme.
@@ -82,6 +92,11 @@ impl ApiDefinition {
     /// Whether `auth_check` decides who the client is. Source: Tyk, `gateway/api_loader.go` (any of the three flags).
     pub fn custom_auth_enabled(&self) -> bool {
         self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth
+    }
+
+    /// The host that requests are for; `None` is any. Whether the gateway honours it is a matter of its configuration.
+    pub fn custom_domain(&self) -> Option<&str> {
+        (!self.domain_disabled && !self.domain.is_empty()).then_some(self.domain.as_str())
     }
 
     /// Where a token is: `auth_configs.authToken`, else `auth`. Source: Tyk, `gateway/middleware.go`.

@@ -45,6 +45,9 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["graceful_shutdown_timeout_duration"],
     &["graceful_shutdown_delay_seconds"],
     &["strict_plugins"],
+    &["hostname"],
+    &["enable_custom_domains"],
+    &["security", "certificates", "apis"],
     &["http_server_options", "read_timeout"],
     &["http_server_options", "write_timeout"],
     &["http_server_options", "canonical_header_names"],
@@ -55,6 +58,16 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["http_server_options", "enable_strict_routes"],
     &["http_server_options", "enable_path_prefix_matching"],
     &["http_server_options", "enable_path_suffix_matching"],
+    &["http_server_options", "use_ssl"],
+    &["http_server_options", "ssl_certificates"],
+    &["http_server_options", "certificates"],
+    &["http_server_options", "server_name"],
+    &["http_server_options", "min_version"],
+    &["http_server_options", "max_version"],
+    &["http_server_options", "ssl_ciphers"],
+    &["http_server_options", "ssl_insecure_skip_verify"],
+    &["http_server_options", "skip_client_ca_announcement"],
+    &["http_server_options", "enable_http2"],
 ];
 
 /// Keys that protect the control API, which the gateway does not start with rather than to ignore them.
@@ -154,7 +167,7 @@ mod tests {
     fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
         let text = r#"{
  "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
- "http_server_options": {"read_timeout": 1, "use_ssl": true, "certificates": [{"name": ""}]},
+ "http_server_options": {"read_timeout": 1, "flush_interval": 1, "use_ssl": true, "ports": [{"name": ""}]},
  "security": {"control_api_use_mutual_tls": true, "pinned": {}}, "a.b": 1, "control_api_port": 0
 }"#;
         assert_eq!(
@@ -162,7 +175,7 @@ mod tests {
             [
                 "warning 2:34 storage: not honoured by this gateway",
                 "warning 2:77 hash_keys: not honoured by this gateway",
-                "warning 3:56 http_server_options.use_ssl: not honoured by this gateway",
+                "warning 3:63 http_server_options.flush_interval: not honoured by this gateway",
                 "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
                 "warning 4:73 [\"a.b\"]: not honoured by this gateway",
             ]

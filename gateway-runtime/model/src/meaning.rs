@@ -16,6 +16,7 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     let mut check = Check { api, mistakes: Vec::new() };
     check.identity();
     check.proxy();
+    check.domain();
     check.expiry(path(&["expiration"]), &api.expiration);
     check.versions();
     for (name, version) in &api.version_data.versions {
@@ -57,6 +58,12 @@ impl Check<'_> {
             self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
         } else if !has_scheme_and_host(&proxy.target_url) {
             self.error(target_url, format!("`{}` is not of the form `scheme://host[:port][/path]`", proxy.target_url));
+        }
+    }
+
+    fn domain(&mut self) {
+        if let Some(Err(reason)) = self.api.custom_domain().map(domain) {
+            self.error(path(&["domain"]), reason);
         }
     }
 
@@ -176,6 +183,27 @@ pub(crate) fn listen_path(path: &str) -> Result<(), &'static str> {
         Err("contains whitespace; no request can match it")
     } else if !has_balanced_braces(path) {
         Err("has unbalanced braces; a variable is `{name}` or `{name:regex}`")
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether this can be the host of requests.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn domain(domain: &str) -> Result<(), &'static str> {
+    let mut depth = 0_usize;
+    let mut outside = domain.chars().filter(|c| {
+        depth += usize::from(*c == '{');
+        let is_outside = depth == 0;
+        depth = depth.saturating_sub(usize::from(*c == '}'));
+        is_outside
+    });
+    if !has_balanced_braces(domain) {
+        Err("has unbalanced braces; a variable is `{name}` or `{name:regex}`")
+    } else if outside.any(|c| c == '/' || c.is_whitespace()) {
+        Err("is not a host; write it as clients do in `Host`, such as `orders.example.com`, without scheme and path")
     } else {
         Ok(())
     }

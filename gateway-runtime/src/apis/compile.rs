@@ -11,13 +11,17 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::apis::edge::ApiEdge;
 use crate::apis::endpoints::{Endpoint, Endpoints};
 use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{Plan, PlannedEndpoint};
 use crate::chain::{Link, PluginCall, Running};
+use crate::config::{Edge, Outbound};
 use crate::drivers::{Resolved, Unresolved};
-use crate::middleware::{ORDER, Row};
+use crate::middleware::certificate_check::CertificateCheck;
+use crate::middleware::{ORDER, Row, Step};
 use crate::telemetry::panic_text;
+use crate::tls::clients::Allowed;
 use crate::upstream::target::Target;
 use crate::upstream::transport::Transport;
 
@@ -31,6 +35,7 @@ pub(crate) struct Api {
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
     pub(crate) listen: Arc<ListenPath>,
+    pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
     pub(crate) serving: Result<Serving, String>,
     /// Which plugin serves which hook here.
@@ -55,6 +60,8 @@ pub(crate) struct Services {
     pub(crate) host: Arc<dyn Host>,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
+    pub(crate) edge: Edge,
+    pub(crate) outbound: Arc<Outbound>,
 }
 
 /// A plugin did not start.
@@ -75,13 +82,13 @@ pub(crate) async fn compile(
     (file, text): (Arc<str>, Arc<str>),
     services: &Services,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, target, transport, calls, endpoints, plugins } = plan;
+    let Plan { definition, listen, edge, target, transport, calls, endpoints, plugins } = plan;
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls };
+    let builder = Builder { started, calls, allowed: edge.allowed.clone() };
     let mut request = builder.request(&definition, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
@@ -89,7 +96,7 @@ pub(crate) async fn compile(
     let response: Vec<Link> = builder.links(Hook::Response).collect();
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
     let serving = Ok(Serving { target, transport, request, response, keeps_request });
-    Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
+    Ok(Api { definition, file, text, listen: Arc::new(listen), edge, serving, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -138,6 +145,7 @@ type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 struct Builder {
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
+    allowed: Option<Arc<Allowed>>,
 }
 
 impl Builder {
@@ -152,6 +160,10 @@ impl Builder {
                     let step = (middleware.build)(definition);
                     links.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
                 }
+                Row::ClientCertificate(name) => links.extend(self.allowed.clone().map(|allowed| {
+                    let step: Box<dyn Step> = Box::new(CertificateCheck(allowed));
+                    Link::BuiltIn { name, step }
+                })),
                 Row::Plugins(Hook::Endpoint) => links.extend(endpoints.take()),
                 Row::Plugins(hook) => links.extend(self.links(*hook)),
             }
@@ -185,8 +197,9 @@ impl Api {
         definition: Arc<ApiDefinition>,
         listen: Arc<ListenPath>,
         (file, text): (Arc<str>, Arc<str>),
+        edge: ApiEdge,
         reason: String,
     ) -> Self {
-        Self { definition, file, text, listen, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
+        Self { definition, file, text, listen, edge, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
     }
 }

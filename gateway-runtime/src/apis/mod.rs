@@ -1,7 +1,9 @@
 //! API definitions: where they come from, what becomes of them, and which one a request is for.
 
 pub(crate) mod compile;
+pub(crate) mod edge;
 pub(crate) mod endpoints;
+pub(crate) mod host;
 pub(crate) mod listen_path;
 pub(crate) mod load;
 pub(crate) mod plan;

@@ -12,9 +12,10 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use regex::Regex;
 
+use crate::apis::edge::ApiEdge;
 use crate::apis::endpoints;
 use crate::apis::listen_path::ListenPath;
-use crate::config::{Outbound, PathRules};
+use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
@@ -26,6 +27,7 @@ use crate::upstream::transport::Transport;
 pub(crate) struct Plan {
     pub(crate) definition: Arc<ApiDefinition>,
     pub(crate) listen: ListenPath,
+    pub(crate) edge: ApiEdge,
     pub(crate) target: Target,
     pub(crate) transport: Transport,
     /// What the chain calls, by hook, in the definition's order.
@@ -54,14 +56,14 @@ pub(crate) struct Planned {
 }
 
 /// Reads a definition and looks everything up.
-pub(crate) fn plan(text: &str, rules: PathRules, outbound: &Outbound) -> Planned {
+pub(crate) fn plan(text: &str, rules: PathRules, (edge, outbound): (&Edge, &Outbound)) -> Planned {
     let reading = gateway_model::read(text);
     let (mut findings, identity) = (reading.findings, reading.identity);
     let Some(definition) = reading.definition.map(Arc::new) else {
         return Planned { definition: None, identity, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
-    let plan = planner.plan(rules, outbound);
+    let plan = planner.plan(rules, edge, outbound);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -76,7 +78,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, rules: PathRules, outbound: &Outbound) -> Option<Plan> {
+    fn plan(&mut self, rules: PathRules, edge: &Edge, outbound: &Outbound) -> Option<Plan> {
         let definition = Arc::clone(self.definition);
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
@@ -85,7 +87,12 @@ impl Planner<'_> {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }
-        let transport = self.transport(&definition, outbound);
+        let (edge, mut told) = ApiEdge::of(&definition, edge);
+        let transport = Transport::of(&definition, outbound, &mut told);
+        for (severity, path, reason) in told {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, &path, reason);
+        }
         let target = transport.as_ref().and_then(|transport| {
             let target = Target::parse(&definition.proxy, transport);
             target.map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok()
@@ -96,17 +103,8 @@ impl Planner<'_> {
         }
         let endpoints = self.endpoints(&definition, rules);
         let plugins = self.prepare(&definition, &calls, &endpoints);
-        Some(Plan { listen: listen?, target: target?, transport: transport?, calls, endpoints, plugins, definition })
-    }
-
-    fn transport(&mut self, definition: &ApiDefinition, outbound: &Outbound) -> Option<Transport> {
-        let mut told = Vec::new();
-        let transport = Transport::of(definition, outbound, &mut told);
-        for (severity, path, reason) in told {
-            self.broken |= severity == Severity::Error;
-            self.find(severity, &path, reason);
-        }
-        transport
+        let (target, transport) = (target?, transport?);
+        Some(Plan { listen: listen?, edge, target, transport, calls, endpoints, plugins, definition })
     }
 
     /// The entries of one hook. Source: Tyk, `gateway/server.go` (which are taken), `gateway/api_loader.go` (when).

@@ -1,6 +1,8 @@
 //! `gateway health`: whether the gateway of this machine answers. For images without a shell, whose health command can
 //! be nothing but the gateway itself.
 
+mod tls;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ use crate::server;
 use crate::upstream::target::{Target, TargetError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{self, Forward, ForwardError, Rules};
+use tls::TlsFailure;
 
 /// How long the answer may take, from the connection to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,6 +50,8 @@ enum Wrong {
     Target(#[from] TargetError),
     #[error(transparent)]
     Exchange(#[from] ForwardError),
+    #[error(transparent)]
+    Tls(TlsFailure),
     #[error("the answer broke off: {0}")]
     Body(#[from] BodyError),
     #[error("no answer within {TIMEOUT:?}")]
@@ -75,9 +80,16 @@ fn examine(conf: Option<&Path>, port: Option<u16>) -> Result<Uri, Box<Unhealthy>
     let Loaded { config, .. } = config::load(conf, std::env::vars_os()).map_err(Unhealthy::from)?;
     let mut address = config.listen;
     address.set_port(port.unwrap_or(address.port()));
+    let address = reachable(address)?;
     let url = url(address, &config)?;
     let answered = server::runtime().map_err(Unhealthy::from)?.block_on(async {
-        let answered = tokio::time::timeout(TIMEOUT, ask(&url, &config)).await;
+        let ask = async {
+            match &config.edge.tls {
+                None => ask(&url, &config).await,
+                Some(settings) => ask_by_tls(address, &url, settings.server_name.as_deref()).await,
+            }
+        };
+        let answered = tokio::time::timeout(TIMEOUT, ask).await;
         answered.unwrap_or(Err(Wrong::Timeout))
     });
     match answered {
@@ -87,7 +99,7 @@ fn examine(conf: Option<&Path>, port: Option<u16>) -> Result<Uri, Box<Unhealthy>
 }
 
 /// Where a gateway that listens there is asked from its own machine.
-fn url(mut address: SocketAddr, config: &Config) -> Result<Uri, Box<Unhealthy>> {
+fn reachable(mut address: SocketAddr) -> Result<SocketAddr, Box<Unhealthy>> {
     if address.port() == 0 {
         return Err(Unhealthy::Port.into());
     }
@@ -95,8 +107,22 @@ fn url(mut address: SocketAddr, config: &Config) -> Result<Uri, Box<Unhealthy>> 
         // A socket for all IPv6 addresses is one for all IPv4 addresses too, and not every machine has IPv6.
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    let url = format!("http://{address}{}", config.hello_path);
+    Ok(address)
+}
+
+fn url(address: SocketAddr, config: &Config) -> Result<Uri, Box<Unhealthy>> {
+    let scheme = if config.edge.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}{}", config.hello_path);
     url.parse().map_err(|error| Unhealthy::Url { url, error }.into())
+}
+
+async fn ask_by_tls(address: SocketAddr, url: &Uri, name: Option<&str>) -> Result<(), Wrong> {
+    match tls::ask(address, url, name).await {
+        Ok((status, body)) => judge(status, &body),
+        // Who asks for that does handshakes, and whoever has none is answered nothing else.
+        Err(TlsFailure::CertificateRequired) => Ok(()),
+        Err(error) => Err(Wrong::Tls(error)),
+    }
 }
 
 async fn ask(url: &Uri, config: &Config) -> Result<(), Wrong> {
@@ -108,11 +134,19 @@ async fn ask(url: &Uri, config: &Config) -> Result<(), Wrong> {
     let mut request = Request::from(hyper::Request::new(Body::empty()));
     request.set_uri(url.clone());
     let mut response = upstream::forward(&mut request, how, Exact::default()).await?;
-    if response.status() != StatusCode::OK {
-        return Err(Wrong::Status(response.status()));
+    let status = response.status();
+    if status != StatusCode::OK {
+        return Err(Wrong::Status(status));
     }
     let body = response.body_mut().bytes(LIMIT_BYTES).await?;
-    let passes = serde_json::from_slice::<Hello>(&body).is_ok_and(|hello| hello.status == "pass");
+    judge(status, &body)
+}
+
+fn judge(status: StatusCode, body: &[u8]) -> Result<(), Wrong> {
+    if status != StatusCode::OK {
+        return Err(Wrong::Status(status));
+    }
+    let passes = serde_json::from_slice::<Hello>(body).is_ok_and(|hello| hello.status == "pass");
     if passes { Ok(()) } else { Err(Wrong::Foreign) }
 }
 

@@ -44,6 +44,19 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("GRACEFULSHUTDOWNTIMEOUTDURATION", &["graceful_shutdown_timeout_duration"], Kind::Integer),
     ("GRACEFULSHUTDOWNDELAYSECONDS", &["graceful_shutdown_delay_seconds"], Kind::Integer),
     ("STRICTPLUGINS", &["strict_plugins"], Kind::Flag),
+    ("HOSTNAME", &["hostname"], Kind::Text),
+    ("ENABLECUSTOMDOMAINS", &["enable_custom_domains"], Kind::Flag),
+    ("SECURITY_CERTIFICATES_API", &["security", "certificates", "apis"], Kind::List),
+    ("HTTPSERVEROPTIONS_USESSL", &["http_server_options", "use_ssl"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_SSLCERTIFICATES", &["http_server_options", "ssl_certificates"], Kind::List),
+    ("HTTPSERVEROPTIONS_CERTIFICATES", &["http_server_options", "certificates"], Kind::Json),
+    ("HTTPSERVEROPTIONS_SERVERNAME", &["http_server_options", "server_name"], Kind::Text),
+    ("HTTPSERVEROPTIONS_MINVERSION", &["http_server_options", "min_version"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXVERSION", &["http_server_options", "max_version"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_CIPHERS", &["http_server_options", "ssl_ciphers"], Kind::List),
+    ("HTTPSERVEROPTIONS_SSLINSECURESKIPVERIFY", &["http_server_options", "ssl_insecure_skip_verify"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_SKIPCLIENTCAANNOUNCEMENT", &["http_server_options", "skip_client_ca_announcement"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_ENABLEHTTP2", &["http_server_options", "enable_http2"], Kind::Flag),
     ("HTTPSERVEROPTIONS_READTIMEOUT", &["http_server_options", "read_timeout"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_ENABLEWEBSOCKETS", &["http_server_options", "enable_websockets"], Kind::Flag),
@@ -64,10 +77,12 @@ enum Kind {
     Integer,
     Number,
     Flag,
-    /// Texts joined by commas.
+    /// Texts, joined by commas.
     List,
     /// `name:text`, joined by commas. Source: `kelseyhightower/envconfig`, which Tyk reads variables by.
     Map,
+    /// An array.
+    Json,
 }
 
 /// The variables that may be ours: those whose name begins with `TYK_`, in the order in which they apply.
@@ -127,6 +142,7 @@ impl Kind {
                 let pairs = items(text).map(|item| item.split_once(':'));
                 pairs.map(|pair| pair.map(|(name, value)| (name, Value::from(value)))).collect()
             }
+            Self::Json => serde_json::from_str(text).ok().filter(Value::is_array),
         }
     }
 
@@ -136,8 +152,9 @@ impl Kind {
             Self::Integer => "a whole number",
             Self::Number => "a number",
             Self::Flag => "`true` or `false`",
-            Self::List => "a list joined by commas",
-            Self::Map => "a list of `name:value` joined by commas",
+            Self::List => "a list of texts joined by commas",
+            Self::Map => "a list of `name:text` joined by commas",
+            Self::Json => "a JSON array",
         }
     }
 }

@@ -18,26 +18,10 @@ use super::remark::Remarks;
 use crate::tls::client::{Identity, Roots, Suite, TLS12, pins, roots};
 use crate::upstream::transport::read_suites;
 
-/// `security`, as far as it is about upstreams.
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(default, expecting = "an object")]
-pub(super) struct RawSecurity {
-    certificates: RawCertificates,
-    pinned_public_keys: Names,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(default, expecting = "an object")]
-struct RawCertificates {
-    upstream: Names,
-}
-
 /// Names of upstreams, and what is for them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
-struct Names(BTreeMap<String, String>);
+pub(super) struct Names(BTreeMap<String, String>);
 
 /// As one value: what is in it are no keys of ours.
 #[cfg(test)]

@@ -20,6 +20,9 @@ use crate::quiet::{Ear, Quiet};
 /// How much of a head is read at once.
 const CHUNK: usize = 8 * 1024;
 
+/// How a client of HTTP/2 begins. RFC 9113 §3.4.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 thread_local! {
     /// Where heads are read to, on their way to hyper: one for all connections of a core.
     static SCRATCH: RefCell<Box<[u8; CHUNK]>> = RefCell::new(Box::new([0; CHUNK]));
@@ -35,6 +38,8 @@ pub(super) struct State {
     refused: Cell<Option<Ambiguous>>,
     /// Who would have read while the client was [`Stage::Upgrading`].
     reader: Cell<Option<Waker>>,
+    /// The client speaks HTTP/2.
+    http2: Cell<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +66,12 @@ impl State {
             blocked: Cell::default(),
             refused: Cell::default(),
             reader: Cell::default(),
+            http2: Cell::default(),
         }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.get()
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -102,11 +112,14 @@ pub(super) struct Socket<S> {
     head: Head,
     /// What came behind a head, or while nobody read.
     held: Bytes,
+    /// Nothing was handed on yet, and the client may speak HTTP/2.
+    fresh: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(stream: S, state: Rc<State>) -> Self {
-        Self { io: TokioIo::new(Quiet::new(stream)), state, head: Head::default(), held: Bytes::new() }
+    pub(super) fn new(stream: S, state: Rc<State>, may_be_http2: bool) -> Self {
+        let io = TokioIo::new(Quiet::new(stream));
+        Self { io, state, head: Head::default(), held: Bytes::new(), fresh: may_be_http2 }
     }
 
     /// Through which the client is heard.
@@ -147,6 +160,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(length)
     }
 
+    /// The first bytes of a connection: if they are the preface of HTTP/2 they are kept, and as long as they may be.
+    #[cold]
+    fn poll_greeting(&mut self, cx: &mut Context<'_>, cursor: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let so_far = std::mem::take(&mut self.held);
+            let length = so_far.len();
+            if so_far.starts_with(HTTP_2) {
+                self.held = so_far;
+                self.state.http2.set(true);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the preface of HTTP/2")));
+            }
+            if !HTTP_2.starts_with(&so_far) {
+                self.fresh = false;
+                let length = self.read_head(&so_far, cursor).map_err(|why| self.refuse(why))?;
+                self.held = so_far.slice(length..);
+                return Poll::Ready(Ok(()));
+            }
+            self.held = so_far;
+            if length > 0 && self.state.stage() == Stage::Idle {
+                self.state.enter(Stage::Head);
+            }
+            ready!(SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = ReadBuf::new(scratch.as_mut_slice());
+                ready!(Pin::new(self.io.inner_mut()).poll_read(cx, &mut buffer))?;
+                self.held = [&self.held[..], buffer.filled()].concat().into();
+                Poll::Ready(Ok::<_, io::Error>(()))
+            }))?;
+            if self.held.len() == length {
+                // There will be no more.
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     /// Ends the connection as far as hyper is concerned: its keeper tells the client why.
     #[cold]
     fn refuse(&self, why: Ambiguous) -> io::Error {
@@ -162,6 +209,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.fresh {
+            return this.poll_greeting(cx, &mut cursor);
+        }
         if this.state.stage() == Stage::Upgrading {
             this.state.reader.set(Some(cx.waker().clone()));
             return Poll::Pending;

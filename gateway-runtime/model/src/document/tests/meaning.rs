@@ -1,6 +1,6 @@
 //! Mistakes of meaning.
 
-use super::{check, with};
+use super::{check, read, with};
 
 #[test]
 fn an_api_id_must_fit_in_a_segment_of_a_url() {
@@ -151,4 +151,27 @@ fn a_plugin_that_guards_on_paper_only_is_told() {
         ],
     );
     check(&with(&format!("{auth},\"use_go_plugin_auth\":true")), &[]);
+}
+
+#[test]
+fn a_domain_is_a_host_or_a_pattern_of_one() {
+    for domain in ["orders.example.com", "orders.example.com:8443", "{tenant}.example.com", "{t:[a-z/ ]{1,3}}.com", ""]
+    {
+        check(&with(&format!(r#""domain":"{domain}""#)), &[]);
+    }
+    let host = "domain: is not a host; write it as clients do in `Host`, such as `orders.example.com`, without scheme \
+                and path";
+    for domain in ["https://orders.example.com", "orders.example.com/x", "two hosts"] {
+        check(&with(&format!(r#""domain":"{domain}""#)), &[&format!("error 2:10: {host}")]);
+    }
+    let braces = "domain: has unbalanced braces; a variable is `{name}` or `{name:regex}`";
+    check(&with(r#""domain":"{a.example.com""#), &[&format!("error 2:10: {braces}")]);
+    check(&with(r#""domain":"{a.example.com","domain_disabled":true"#), &[]);
+}
+
+#[test]
+fn a_definition_that_is_wrong_keeps_its_own_domain_closed_and_no_other() {
+    let domain = |members: &str| read(&with(&format!("{members},\"expiration\":\"x\""))).identity.unwrap().domain;
+    assert_eq!(domain(r#""domain":"a.example.com""#).as_deref(), Some("a.example.com"));
+    assert_eq!(domain(r#""domain":"a.example.com","domain_disabled":true"#), None);
 }
