@@ -10,6 +10,7 @@ mod domains;
 mod drain;
 mod events;
 mod golden;
+mod grpc;
 mod guide;
 mod handover;
 mod health;
