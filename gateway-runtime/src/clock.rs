@@ -2,15 +2,18 @@
 //!
 //! Nearly every deadline of a gateway is set to be missed: an answer comes, a client goes on. A timer of the runtime costs
 //! some hundred instructions to set and again to drop, and a runtime that has one looks at the time whenever it waits. Here
-//! a [`Deadline`] is a number in a list of its core, and the control thread beats the time for all cores: every [`TICK`] for
-//! those where somebody waits, every [`REST`] for the others.
+//! a [`Deadline`] is a number in a list of its core, and one thread beats the time for all cores: every [`TICK`] for those
+//! where somebody waits, every [`REST`] for the others.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -43,11 +46,10 @@ pub(crate) fn now() -> Moment {
     })
 }
 
-/// The beat that all cores hear.
+/// The beat that all cores hear. It ends when nobody holds it.
 pub(crate) struct Beat {
     cores: Vec<Ear>,
-    /// A core has begun to wait.
-    wanted: Notify,
+    thread: OnceLock<Thread>,
 }
 
 #[derive(Default)]
@@ -57,21 +59,29 @@ struct Ear {
 }
 
 impl Beat {
-    pub(crate) fn new(cores: usize) -> Self {
-        Self { cores: std::iter::repeat_with(Ear::default).take(cores).collect(), wanted: Notify::new() }
+    /// Starts the thread that beats: what holds up another one must not hold up the time.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(cores: usize) -> io::Result<Arc<Self>> {
+        let cores = std::iter::repeat_with(Ear::default).take(cores).collect();
+        let beat = Arc::new(Self { cores, thread: OnceLock::new() });
+        let heard = Arc::downgrade(&beat);
+        let thread = std::thread::Builder::new().name("clock".to_owned()).spawn(move || {
+            let mut pause = TICK;
+            loop {
+                std::thread::park_timeout(pause);
+                let Some(beat) = heard.upgrade() else { return };
+                beat.beat(pause == REST);
+                pause = if beat.cores.iter().any(Ear::waits) { TICK } else { REST };
+            }
+        })?;
+        let _ = beat.thread.set(thread.thread().clone());
+        Ok(beat)
     }
 
-    /// Beats for as long as it is polled: on a thread that has time for it.
-    pub(crate) async fn run(&self) {
-        loop {
-            let pause = if self.cores.iter().any(|core| core.waits.load(Ordering::Relaxed)) { TICK } else { REST };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.wanted.notified() => continue,
-            }
-            let due = |core: &&Ear| pause == REST || core.waits.load(Ordering::Relaxed);
-            self.cores.iter().filter(due).for_each(|core| core.beat.notify_one());
-        }
+    fn beat(&self, everywhere: bool) {
+        self.cores.iter().filter(|core| everywhere || core.waits()).for_each(|core| core.beat.notify_one());
     }
 
     /// Keeps the clock of one core, for as long as it is polled. At every beat `also` is called.
@@ -83,10 +93,13 @@ impl Beat {
                 clock.ticking.set(waits);
                 waits
             });
-            if waits && !core.waits.swap(true, Ordering::Relaxed) {
-                self.wanted.notify_one();
+            let waited = core.waits.swap(waits, Ordering::Relaxed);
+            if waits
+                && !waited
+                && let Some(thread) = self.thread.get()
+            {
+                thread.unpark();
             }
-            core.waits.store(waits, Ordering::Relaxed);
             let woken = CLOCK.with(|clock| Rc::clone(&clock.woken));
             tokio::select! {
                 biased;
@@ -97,6 +110,12 @@ impl Beat {
                 () = woken.notified() => {}
             }
         }
+    }
+}
+
+impl Ear {
+    fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
     }
 }
 
@@ -249,10 +268,8 @@ mod tests {
     fn on_a_core<T>(test: impl Future<Output = T>) -> T {
         let core = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).expect("a runtime");
         core.block_on(async {
-            let beat = Rc::new(Beat::new(1));
-            let keeper = Rc::clone(&beat);
-            tokio::task::spawn_local(async move { beat.run().await });
-            tokio::task::spawn_local(async move { keeper.keep(0, || {}).await });
+            let beat = Beat::start(1).expect("a thread");
+            tokio::task::spawn_local(async move { beat.keep(0, || {}).await });
             test.await
         })
     }

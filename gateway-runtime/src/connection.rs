@@ -144,14 +144,14 @@ async fn answer(
     request: hyper::Request<Incoming>,
     mut answering: Answering,
     tunnel: &Cell<Option<Tunnel>>,
-) -> Result<hyper::Response<Answer>, Infallible> {
+) -> Result<hyper::Response<Answer<Answering>>, Infallible> {
     let read = answering.read.clone();
     let mut response = serve::answer(gateway, peer, request, read).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         answering.is_last = true;
         tunnel.set(upgrade::tunnel(&mut response));
     }
-    Ok(response.map(|body| Answer { body, _answering: answering }))
+    Ok(response.map(|body| Answer { body, _until_end: answering }))
 }
 
 /// What the client says from now on is for the upstream, and what it has said behind its request too.
@@ -208,7 +208,7 @@ impl<'a> Keeper<'a> {
     async fn keep<S, H>(&mut self, connection: &mut http1::Connection<Socket<S>, H>) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin,
-        H: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+        H: HttpService<Incoming, ResBody = Answer<Answering>, Error = Infallible>,
     {
         std::future::poll_fn(|cx| {
             self.ear.listen(cx);
@@ -343,13 +343,13 @@ impl Drop for Answering {
     }
 }
 
-/// The body of an answer: hyper drops it when it has all of it.
-struct Answer {
+/// The body of an answer, with what is held until its end: hyper drops it when it has all of it.
+struct Answer<G> {
     body: Body,
-    _answering: Answering,
+    _until_end: G,
 }
 
-impl http_body::Body for Answer {
+impl<G: Unpin> http_body::Body for Answer<G> {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -13,6 +13,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use atomic_waker::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::upstream::again::Written;
+
 /// The ear of a stream: it is woken in place of the task, and wakes it.
 #[derive(Debug, Default)]
 pub(crate) struct Ear {
@@ -58,13 +60,21 @@ pub(crate) struct Quiet<S> {
     waker: Waker,
     /// The last read would have waited.
     blocked: bool,
+    /// Who is told what is written.
+    written: Option<Arc<Written>>,
 }
 
 impl<S> Quiet<S> {
     pub(crate) fn new(stream: S) -> Self {
         let ear = Arc::<Ear>::default();
         let waker = Waker::from(Arc::clone(&ear));
-        Self { stream, ear, waker, blocked: false }
+        Self { stream, ear, waker, blocked: false, written: None }
+    }
+
+    /// The same, which tells what it is about to write.
+    pub(crate) fn telling(mut self, written: Arc<Written>) -> Self {
+        self.written = Some(written);
+        self
     }
 
     pub(crate) fn ear(&self) -> Arc<Ear> {
@@ -94,6 +104,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Quiet<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Quiet<S> {
     fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if let Some(written) = &this.written {
+            written.note(&[IoSlice::new(bytes)]);
+        }
         Pin::new(&mut this.stream).poll_write(&mut Context::from_waker(&this.waker), bytes)
     }
 
@@ -113,6 +126,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Quiet<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if let Some(written) = &this.written {
+            written.note(parts);
+        }
         Pin::new(&mut this.stream).poll_write_vectored(&mut Context::from_waker(&this.waker), parts)
     }
 

@@ -243,9 +243,7 @@ async fn start(
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
     let inherited = sockets.inherited;
-    let beat = Arc::new(Beat::new(cores));
-    let beats = Arc::clone(&beat);
-    tokio::task::spawn_local(async move { beats.run().await });
+    let beat = Beat::start(cores)?;
     let (begun, mut begins) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
     for (core, listeners) in sockets.listen(cores)?.into_iter().enumerate() {

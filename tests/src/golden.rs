@@ -78,7 +78,8 @@ async fn run(case: &Path, update: bool) -> io::Result<String> {
 }
 
 async fn start(case: &Path, upstream: &Upstream) -> io::Result<Gateway> {
-    let mut conf = Conf::default();
+    // The published examples show names as Go writes them.
+    let mut conf = Conf::default().server("canonical_header_names", true);
     for entry in fs::read_dir(case)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {

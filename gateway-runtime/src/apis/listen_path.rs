@@ -61,7 +61,7 @@ impl ListenPath {
             // The slash that ends it begins the rest.
             Some(length) if path[..length].ends_with('/') => &path[length - 1..],
             Some(length) => &path[length..],
-            None if path.contains('%') => {
+            None if has_escape(path) => {
                 let plain = decoded(path);
                 let rest = self.matches(&plain).map(|length| encoded(&plain[length..]));
                 return rest.map_or(Cow::Borrowed(path), |rest| with_slash(&rest).into_owned().into());
@@ -78,7 +78,12 @@ fn with_slash(rest: &str) -> Cow<'_, str> {
 
 /// A path without escapes.
 pub(crate) fn decoded(path: &str) -> Cow<'_, str> {
-    if path.contains('%') { percent_decode_str(path).decode_utf8_lossy() } else { path.into() }
+    if has_escape(path) { percent_decode_str(path).decode_utf8_lossy() } else { path.into() }
+}
+
+/// Whether a path has escapes. Nearly none has.
+pub(crate) fn has_escape(path: &str) -> bool {
+    memchr::memchr(b'%', path.as_bytes()).is_some()
 }
 
 /// A path with the escapes that it needs.

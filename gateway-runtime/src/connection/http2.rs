@@ -5,18 +5,14 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use gateway_sdk::http::header::{CONNECTION, COOKIE, HOST};
 use gateway_sdk::http::request;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::{Body, BodyError, HeaderMap, HeaderValue, Method, Uri};
-use http_body::{Frame, SizeHint};
+use gateway_sdk::{Body, HeaderMap, HeaderValue, Method, Uri};
 use hyper::body::Incoming;
 use hyper::rt::{Executor, Read, Write};
 use hyper::server::conn::http2;
@@ -24,6 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Notify, watch};
 
+use super::Answer;
 use crate::clock::{Deadline, Timer};
 use crate::error::RequestError;
 use crate::gateway::Gateway;
@@ -62,7 +59,7 @@ where
         let (gateway, peer, counted) = (Arc::clone(&gateway), Rc::clone(&peer), Counted::begin(&counting));
         async move {
             let response = answer(&gateway, &peer, request).await;
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _counted: counted }))
+            Ok::<_, Infallible>(response.map(|body| Answer { body, _until_end: counted }))
         }
     });
     let mut connection = std::pin::pin!(builder().serve_connection(io, service));
@@ -197,29 +194,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.count.set(self.0.count.get() - 1);
         self.0.changed.notify_waiters();
-    }
-}
-
-/// The body of an answer: hyper drops it when it has all of it.
-struct Answer {
-    body: Body,
-    _counted: Counted,
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

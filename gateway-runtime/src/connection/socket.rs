@@ -281,6 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Socket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_http2() {
+            // It ends for hyper's HTTP/1.1 alone.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

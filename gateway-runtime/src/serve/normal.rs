@@ -3,7 +3,7 @@
 use gateway_sdk::http::uri::PathAndQuery;
 use gateway_sdk::{HeaderValue, Uri};
 
-use crate::apis::listen_path::{canonical, encoded};
+use crate::apis::listen_path::{canonical, encoded, has_escape};
 
 pub(super) use crate::apis::listen_path::decoded;
 
@@ -11,7 +11,7 @@ pub(super) use crate::apis::listen_path::decoded;
 /// `None` if there is none, as in nearly every request.
 pub(super) fn normalized(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
-    if !path.contains('%') {
+    if !has_escape(path) {
         return None;
     }
     let mut normal = unescaped(path)?;

@@ -12,14 +12,13 @@ use super::pool::Lease;
 
 /// The body of a response on `lease`, whose connection goes back to the pool when all of it was read. What came together
 /// with the head needs no stream: nearly all small bodies do.
-pub(super) fn of_upstream(mut incoming: Incoming, lease: Lease) -> Body {
+pub(super) fn of_upstream(mut incoming: Incoming, mut lease: Lease) -> Body {
     if incoming.is_end_stream() {
         lease.end();
         return Body::empty();
     }
     let length = incoming.size_hint().exact();
-    let mut here = Context::from_waker(std::task::Waker::noop());
-    let first = match length.map(|_| Pin::new(&mut incoming).poll_frame(&mut here)) {
+    let first = match length.map(|_| lease.wire.peek(|cx| Pin::new(&mut incoming).poll_frame(cx))) {
         Some(Poll::Ready(Some(first))) => {
             Some(first.map(|frame| frame.into_data().unwrap_or_default()).map_err(broken))
         }

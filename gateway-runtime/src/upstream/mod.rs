@@ -1,5 +1,6 @@
 //! The upstream's side: choose a target, forward, time out.
 
+pub(crate) mod again;
 mod body;
 mod connect;
 mod dns;
@@ -25,13 +26,14 @@ use std::time::Duration;
 use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::{Body, BodyError, HeaderValue, Request, Response, StatusCode, Uri};
+use gateway_sdk::{BodyError, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use crate::apis::listen_path::ListenPath;
 use crate::clock::Timer;
 use crate::config::Config;
 use crate::tls::client::TlsError;
+use again::Spare;
 use connect::Stream;
 use pool::Lease;
 use progress::Progress;
@@ -191,7 +193,7 @@ async fn http1(
             Some(wire) => wire,
             None => connect(origin, rules).await?,
         };
-        let spare = (was_pooled && may_repeat).then(|| repeatable(request)).flatten();
+        let spare = if was_pooled && may_repeat { Spare::of(request, &wire.written) } else { None };
         let mut response = pin!(wire.send(request.take()));
         let answered = std::future::poll_fn(|cx| wire.poll_response(cx, response.as_mut())).await;
         let mut failed = match answered {
@@ -208,21 +210,14 @@ async fn http1(
             (Some(unsent), _) => request.restore(unsent),
             (None, Some(spare)) if !error.is_user() && !error.is_parse() => {
                 may_repeat = false;
-                request.restore(*spare);
+                match spare.request(&wire.written) {
+                    Some(spare) => request.restore(spare),
+                    None => return Err(told(error)),
+                }
             }
             _ => return Err(told(error)),
         }
     }
-}
-
-/// A copy of a request that means the same when it is sent twice. Source: RFC 9110 §9.2.2.
-fn repeatable(request: &Request) -> Option<Box<hyper::Request<Body>>> {
-    let body = request.body().buffered().filter(|_| request.method().is_idempotent())?;
-    let mut copy = Box::new(hyper::Request::new(Body::from(body)));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
 }
 
 fn received(response: hyper::Response<Incoming>, lease: Lease) -> Response {

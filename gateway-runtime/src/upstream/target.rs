@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gateway_model::Proxy;
 use gateway_sdk::http::header::PROXY_AUTHORIZATION;
 use gateway_sdk::http::uri::{InvalidUri, PathAndQuery, Scheme};
@@ -151,26 +152,25 @@ impl Target {
 
     /// The target of a request: this target's path, the request's, and both queries.
     pub(crate) fn join(&self, path: &str, query: Option<&str>) -> Option<PathAndQuery> {
-        let base = self.path.trim_end_matches('/');
         let rest = path.trim_start_matches('/');
-        let mut joined = String::with_capacity(base.len() + path.len() + query.map_or(0, str::len) + 2);
-        joined.push_str(base);
-        if !rest.is_empty() {
-            joined.push('/');
-            joined.push_str(rest);
-        } else if self.keep_slash {
-            joined.clear();
-            joined.push_str(&self.path);
-        }
-        if joined.is_empty() {
-            joined.push('/');
-        }
-        let queries = [self.query.as_deref(), query];
-        for (at, part) in queries.into_iter().flatten().filter(|part| !part.is_empty()).enumerate() {
-            joined.push(if at == 0 { '?' } else { '&' });
-            joined.push_str(part);
-        }
-        PathAndQuery::try_from(joined).ok()
+        let (base, slash) = match (self.path.trim_end_matches('/'), rest) {
+            (_, "") if self.keep_slash => (self.path.as_str(), ""),
+            ("", "") => ("/", ""),
+            (base, "") => (base, ""),
+            (base, _) => (base, "/"),
+        };
+        let queries = [self.query.as_deref(), query].map(Option::unwrap_or_default);
+        let marks = match queries {
+            ["", ""] => ["", ""],
+            [_, ""] => ["?", ""],
+            ["", _] => ["", "?"],
+            [_, _] => ["?", "&"],
+        };
+        // Of exactly this size: it becomes the target without another copy.
+        let parts = [base, slash, rest, marks[0], queries[0], marks[1], queries[1]];
+        let mut joined = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| joined.push_str(part));
+        PathAndQuery::from_maybe_shared(Bytes::from(joined)).ok()
     }
 
     /// The same server, with nothing before a request's own path and query.

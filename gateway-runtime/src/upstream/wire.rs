@@ -15,6 +15,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use super::again::Written;
 use super::connect::Stream;
 use crate::clock::{self, Moment};
 use crate::quiet::{Ear, Quiet};
@@ -30,6 +31,7 @@ pub(super) struct Wire {
     talk: Arc<Talk>,
     waker: Waker,
     pub(super) begun: Moment,
+    pub(super) written: Arc<Written>,
 }
 
 /// What the two halves of a connection tell each other: that a request is queued, or that a body is wanted. Nearly all of
@@ -68,7 +70,8 @@ impl Talk {
 impl Wire {
     /// Speaks HTTP/1.1 on `stream`.
     pub(super) async fn new(stream: Stream, canonical_names: bool) -> hyper::Result<Box<Self>> {
-        let stream = Quiet::new(stream);
+        let written = Arc::<Written>::default();
+        let stream = Quiet::new(stream).telling(Arc::clone(&written));
         let ear = stream.ear();
         let talk =
             Arc::new(Talk { ear: Arc::clone(&ear), covered: AtomicBool::new(false), told: AtomicBool::new(false) });
@@ -76,7 +79,7 @@ impl Wire {
         let mut builder = Builder::new();
         builder.title_case_headers(canonical_names);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, driver: Some(driver), ear, talk, waker, begun: clock::now() }))
+        Ok(Box::new(Self { sender, driver: Some(driver), ear, talk, waker, begun: clock::now(), written }))
     }
 
     /// Queues a request. What it comes to is polled by [`Wire::poll_response`].
@@ -109,6 +112,11 @@ impl Wire {
             // What waits for it is told so by its end.
             self.driver = None;
         }
+    }
+
+    /// Polls what has come of a body with the last turn.
+    pub(super) fn peek<T>(&mut self, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        self.talk.covered(|| poll(&mut unheard())).0
     }
 
     /// Polls a body of this connection, which moves as this moves.
