@@ -142,7 +142,7 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
 
 /// The host that a request is for: that of its target, if it names one. Source: RFC 9112 §3.2.2.
 fn host(head: &request::Parts) -> Option<&str> {
-    let target = head.uri.authority().map(|authority| authority.as_str());
+    let target = head.uri.authority().map(gateway_sdk::http::uri::Authority::as_str);
     target.or_else(|| head.headers.get(HOST)?.to_str().ok())
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn ask(
     let stream = connector.connect(name, stream).await.map_err(|error| judged(error, TlsFailure::Handshake))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::task::spawn_local(connection);
-    let authority = url.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let authority = url.authority().map(gateway_sdk::http::uri::Authority::as_str).unwrap_or_default();
     let request = hyper::Request::get(url.path()).header(HOST, authority).body(Body::empty());
     let request = request.map_err(|error| TlsFailure::Handshake(io::Error::other(error)))?;
     match sender.send_request(request).await {
