@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use gateway_sdk::http::uri::Authority;
 use gateway_sdk::http::{Version, request};
 use gateway_sdk::{
     Body, ClientTls, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
@@ -142,7 +143,7 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
 
 /// The host that a request is for: that of its target, if it names one. Source: RFC 9112 §3.2.2.
 fn host(head: &request::Parts) -> Option<&str> {
-    let target = head.uri.authority().map(gateway_sdk::http::uri::Authority::as_str);
+    let target = head.uri.authority().map(Authority::as_str);
     target.or_else(|| head.headers.get(HOST)?.to_str().ok())
 }
 

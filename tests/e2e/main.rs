@@ -34,4 +34,5 @@ mod streaming;
 mod tls;
 mod upgrades;
 mod upstream_http2;
+mod upstream_proxy;
 mod upstream_tls;

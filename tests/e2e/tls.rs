@@ -3,8 +3,6 @@
 mod clients;
 pub(crate) mod scene;
 
-use std::path::Path;
-
 use gateway_tests::gateway::{SECRET, SECRET_HEADER};
 use gateway_tests::upstream::Nobody;
 use gateway_tests::wire::Wire;
@@ -105,19 +103,18 @@ fn no_key_is_logged(gateway: &Gateway, all: &[&Made]) {
 async fn certificates_that_cannot_be_used_stop_the_start_and_the_check_says_the_same() {
     let authority = Authority::new("CA");
     let (one, other) = (authority.server(&["a"]), authority.server(&["b"]));
-    let break_it: [(&str, fn(&Path, &Made)); 4] = [
-        ("No such file or directory (os error 2); name a PEM file", |file, _| {
-            std::fs::remove_file(file).expect("removed")
-        }),
-        ("it has no private key; put the certificate's key there", |file, _| {
-            std::fs::write(file, "").expect("written")
-        }),
-        ("does not belong to the certificate in", |file, other| std::fs::write(file, &other.key).expect("written")),
-        ("it has no private key", |file, other| std::fs::write(file, &other.certificate).expect("written")),
-    ];
-    for (expected, break_it) in break_it {
+    for (expected, text) in [
+        ("No such file or directory (os error 2); name a PEM file", None),
+        ("it has no private key; put the certificate's key there", Some("")),
+        ("does not belong to the certificate in", Some(&*other.key)),
+        ("it has no private key", Some(&*other.certificate)),
+    ] {
         let conf = conf(&[&one]);
-        break_it(&conf.folder().join("server0.key"), &other);
+        let file = conf.folder().join("server0.key");
+        match text {
+            Some(text) => std::fs::write(file, text).expect("written"),
+            None => std::fs::remove_file(file).expect("removed"),
+        }
         for arguments in [&["serve"][..], &["check"]] {
             let output = conf.command(arguments);
             let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_tests::{Answer, Conf, Definition, Gateway, api, get};
+use gateway_tests::{Answer, Client, Conf, Definition, Gateway, api, get};
 use serde_json::{Value, json};
 use tokio_rustls::rustls::SupportedProtocolVersion;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -237,4 +237,38 @@ async fn versions_and_suites_are_those_of_the_definition() {
     for id in ["min", "low"] {
         is_refused(&gateway, &format!("/{id}/"), "the alert ProtocolVersion").await;
     }
+}
+
+#[tokio::test]
+async fn certificates_and_pins_of_the_gateway_are_for_every_api_and_a_definitions_win() {
+    let (authority, clients) = (Authority::new("ours"), Authority::new("of clients"));
+    let server = authority.issue(wish(&["localhost"]));
+    let upstream = Secure::start(server.server().clients_of(&clients).config()).await;
+    let conf = Conf::default();
+    let file = written(&conf, "client.pem", &clients.issue(wish(&["gateway"])).pem());
+    let wrong = "0".repeat(64);
+    let gateway = conf
+        .set("security", json!({"certificates": {"upstream": {"*": file}}, "pinned_public_keys": {"*": server.pin()}}))
+        .with(&https("global", upstream.address))
+        .with(&https("own", upstream.address).set("/pinned_public_keys", json!({"localhost": wrong})))
+        .start()
+        .await;
+    assert_eq!(facts(&gateway.get("/global/").await)["client"], 1);
+    is_refused(&gateway, "/own/", "its public key is not one of those").await;
+}
+
+#[tokio::test]
+async fn the_systems_list_of_authorities_takes_the_place_of_ours() {
+    let authority = Authority::new("ours");
+    let upstream = Secure::start(authority.issue(wish(&["localhost"])).server().config()).await;
+    let conf = Conf::default().with(&https("safe", upstream.address));
+    let file = written(&conf, "roots.pem", &authority.pem);
+    let process = conf.spawn_by(&["--port", "0"], |command| {
+        let mut changed = std::process::Command::new(command.get_program());
+        changed.env_clear().args(command.get_args()).env("SSL_CERT_FILE", &file);
+        changed
+    });
+    let line = process.log.message("listening").await;
+    let mut client = Client::connect(line.field("address").parse().expect("an address")).await;
+    facts(&client.ask(get("/safe/")).await);
 }

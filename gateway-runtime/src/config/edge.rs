@@ -287,10 +287,10 @@ mod tests {
 
     #[test]
     fn a_certificate_that_cannot_be_used_is_told_with_its_place() {
-        let told = read(r#""certificates":[{"domain_name":"x","cert_file":"/none.crt","key_file":"/none.key"}]"#);
+        let refused = read(r#""certificates":[{"domain_name":"x","cert_file":"/none.crt","key_file":"/none.key"}]"#);
         let expected = "tyk.conf:3:48: http_server_options.certificates[0].cert_file: /none.crt: No such file or \
                         directory (os error 2); name a PEM file that the gateway may read";
-        assert_eq!(told.map(drop).expect_err("it is wrong"), [expected]);
+        assert_eq!(refused.map(drop).expect_err("it is wrong"), [expected]);
         let variable = ("TYK_GW_HTTPSERVEROPTIONS_SSLCERTIFICATES".into(), "/none.pem".into());
         let text = r#"{"secret":"s","http_server_options":{"use_ssl":true}}"#;
         let told = told(&parse(Some("tyk.conf"), text, [variable]).expect_err("it is wrong"));

@@ -40,6 +40,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// connection (CVE-2023-44487).
 const GIVEN_UP: usize = 20;
 const WRONG: usize = 256;
+/// Of the requests that were looked at, so many may be given up before they are answered, if they are more than half of
+/// all: a client that goes on so has work done for nothing.
+const ABANDONED: u64 = 200;
 /// How often a silent client is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(20);
@@ -51,7 +54,7 @@ pub(super) async fn serve<I>(gateway: &Arc<Gateway>, io: I, peer: Rc<Peer>, mut 
 where
     I: Read + Write + Unpin + 'static,
 {
-    let patience = gateway.config.read_timeout;
+    let (patience, address) = (gateway.config.read_timeout, peer.address);
     let linger = LINGER.min(gateway.config.shutdown_timeout / 2);
     let open = Rc::new(Open::default());
     let (gateway, counting) = (Arc::clone(gateway), Rc::clone(&open));
@@ -59,6 +62,7 @@ where
         let (gateway, peer, counted) = (Arc::clone(&gateway), Rc::clone(&peer), Counted::begin(&counting));
         async move {
             let response = answer(&gateway, &peer, request).await;
+            counted.answered();
             Ok::<_, Infallible>(response.map(|body| Answer { body, _until_end: counted }))
         }
     });
@@ -69,6 +73,10 @@ where
             biased;
             ended = connection.as_mut() => break ended,
             _ = stop.wait_for(|stop| *stop), if !draining => draining = true,
+            () = open.abandoned() => {
+                tracing::info!(client = %address, fault = "client", "connection ended: most of its requests are given up");
+                break Ok(());
+            }
             () = open.idle_for(if draining { linger } else { patience }) => {
                 // It has been told that this is the end, or is now.
                 connection.as_mut().graceful_shutdown();
@@ -157,10 +165,20 @@ impl<F: Future + 'static> Executor<F> for OnThisCore {
 #[derive(Default)]
 struct Open {
     count: Cell<usize>,
+    /// All of them so far, and those that were given up before there was an answer.
+    begun: Cell<u64>,
+    given_up: Cell<u64>,
     changed: Notify,
 }
 
 impl Open {
+    /// Waits until too many requests have been given up.
+    async fn abandoned(&self) {
+        while self.given_up.get() < ABANDONED || self.given_up.get() * 2 <= self.begun.get() {
+            self.changed.notified().await;
+        }
+    }
+
     /// Waits until nothing has been asked for so long.
     async fn idle_for(&self, patience: Duration) {
         let mut deadline = Deadline::new();
@@ -180,20 +198,30 @@ impl Open {
 }
 
 /// Is held until the end of an answer.
-struct Counted(Rc<Open>);
+struct Counted {
+    open: Rc<Open>,
+    is_answered: Cell<bool>,
+}
 
 impl Counted {
     fn begin(open: &Rc<Open>) -> Self {
         open.count.set(open.count.get() + 1);
+        open.begun.set(open.begun.get() + 1);
         open.changed.notify_waiters();
-        Self(Rc::clone(open))
+        Self { open: Rc::clone(open), is_answered: Cell::new(false) }
+    }
+
+    fn answered(&self) {
+        self.is_answered.set(true);
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.count.set(self.0.count.get() - 1);
-        self.0.changed.notify_waiters();
+        let open = &self.open;
+        open.count.set(open.count.get() - 1);
+        open.given_up.set(open.given_up.get() + u64::from(!self.is_answered.get()));
+        open.changed.notify_waiters();
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 
@@ -21,8 +20,9 @@ use crate::apis::compile::Api;
 use crate::apis::host::{Host, Hosts, key, normal, without_port};
 use crate::apis::table::Table;
 
-/// Sessions that may be resumed, for each way to ask for a client's certificate.
+/// Sessions that may be resumed: for domains that ask for no certificate, and for each that does.
 const SESSIONS: usize = 4096;
+const SESSIONS_WITH_CLIENTS: usize = 256;
 /// What a listener speaks, as ALPN names it.
 pub(super) const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
@@ -129,42 +129,62 @@ impl Current {
         for api in table.apis().iter().filter(|api| !api.definition.internal) {
             domains.entry(name(api)).or_default().push(api);
         }
-        let config = |apis: &[&Api]| -> Result<_, TlsError> { Ok(Arc::new(config(settings, apis, &names)?)) };
-        let fallback = config(&domains.remove(&None).unwrap_or_default())?;
+        let mut configs = Configs { settings, names, open: None, optional: None };
+        let fallback = configs.of(&domains.remove(&None).unwrap_or_default())?;
         let mut hosts = Hosts::default();
         for (domain, apis) in domains {
             // A domain that is none is told when its API loads, and no request can be for it.
             if let Some(Ok(host)) = domain.as_deref().map(Host::new) {
-                hosts.insert(host, config(&apis)?);
+                hosts.insert(host, configs.of(&apis)?);
             }
         }
         Ok(Self { own, fallback, domains: hosts })
     }
 }
 
-/// For the APIs of one domain: where all of them want client certificates, none comes in without; where some do, clients
-/// are asked for one, and each API looks at it.
-fn config(settings: &TlsSettings, apis: &[&Api], names: &Arc<Names>) -> Result<ServerConfig, rustls::Error> {
-    let provider: &Arc<CryptoProvider> = &settings.provider;
-    let asking: Vec<_> = apis.iter().filter(|api| api.definition.use_mutual_tls_auth).collect();
-    let builder =
-        ServerConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&settings.versions)?;
-    let builder = if asking.is_empty() {
-        builder.with_no_client_auth()
-    } else {
+/// What handshakes are done with for each domain. Those that ask for no list of their own share one: there may be
+/// thousands of domains, and each config keeps sessions.
+struct Configs<'a> {
+    settings: &'a TlsSettings,
+    names: Arc<Names>,
+    open: Option<Arc<ServerConfig>>,
+    optional: Option<Arc<ServerConfig>>,
+}
+
+impl Configs<'_> {
+    /// For the APIs of one domain: where all of them want client certificates, none comes in without; where some do,
+    /// clients are asked for one, and each API looks at it.
+    fn of(&mut self, apis: &[&Api]) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let asking: Vec<_> = apis.iter().filter(|api| api.definition.use_mutual_tls_auth).collect();
+        if asking.is_empty() {
+            let open = self.open.take().map_or_else(|| self.make(None), Ok)?;
+            return Ok(Arc::clone(self.open.insert(open)));
+        }
         // One whose list did not load lets nobody in; its own error is what its clients should see.
         let lists: Option<Vec<Arc<Allowed>>> = asking.iter().map(|api| api.edge.allowed.clone()).collect();
-        let asked = match lists.filter(|_| asking.len() == apis.len()) {
-            Some(lists) => Asked::required(lists, settings.announce, provider),
-            None => Asked::optional(provider),
+        if let Some(lists) = lists.filter(|_| asking.len() == apis.len()) {
+            return self.make(Some(Asked::required(lists, self.settings.announce, &self.settings.provider)));
+        }
+        let asked = || Asked::optional(&self.settings.provider);
+        let optional = self.optional.take().map_or_else(|| self.make(Some(asked())), Ok)?;
+        Ok(Arc::clone(self.optional.insert(optional)))
+    }
+
+    fn make(&self, asked: Option<Asked>) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let Self { settings, names, .. } = self;
+        let sessions = if asked.is_some() { SESSIONS_WITH_CLIENTS } else { SESSIONS };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&settings.provider));
+        let builder = builder.with_protocol_versions(&settings.versions)?;
+        let builder = match asked {
+            None => builder.with_no_client_auth(),
+            Some(asked) => builder.with_client_cert_verifier(Arc::new(asked)),
         };
-        builder.with_client_cert_verifier(Arc::new(asked))
-    };
-    let mut config = builder.with_cert_resolver(Arc::clone(names) as Arc<dyn ResolvesServerCert>);
-    let spoken: &[&[u8]] = if settings.http2 { &[HTTP_2, HTTP_1] } else { &[HTTP_1] };
-    config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-    Ok(config)
+        let mut config = builder.with_cert_resolver(Arc::clone(names) as Arc<dyn ResolvesServerCert>);
+        let spoken: &[&[u8]] = if settings.http2 { &[HTTP_2, HTTP_1] } else { &[HTTP_1] };
+        config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
+        config.session_storage = ServerSessionMemoryCache::new(sessions);
+        Ok(Arc::new(config))
+    }
 }
 
 /// Certificates by the name that a client asks for.

@@ -209,6 +209,31 @@ async fn floods_end_the_connection() {
 }
 
 #[tokio::test]
+async fn who_gives_up_what_is_begun_again_and_again_is_hung_up_on() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream).await;
+    let mut raw = Raw::connect(gateway.address).await;
+    let held = with(&[]).into_iter().map(|(name, value)| (name, if name == ":path" { "/held/held" } else { value }));
+    let held = block(&held.collect::<Vec<_>>());
+    let mut stream = 1;
+    // The request is looked at before it is given up: the ping between tells.
+    let ended = loop {
+        let ping = frame(PING, 0, 0, &[1; 8]);
+        raw.write(&[frame(HEADERS, END_HEADERS | END_STREAM, stream, &held), ping].concat()).await;
+        match raw.said().await {
+            Said::Pong => {}
+            other => break other,
+        }
+        raw.write(&frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())).await;
+        stream += 2;
+        assert!(stream < 2000, "it goes on");
+    };
+    assert!(stream > 300 && matches!(ended, Said::Closed | Said::Reset(..)), "{stream} {ended:?}");
+    gateway.log().message("connection ended: most of its requests are given up").await;
+    assert_eq!(gateway.get("/hello").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_head_over_the_bound_is_answered_with_431() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream).await;

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use gateway_sdk::http::header::HOST;
+use gateway_sdk::http::uri::Authority;
 use gateway_sdk::{Body, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -62,7 +63,7 @@ pub(super) async fn ask(
     let stream = connector.connect(name, stream).await.map_err(|error| judged(error, TlsFailure::Handshake))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::task::spawn_local(connection);
-    let authority = url.authority().map(gateway_sdk::http::uri::Authority::as_str).unwrap_or_default();
+    let authority = url.authority().map(Authority::as_str).unwrap_or_default();
     let request = hyper::Request::get(url.path()).header(HOST, authority).body(Body::empty());
     let request = request.map_err(|error| TlsFailure::Handshake(io::Error::other(error)))?;
     match sender.send_request(request).await {
