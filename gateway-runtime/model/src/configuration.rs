@@ -167,7 +167,7 @@ mod tests {
     fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
         let text = r#"{
  "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
- "http_server_options": {"read_timeout": 1, "flush_interval": 1, "use_ssl": true, "ports": [{"name": ""}]},
+ "http_server_options": {"read_timeout": 1, "enable_no_such": 1, "use_ssl": true, "ports": [{"name": ""}]},
  "security": {"control_api_use_mutual_tls": true, "pinned": {}}, "a.b": 1, "control_api_port": 0
 }"#;
         assert_eq!(
@@ -175,7 +175,7 @@ mod tests {
             [
                 "warning 2:34 storage: not honoured by this gateway",
                 "warning 2:77 hash_keys: not honoured by this gateway",
-                "warning 3:63 http_server_options.flush_interval: not honoured by this gateway",
+                "warning 3:63 http_server_options.enable_no_such: not honoured by this gateway",
                 "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
                 "warning 4:73 [\"a.b\"]: not honoured by this gateway",
             ]
