@@ -119,6 +119,8 @@ async fn play(stream: TcpStream, most: u32, connection: usize, told: mpsc::Unbou
     let (go_away, mut asked) = mpsc::unbounded_channel();
     loop {
         tokio::select! {
+            biased;
+            Some(()) = asked.recv() => server.graceful_shutdown(),
             accepted = server.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     let go_away = go_away.clone();
@@ -126,7 +128,6 @@ async fn play(stream: TcpStream, most: u32, connection: usize, told: mpsc::Unbou
                 }
                 _ => return,
             },
-            Some(()) = asked.recv() => server.graceful_shutdown(),
         }
     }
 }
@@ -211,16 +212,13 @@ async fn requests_share_a_connection_as_far_as_the_server_allows() {
     let mut client = asking.await.expect("no panic");
     let held = tokio::spawn(async move { client.ask(get("/a/held")).await.text() });
     let holding = upstream.next().await;
-    let mut others = Vec::new();
     for _ in 0..4 {
         let mut client = gateway.connect().await;
-        others.push(tokio::spawn(async move { client.ask(get("/a/other")).await.text() }));
+        let other = tokio::spawn(async move { client.ask(get("/a/other")).await.text() });
         // While the first is held, whatever core this is on.
         let stream = upstream.next().await;
         assert_eq!(stream.request.uri().path(), "/other");
         stream.answer("other");
-    }
-    for other in others {
         assert_eq!(other.await.expect("no panic"), "other");
     }
     holding.answer("held");

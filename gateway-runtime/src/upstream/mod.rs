@@ -1,4 +1,17 @@
 //! The upstream's side: choose a target, forward, time out.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `target`, `transport` | where requests go, and how they travel: decided when an API loads |
+//! | `connect` | from an origin to a connection: addresses, TCP, a proxy, TLS |
+//! | `pool`, `wire`, `again`, `progress`, `body` | HTTP/1.1 |
+//! | `special` | whatever is more than that on a TCP connection |
+//! | `h2`, `replay` | HTTP/2 |
+//! | `upgrade` | WebSocket and other protocols |
+//! | `events` | the end of event streams |
+//!
+//! Interim responses of upstreams (1xx) end here: hyper's server has no way to send them, but for the `100 Continue` that
+//! it sends by itself once a request's body is asked for.
 
 pub(crate) mod again;
 mod body;
