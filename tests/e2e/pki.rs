@@ -10,7 +10,9 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::rustls::{
+    DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+};
 
 /// Who issues certificates.
 pub(crate) struct Authority {
@@ -94,7 +96,7 @@ impl Certified {
     /// SHA-256 of the public key, in hexadecimal.
     pub(crate) fn pin(&self) -> String {
         let provider = default_provider();
-        let suites = provider.cipher_suites.iter().filter_map(|suite| suite.tls13());
+        let suites = provider.cipher_suites.iter().filter_map(SupportedCipherSuite::tls13);
         let mut hashes = suites.map(|suite| suite.common.hash_provider);
         let sha256 = hashes.find(|hash| hash.output_len() == 32).expect("a suite with SHA-256");
         let hash = sha256.hash(&self.key.subject_public_key_info());
