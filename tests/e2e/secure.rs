@@ -51,6 +51,12 @@ impl Secure {
         .await
     }
 
+    /// HTTP/1 in the clear.
+    pub(crate) async fn start_plain() -> Self {
+        Self::serve(|stream, number| async move { converse(stream, false, json!({"connection": number()})).await })
+            .await
+    }
+
     /// HTTP/2 in the clear.
     pub(crate) async fn h2c() -> Self {
         Self::serve(|stream, number| async move { converse(stream, true, json!({"connection": number()})).await }).await

@@ -73,7 +73,7 @@ async fn a_websocket_speaks_through_the_gateway_until_one_side_ends_it() {
 #[tokio::test]
 async fn a_websocket_speaks_with_an_upstream_by_tls() {
     let own = wish(&["localhost"]).alone();
-    let acceptor = TlsAcceptor::from(own.server().config());
+    let acceptor = TlsAcceptor::from(own.server().alpn(&["h2", "http/1.1"]).config());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port of the system's choice");
     let port = listener.local_addr().expect("it is bound").port();
     tokio::spawn(async move {

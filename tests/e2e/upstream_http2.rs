@@ -237,3 +237,23 @@ async fn a_client_that_leaves_resets_its_stream_and_no_other() {
     let reason = std::future::poll_fn(|cx| left.respond.poll_reset(cx));
     assert_eq!(within_deadline("a reset", reason).await.expect("a reset"), Reason::CANCEL);
 }
+
+#[tokio::test]
+async fn a_connection_is_used_for_as_long_as_it_may_be_and_then_replaced() {
+    let (old, new) = (Secure::start_plain().await, Secure::h2c().await);
+    let gateway = Conf::default()
+        .set("max_conn_time", 1)
+        .with(&api("old", old.address))
+        .with(&h2c("new", new.address))
+        .start()
+        .await;
+    let mut client = gateway.connect().await;
+    for (id, upstream) in [("old", &old), ("new", &new)] {
+        within_deadline("another connection", async {
+            while upstream.connections() < 2 {
+                assert_eq!(client.ask(get(&format!("/{id}/"))).await.status, 200);
+            }
+        })
+        .await;
+    }
+}
