@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
@@ -15,11 +16,13 @@ use serde_json::Value;
 
 mod edge;
 mod env;
+mod outbound;
 mod remark;
 mod secret;
 
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
+pub(crate) use outbound::Outbound;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
 
@@ -46,6 +49,16 @@ struct Raw {
     proxy_close_connections: bool,
     max_idle_connections: usize,
     max_idle_connections_per_host: usize,
+    proxy_enable_http2: bool,
+    proxy_ssl_insecure_skip_verify: bool,
+    proxy_ssl_min_version: Value,
+    proxy_ssl_max_version: Value,
+    proxy_ssl_ciphers: Vec<String>,
+    /// TLS is never renegotiated, whatever this says.
+    proxy_ssl_disable_renegotiation: bool,
+    proxy_ssl_ca_file: String,
+    ssl_force_common_name_check: bool,
+    max_conn_time: u64,
     close_connections: bool,
     hide_generator_header: bool,
     ignore_endpoint_case: bool,
@@ -87,6 +100,9 @@ struct RawServer {
     write_timeout: u64,
     canonical_header_names: bool,
     max_request_body_size: u64,
+    enable_websockets: bool,
+    /// What comes is passed on at once, whatever this says.
+    flush_interval: u64,
     skip_url_cleaning: bool,
     enable_strict_routes: bool,
     enable_path_prefix_matching: bool,
@@ -122,6 +138,12 @@ pub(crate) struct Config {
     pub(crate) upstream_close: bool,
     /// Idle upstream connections kept for each host, per core.
     pub(crate) max_idle_per_host: usize,
+    /// An upstream connection is not used for longer than this; `None` is no bound.
+    pub(crate) upstream_age: Option<Duration>,
+    /// How upstreams are reached.
+    pub(crate) outbound: Arc<Outbound>,
+    /// Clients may ask for another protocol, such as WebSocket.
+    pub(crate) upgrades: bool,
     /// Bound on the arrival of a request's head, and on a pause in its body.
     pub(crate) read_timeout: Duration,
     /// Whether HTTP/1 header names are written as `X-Api-Key`, for those who look for them in that way only. Otherwise
@@ -288,6 +310,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         upstream_timeout: upstream_timeout(raw, remarks),
         upstream_close: raw.proxy_close_connections,
         max_idle_per_host: idle.into_iter().filter(|n| *n > 0).min().unwrap_or(256),
+        upstream_age: Some(seconds(raw.max_conn_time, 0)).filter(|age| !age.is_zero()),
+        outbound: Arc::new(outbound::resolve(raw, remarks)),
+        upgrades: server.enable_websockets,
         read_timeout: seconds(server.read_timeout, 120),
         write_timeout: seconds(server.write_timeout, 120),
         canonical_header_names: server.canonical_header_names,

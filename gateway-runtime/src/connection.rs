@@ -7,6 +7,7 @@
 //! A connection that is idle for [`REST_AFTER`] gives its buffers back, and gets new ones with its next request: there may be
 //! ten thousand of them.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -18,11 +19,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_sdk::{Body, BodyError};
+use gateway_sdk::{Body, BodyError, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::{HttpService, service_fn};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,6 +35,7 @@ use crate::gateway::{Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
 use crate::tls::{self, Accepted, Tls};
+use crate::upstream::upgrade::{self, Tunnel};
 use head::Ambiguous;
 use replay::Replay;
 use socket::{Socket, Stage, State};
@@ -95,10 +98,11 @@ where
     let state = &Rc::new(State::new());
     let mut socket = Socket::new(stream, Rc::clone(state), may_be_http2);
     let mut keeper = Keeper::new(gateway, state, socket.ear());
+    let tunnel = Cell::new(None);
     loop {
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let answering = Answering::begin(state, &request);
-            answer(gateway, peer, request, answering)
+            let answering = Answering::begin(state, &request, gateway.config.upgrades);
+            answer(gateway, peer, request, answering, &tunnel)
         });
         let mut builder = http1::Builder::new();
         // The keeper looks at the clock.
@@ -114,9 +118,16 @@ where
                 refuse(why, connection.into_parts().io, peer).await;
                 return None;
             }
-            End::Closed(ended) => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "client connection ended");
+            End::Closed(Err(error)) => {
+                tracing::debug!(%error, "client connection ended");
+                return None;
+            }
+            End::Closed(Ok(())) => {
+                // What follows is no HTTP, and may take as long as it likes.
+                if let Some(tunnel) = tunnel.take() {
+                    let Parts { io, read_buf, .. } = connection.into_parts();
+                    let (stream, held) = io.into_inner();
+                    pass_on(tunnel, stream, [read_buf, held].concat()).await;
                 }
                 return None;
             }
@@ -131,11 +142,26 @@ async fn answer(
     gateway: &Arc<Gateway>,
     peer: &Peer,
     request: hyper::Request<Incoming>,
-    answering: Answering,
+    mut answering: Answering,
+    tunnel: &Cell<Option<Tunnel>>,
 ) -> Result<hyper::Response<Answer<Answering>>, Infallible> {
     let read = answering.read.clone();
-    let response = serve::answer(gateway, peer, request, read).await?;
+    let mut response = serve::answer(gateway, peer, request, read).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        answering.is_last = true;
+        tunnel.set(upgrade::tunnel(&mut response));
+    }
     Ok(response.map(|body| Answer { body, _until_end: answering }))
+}
+
+/// What the client says from now on is for the upstream, and what it has said behind its request too.
+#[cold]
+fn pass_on<'s, S: AsyncRead + AsyncWrite + Unpin + 's>(
+    tunnel: Tunnel,
+    stream: S,
+    early: Vec<u8>,
+) -> Pin<Box<dyn Future<Output = ()> + 's>> {
+    Box::pin(async move { tunnel.run(stream, &early).await })
 }
 
 /// How a connection came to an end, or to rest.
@@ -242,7 +268,7 @@ impl<'a> Keeper<'a> {
         let (limit, spent, due) = match (self.state.blocked(), self.state.stage(), self.closing) {
             (Some(since), ..) => (config.write_timeout, since.elapsed(), Due::Refuse(Refusal::Stuck)),
             (None, Stage::Head, _) => (config.read_timeout, spent, Due::Refuse(Refusal::SlowHead)),
-            (None, Stage::Answering | Stage::Body, _) => return ControlFlow::Continue(REST_AFTER),
+            (None, Stage::Answering | Stage::Body | Stage::Upgrading, _) => return ControlFlow::Continue(REST_AFTER),
             (None, Stage::Idle | Stage::Left, Some(closing)) => {
                 (GRACE.min(config.shutdown_timeout / 2), spent.min(closing.elapsed()), Due::Close)
             }
@@ -287,18 +313,31 @@ struct Answering {
     state: Rc<State>,
     /// Whether the request's body was read to its end, if it has one.
     read: Option<Arc<AtomicBool>>,
+    /// What follows is no HTTP.
+    is_last: bool,
 }
 
 impl Answering {
-    fn begin(state: &Rc<State>, request: &hyper::Request<Incoming>) -> Self {
+    fn begin(state: &Rc<State>, request: &hyper::Request<Incoming>, upgrades: bool) -> Self {
         let read = (!request.body().is_end_stream()).then(Arc::<AtomicBool>::default);
-        state.enter(if read.is_some() { Stage::Body } else { Stage::Answering });
-        Self { state: Rc::clone(state), read }
+        let upgrades = upgrades && request.extensions().get::<OnUpgrade>().is_some();
+        state.enter(match &read {
+            Some(_) => Stage::Body,
+            None if upgrades => Stage::Upgrading,
+            None => Stage::Answering,
+        });
+        Self { state: Rc::clone(state), read, is_last: false }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
+        if self.state.stage() == Stage::Upgrading {
+            if self.is_last {
+                return;
+            }
+            self.state.resume();
+        }
         let left = self.read.as_ref().is_some_and(|read| !read.load(Ordering::Relaxed));
         self.state.enter(if left { Stage::Left } else { Stage::Idle });
     }

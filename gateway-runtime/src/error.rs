@@ -148,7 +148,11 @@ impl RequestError {
                 ForwardError::Body(_) => {
                     (StatusCode::BAD_REQUEST, "There was a problem with reading Body of the Request.", Client)
                 }
-                ForwardError::Target(_) | ForwardError::Connect { .. } | ForwardError::Exchange(_) => {
+                ForwardError::Target(_)
+                | ForwardError::Connect { .. }
+                | ForwardError::Tls { .. }
+                | ForwardError::Unasked
+                | ForwardError::Exchange(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
                 }
             },

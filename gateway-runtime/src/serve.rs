@@ -27,7 +27,7 @@ use crate::error::{self, RequestError};
 use crate::gateway::{Gateway, Phase};
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
-use crate::upstream::{self, Forward, ForwardError};
+use crate::upstream::{self, Forward, ForwardError, upgrade};
 
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
@@ -53,6 +53,9 @@ pub(crate) async fn answer(
     read: Option<Arc<AtomicBool>>,
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (mut head, incoming) = request.into_parts();
+    if gateway.config.upgrades {
+        upgrade::remember(&mut head);
+    }
     let hosts = headers::from_client(&mut head.headers);
     if let Some(uri) = normal::normalized(&head.uri) {
         head.uri = uri;
@@ -77,7 +80,8 @@ pub(crate) async fn answer(
             Routed::Nowhere => not_routed(gateway, &head),
         }
     };
-    if gateway.config.close_connections || gateway.phase() == Phase::Closing {
+    let closes = gateway.config.close_connections || gateway.phase() == Phase::Closing;
+    if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (head, body) = response.into_parts();
@@ -86,6 +90,13 @@ pub(crate) async fn answer(
 
 #[cold]
 fn not_routed(gateway: &Gateway, head: &request::Parts) -> Response {
+    // For the server as a whole, which is this one. RFC 9110 §9.3.7.
+    if head.uri.path() == "*" {
+        return match head.method {
+            Method::OPTIONS => Response::new(StatusCode::OK),
+            _ => error::plain(StatusCode::BAD_REQUEST, "Bad Request"),
+        };
+    }
     if gateway.config.track_404_logs {
         tracing::info!(method = %head.method, path = head.uri.path(), "no API listens on this path");
     }
@@ -178,7 +189,9 @@ async fn run(
     }
     let is_head = exchange.request.method() == Method::HEAD;
     let mut response = forward(gateway, peer, route, serving, exchange).await?;
-    if !serving.response.is_empty() {
+    // After it comes another protocol, not a response that anybody could change.
+    let is_final = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if is_final && !serving.response.is_empty() {
         exchange.response = Some(response);
         response = Box::pin(respond(&serving.response, exchange, is_head)).await?;
     }
@@ -201,6 +214,7 @@ async fn forward(
     let proxy = &route.api.definition.proxy;
     let how = Forward {
         aim,
+        transport: &serving.transport,
         enforced: None,
         strip: (proxy.strip_listen_path && route.strips).then_some(&*route.listen),
         keep_host: proxy.preserve_host_header,

@@ -28,6 +28,7 @@ use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
 use crate::tls::{Tls, TlsError};
+use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
@@ -46,6 +47,8 @@ pub(crate) enum StartError {
     Tls(#[from] TlsError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+    #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
+    Outbound(String),
     #[error("a core ended before it served")]
     Worker,
 }
@@ -84,12 +87,14 @@ fn shown(sockets: &Sockets) -> String {
 /// What there is for definitions.
 fn ground(config: &Config, sockets: &Sockets) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
-    Ground { paths: config.paths, ports, edge: config.edge.clone(), marks: Arc::default() }
+    let outbound = Arc::clone(&config.outbound);
+    Ground { paths: config.paths, ports, edge: config.edge.clone(), outbound, marks: Arc::default() }
 }
 
 async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
-    let host = Arc::new(GatewayHost::new(Rules::of(&config)));
+    let transport = Transport::plain(&config.outbound).map_err(StartError::Outbound)?;
+    let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };

@@ -58,7 +58,7 @@ pub struct ApiDefinition {
     /// Certificates for the domain, each with its key: PEM files.
     pub certificates: Vec<String>,
     /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
-    /// `proxy.target_list` without a scheme get it as theirs.
+    /// `proxy.target_list` without a scheme get it as theirs, and with `h2c` plain upstreams are spoken to by HTTP/2.
     pub protocol: String,
     /// The port on which the API is served; 0 is the gateway's.
     pub listen_port: i64,
@@ -66,6 +66,16 @@ pub struct ApiDefinition {
     pub proxy: Proxy,
     /// How the hosts of its upstreams are watched.
     pub uptime_tests: UptimeTests,
+    /// The certificate that the gateway shows to an upstream, by the upstream's name: `*`, `*.domain`, `host` or
+    /// `host:port`. A value is a file with a certificate and its key, PEM.
+    pub upstream_certificates: BTreeMap<String, String>,
+    /// Leaves `upstream_certificates` out.
+    pub upstream_certificates_disabled: bool,
+    /// The public keys that an upstream may have, by the upstream's name, as in `upstream_certificates`. A value is a
+    /// list, joined by commas, of SHA-256 fingerprints in hexadecimal or of files with a public key, PEM.
+    pub pinned_public_keys: BTreeMap<String, String>,
+    /// Leaves `pinned_public_keys` out.
+    pub certificate_pinning_disabled: bool,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.

@@ -25,6 +25,17 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["proxy_close_connections"],
     &["max_idle_connections"],
     &["max_idle_connections_per_host"],
+    &["proxy_enable_http2"],
+    &["proxy_ssl_insecure_skip_verify"],
+    &["proxy_ssl_min_version"],
+    &["proxy_ssl_max_version"],
+    &["proxy_ssl_ciphers"],
+    &["proxy_ssl_disable_renegotiation"],
+    &["proxy_ssl_ca_file"],
+    &["ssl_force_common_name_check"],
+    &["max_conn_time"],
+    &["security", "certificates", "upstream"],
+    &["security", "pinned_public_keys"],
     &["close_connections"],
     &["hide_generator_header"],
     &["ignore_endpoint_case"],
@@ -45,6 +56,8 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["http_server_options", "write_timeout"],
     &["http_server_options", "canonical_header_names"],
     &["http_server_options", "max_request_body_size"],
+    &["http_server_options", "enable_websockets"],
+    &["http_server_options", "flush_interval"],
     &["http_server_options", "skip_url_cleaning"],
     &["http_server_options", "enable_strict_routes"],
     &["http_server_options", "enable_path_prefix_matching"],
@@ -158,7 +171,7 @@ mod tests {
     fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
         let text = r#"{
  "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
- "http_server_options": {"read_timeout": 1, "flush_interval": 1, "use_ssl": true, "ports": [{"name": ""}]},
+ "http_server_options": {"read_timeout": 1, "enable_no_such": 1, "use_ssl": true, "ports": [{"name": ""}]},
  "security": {"control_api_use_mutual_tls": true, "pinned": {}}, "a.b": 1, "control_api_port": 0
 }"#;
         assert_eq!(
@@ -166,7 +179,7 @@ mod tests {
             [
                 "warning 2:34 storage: not honoured by this gateway",
                 "warning 2:77 hash_keys: not honoured by this gateway",
-                "warning 3:63 http_server_options.flush_interval: not honoured by this gateway",
+                "warning 3:63 http_server_options.enable_no_such: not honoured by this gateway",
                 "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
                 "warning 4:73 [\"a.b\"]: not honoured by this gateway",
             ]

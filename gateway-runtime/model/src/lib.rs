@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`version`] |
+//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`transport`], [`version`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
@@ -40,6 +40,7 @@ pub mod locate;
 pub mod plugin_name;
 pub mod proxy;
 pub mod session;
+pub mod transport;
 pub mod uptime;
 pub mod version;
 
@@ -61,5 +62,6 @@ pub use json_path::{JsonPath, Segment};
 pub use locate::locate;
 pub use proxy::Proxy;
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
+pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{CircuitBreaker, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};

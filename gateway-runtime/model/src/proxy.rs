@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::transport::Transport;
+
 /// The route of an API. Source: Tyk, `ProxyConfig` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
 pub struct Proxy {
     /// The path under which requests belong to this API; may contain `{name}` or `{name:regex}`.
     pub listen_path: String,
-    /// The upstream, as `scheme://host[:port][/path]`.
+    /// The upstream, as `scheme://host[:port][/path]`; schemes are `http`, `https`, `h2c`, `ws` and `wss`.
     pub target_url: String,
     /// Cuts the listen path off before the request is forwarded.
     pub strip_listen_path: bool,
@@ -22,6 +24,8 @@ pub struct Proxy {
     pub target_list: Vec<String>,
     /// Leaves out the members of `target_list` that the API's `uptime_tests` found to be down.
     pub check_host_against_uptime_tests: bool,
+    /// How requests travel to the upstream.
+    pub transport: Transport,
 }
 
 impl Proxy {

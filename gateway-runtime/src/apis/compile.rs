@@ -25,6 +25,7 @@ use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
 use crate::upstream::health::Check;
+use crate::upstream::transport::Transport;
 
 /// How long a plugin's `init` may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,6 +48,8 @@ pub(crate) struct Api {
 /// The working part of an [`Api`].
 pub(crate) struct Serving {
     pub(crate) targets: Targets,
+    /// How targets that a plugin chooses are reached.
+    pub(crate) transport: Arc<Transport>,
     /// How the hosts of its upstreams are watched.
     pub(crate) checks: Vec<Arc<Check>>,
     /// What single paths ask of the way upstream.
@@ -87,7 +90,8 @@ pub(crate) async fn compile(
     services: &Services,
     previous: Option<&Api>,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, edge, targets, checks, calls, endpoints, policies, enforced, plugins } = plan;
+    let Plan { definition, listen, edge, targets, transport, checks, calls, endpoints, policies, enforced, plugins } =
+        plan;
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
@@ -102,7 +106,7 @@ pub(crate) async fn compile(
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
-    let serving = Ok(Serving { targets, checks, policies, request, response, keeps_request });
+    let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
     Ok(Api { definition, file, text, listen: Arc::new(listen), edge, serving, uses, unresolved })
 }
 

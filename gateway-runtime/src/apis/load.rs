@@ -111,7 +111,9 @@ impl Fresh {
 }
 
 fn unchanged(api: &Api, source: &Source) -> bool {
-    api.serving.is_ok() && source.text.as_ref().is_ok_and(|text| **text == *api.text) && api.edge.is_current()
+    api.serving.as_ref().is_ok_and(|serving| serving.transport.is_current())
+        && source.text.as_ref().is_ok_and(|text| **text == *api.text)
+        && api.edge.is_current()
 }
 
 async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {

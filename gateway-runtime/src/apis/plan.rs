@@ -16,7 +16,7 @@ use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::pattern::Pattern;
 use crate::apis::policies::{self, PlannedPolicy};
-use crate::config::{Edge, PathRules};
+use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
@@ -24,6 +24,7 @@ use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
 use crate::upstream::health::{Check, CheckError, Marks};
 use crate::upstream::target::Target;
+use crate::upstream::transport::Transport;
 
 /// What the gateway has for definitions.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub(crate) struct Ground {
     pub(crate) ports: Arc<[u16]>,
     /// The client's side: hosts, TLS.
     pub(crate) edge: Edge,
+    /// The upstreams' side: TLS, HTTP/2, proxies.
+    pub(crate) outbound: Arc<Outbound>,
     /// Which hosts are down.
     pub(crate) marks: Arc<Marks>,
 }
@@ -43,6 +46,7 @@ pub(crate) struct Plan {
     pub(crate) listen: ListenPath,
     pub(crate) edge: ApiEdge,
     pub(crate) targets: Targets,
+    pub(crate) transport: Arc<Transport>,
     /// What the chain calls, by hook, in the definition's order.
     pub(crate) calls: BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
     /// How the hosts of its upstreams are watched.
@@ -106,13 +110,14 @@ impl Planner<'_> {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }
-        let (edge, found) = ApiEdge::of(&definition, &ground.edge);
-        for (severity, path, reason) in found {
+        let (edge, mut told) = ApiEdge::of(&definition, &ground.edge);
+        let transport = Transport::of(&definition, &ground.outbound, &mut told).map(Arc::new);
+        for (severity, path, reason) in told {
             self.broken |= severity == Severity::Error;
             self.find(severity, &path, reason);
         }
-        let targets = self.targets(&definition, &ground.marks);
-        let checks = self.checks(&definition, &ground.marks);
+        let targets = transport.as_ref().and_then(|transport| self.targets(&definition, &ground.marks, transport));
+        let checks = transport.as_ref().map(|transport| self.checks(&definition, &ground.marks, transport));
         let mut calls = BTreeMap::new();
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
@@ -124,7 +129,8 @@ impl Planner<'_> {
             listen: listen?,
             edge,
             targets: targets?,
-            checks,
+            transport: transport?,
+            checks: checks?,
             calls,
             endpoints,
             policies,
@@ -183,15 +189,15 @@ impl Planner<'_> {
     }
 
     /// Where requests go; each target is parsed, and the wrong ones are told one by one.
-    fn targets(&mut self, api: &ApiDefinition, marks: &Marks) -> Option<Targets> {
+    fn targets(&mut self, api: &ApiDefinition, marks: &Marks, transport: &Transport) -> Option<Targets> {
         let proxy = &api.proxy;
         if !proxy.enable_load_balancing {
-            let target = Target::parse(&proxy.target_url, proxy);
+            let target = Target::parse(&proxy.target_url, proxy, transport);
             return target.map(Targets::One).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
         }
         let mut members = Vec::new();
         for (index, url) in proxy.targets(&api.protocol).enumerate() {
-            match Target::parse(&url, proxy) {
+            match Target::parse(&url, proxy, transport) {
                 Ok(target) if proxy.check_host_against_uptime_tests => {
                     let mark = marks.of(&target.origin);
                     members.push((target, mark));
@@ -203,13 +209,13 @@ impl Planner<'_> {
         (!members.is_empty()).then(|| Targets::Many(Balancer::new(members)))
     }
 
-    fn checks(&mut self, api: &Arc<ApiDefinition>, marks: &Marks) -> Vec<Arc<Check>> {
+    fn checks(&mut self, api: &Arc<ApiDefinition>, marks: &Marks, transport: &Arc<Transport>) -> Vec<Arc<Check>> {
         let mut checks = Vec::new();
         for (index, entry) in api.uptime_tests.check_list.iter().enumerate() {
             if api.uptime_tests.disabled {
                 continue;
             }
-            match Check::new(api, entry, marks) {
+            match Check::new(api, entry, marks, transport) {
                 Ok(check) => checks.push(Arc::new(check)),
                 Err((field, error)) => {
                     let path = format!("uptime_tests.check_list[{index}].{field}");

@@ -78,7 +78,13 @@ fn examine(
     let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
     report.files = sources.len();
     let ports = [config.listen.port()].into();
-    let ground = Ground { paths: config.paths, ports, edge: config.edge.clone(), marks: Arc::default() };
+    let ground = Ground {
+        paths: config.paths,
+        ports,
+        edge: config.edge.clone(),
+        outbound: Arc::clone(&config.outbound),
+        marks: Arc::default(),
+    };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {
         let text = match source.text {

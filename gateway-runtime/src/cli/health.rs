@@ -18,6 +18,7 @@ use crate::config::{self, Config, ConfigError, Loaded};
 use crate::server;
 use crate::upstream::balance::Aim;
 use crate::upstream::target::{Target, TargetError};
+use crate::upstream::transport::Transport;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 use tls::TlsFailure;
 
@@ -44,6 +45,8 @@ enum Unhealthy {
 /// What is wrong with an answer.
 #[derive(Debug, thiserror::Error)]
 enum Wrong {
+    #[error("{0}")]
+    Outbound(String),
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error(transparent)]
@@ -83,7 +86,7 @@ fn examine(conf: Option<&Path>, port: Option<u16>) -> Result<Uri, Box<Unhealthy>
     let answered = server::runtime().map_err(Unhealthy::from)?.block_on(async {
         let ask = async {
             match &config.edge.tls {
-                None => ask(&url).await,
+                None => ask(&url, &config).await,
                 Some(settings) => ask_by_tls(address, &url, settings.server_name.as_deref()).await,
             }
         };
@@ -123,11 +126,14 @@ async fn ask_by_tls(address: SocketAddr, url: &Uri, name: Option<&str>) -> Resul
     }
 }
 
-async fn ask(url: &Uri) -> Result<(), Wrong> {
-    let target = Target::of(url)?.without_path();
+async fn ask(url: &Uri, config: &Config) -> Result<(), Wrong> {
+    let transport = Transport::plain(&config.outbound).map_err(Wrong::Outbound)?;
+    let target = Target::of(url, &transport)?.without_path();
     // The limit for all of it is above: this one is never reached.
-    let rules = Rules { timeout: 2 * TIMEOUT, close: true, max_idle: 0, canonical_names: false };
-    let how = Forward { aim: Aim::One(&target), enforced: None, strip: None, keep_host: false, client: None, rules };
+    let rules = Rules::once(2 * TIMEOUT);
+    let aim = Aim::One(&target);
+    let how =
+        Forward { aim, transport: &transport, enforced: None, strip: None, keep_host: false, client: None, rules };
     let mut request = Request::from(hyper::Request::new(Body::empty()));
     request.set_uri(url.clone());
     let mut response = upstream::forward(&mut request, how, Exact::default()).await?;

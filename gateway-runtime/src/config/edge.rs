@@ -8,6 +8,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion};
 use serde::Deserialize;
 
+use super::outbound::Names;
 use super::remark::Remarks;
 use super::{Raw, RawServer};
 use crate::apis::host::Host;
@@ -28,14 +29,16 @@ pub(super) struct RawCertificate {
 #[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, expecting = "an object")]
 pub(super) struct RawSecurity {
-    certificates: RawCertificates,
+    pub(super) certificates: RawCertificates,
+    pub(super) pinned_public_keys: Names,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, expecting = "an object")]
-struct RawCertificates {
+pub(super) struct RawCertificates {
     apis: Vec<String>,
+    pub(super) upstream: Names,
 }
 
 /// The client's side of the gateway, as far as definitions meet it.

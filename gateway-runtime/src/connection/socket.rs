@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -36,6 +36,8 @@ pub(super) struct State {
     /// Since when the client takes nothing of what it is sent.
     blocked: Cell<Option<Moment>>,
     refused: Cell<Option<Ambiguous>>,
+    /// Who would have read while the client was [`Stage::Upgrading`].
+    reader: Cell<Option<Waker>>,
     /// The client speaks HTTP/2.
     http2: Cell<bool>,
 }
@@ -50,6 +52,8 @@ pub(super) enum Stage {
     Answering,
     /// A request with a body is being answered.
     Body,
+    /// A client that asks for another protocol is being answered: what it says already is no head, unless it is refused.
+    Upgrading,
     /// It is answered, and its body has not been read.
     Left,
 }
@@ -61,6 +65,7 @@ impl State {
             since: Cell::new(clock::now()),
             blocked: Cell::default(),
             refused: Cell::default(),
+            reader: Cell::default(),
             http2: Cell::default(),
         }
     }
@@ -84,6 +89,14 @@ impl State {
     /// Why the connection was ended from here.
     pub(super) fn refused(&self) -> Option<Ambiguous> {
         self.refused.get()
+    }
+
+    /// The client goes on with HTTP.
+    #[cold]
+    pub(super) fn resume(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     pub(super) fn enter(&self, stage: Stage) {
@@ -198,6 +211,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
         let this = &mut *self;
         if this.fresh {
             return this.poll_greeting(cx, &mut cursor);
+        }
+        if this.state.stage() == Stage::Upgrading {
+            this.state.reader.set(Some(cx.waker().clone()));
+            return Poll::Pending;
         }
         if matches!(this.state.stage(), Stage::Body | Stage::Left) {
             if this.held.is_empty() {

@@ -1,14 +1,16 @@
-//! TLS on the client's side: certificates by name, client certificates, and reloads of both.
+//! TLS: with clients (certificates by name, client certificates, and reloads of both), and with upstreams.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `certificates` | PEM files: chains, keys, and what certificates say of themselves |
 //! | `clients` | which client certificates are allowed, in handshakes and for an API |
 //! | `server` | what handshakes are done with, swapped whole at every reload |
+//! | `client` | the other side of it: what is spoken with upstreams |
 //! | `accept` | one handshake, within a bound |
 
 mod accept;
 pub(crate) mod certificates;
+pub(crate) mod client;
 pub(crate) mod clients;
 mod server;
 #[cfg(test)]

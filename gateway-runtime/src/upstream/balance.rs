@@ -161,7 +161,7 @@ mod tests {
 
     fn scene(hosts: &[&str]) -> Scene {
         let down: Vec<Arc<AtomicBool>> = hosts.iter().map(|_| Arc::default()).collect();
-        let target = |host: &&str| Target::of(&format!("http://{host}/").parse().expect("a URI")).expect("a target");
+        let target = |host: &&str| Target::plain(&format!("http://{host}/"));
         let members = hosts.iter().map(target).zip(down.iter().cloned());
         Scene { balancer: Balancer::new(members), down }
     }

@@ -33,6 +33,43 @@ pub(super) fn of_upstream(mut incoming: Incoming, mut lease: Lease) -> Body {
     }
 }
 
+/// The body of a response whose connection moves by itself; `held` is held until its end.
+pub(super) struct Plain<T> {
+    incoming: Incoming,
+    held: Option<T>,
+}
+
+impl<T: Send + Sync + Unpin + 'static> Plain<T> {
+    pub(super) fn of(incoming: Incoming, held: T) -> Body {
+        if incoming.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::stream(Box::pin(Self { incoming, held: Some(held) }))
+        }
+    }
+}
+
+impl<T: Unpin> http_body::Body for Plain<T> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.held = None;
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
 fn broken(error: hyper::Error) -> BodyError {
     BodyError::Broken(error.into())
 }

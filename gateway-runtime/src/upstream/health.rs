@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::balance::Aim;
 use super::target::{Origin, Target, TargetError};
+use super::transport::Transport;
 use super::{Forward, Rules, dns, forward};
 use crate::clock::Exact;
 use crate::config::Watch;
@@ -45,6 +46,7 @@ pub(crate) struct Check {
     api: Arc<ApiDefinition>,
     entry: HostCheck,
     ask: Ask,
+    transport: Arc<Transport>,
     limit: Duration,
     origin: Arc<Origin>,
     down: Arc<AtomicBool>,
@@ -75,6 +77,7 @@ impl Check {
         api: &Arc<ApiDefinition>,
         entry: &HostCheck,
         marks: &Marks,
+        transport: &Arc<Transport>,
     ) -> Result<Self, (&'static str, CheckError)> {
         let field = |name: &'static str, error: &dyn std::fmt::Display| (name, CheckError::Field(error.to_string()));
         if entry.protocol == "tls" {
@@ -90,7 +93,7 @@ impl Check {
             _ => format!("http://{}", entry.url),
         };
         let uri: Uri = url.parse().map_err(|error| field("url", &error))?;
-        let target = Target::of(&uri).map_err(|error| ("url", error.into()))?;
+        let target = Target::of(&uri, transport).map_err(|error| ("url", error.into()))?;
         let origin = Arc::clone(&target.origin);
         let ask = if entry.is_tcp() {
             Ask::Tcp
@@ -105,7 +108,8 @@ impl Check {
             Ask::Http { target: target.without_path().into(), uri, method, headers }
         };
         let down = marks.of(&origin);
-        Ok(Self { api: Arc::clone(api), entry: entry.clone(), ask, limit, origin, down })
+        let transport = Arc::clone(transport);
+        Ok(Self { api: Arc::clone(api), entry: entry.clone(), ask, transport, limit, origin, down })
     }
 
     /// # Errors
@@ -122,9 +126,10 @@ impl Check {
                     let mut request = Request::from(request);
                     // The URI's own path is the whole path.
                     request.set_uri(uri.clone());
-                    let rules = Rules { timeout: 2 * self.limit, close: true, max_idle: 0, canonical_names: false };
-                    let (aim, keep_host) = (Aim::One(target), true);
-                    let how = Forward { aim, enforced: None, strip: None, keep_host, client: None, rules };
+                    let rules = Rules::once(2 * self.limit);
+                    let (aim, transport) = (Aim::One(target), &*self.transport);
+                    let how =
+                        Forward { aim, transport, enforced: None, strip: None, keep_host: true, client: None, rules };
                     match forward(&mut request, how, Exact::default()).await {
                         Ok(response) if response.status() == StatusCode::OK => Ok(()),
                         Ok(response) => Err(format!("status {}", response.status().as_u16())),
@@ -141,7 +146,7 @@ impl Check {
     /// Connects, and says and hears what the commands say.
     async fn talk(&self) -> Result<(), String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
-        let addresses = dns::resolve(&self.origin).await.map_err(|error| told(&error))?;
+        let addresses = dns::resolve(&self.origin.host, self.origin.port).await.map_err(|error| told(&error))?;
         let mut stream = TcpStream::connect(&*addresses).await.map_err(|error| told(&error))?;
         for command in &self.entry.commands {
             let expected = command.message.as_bytes();
@@ -239,6 +244,7 @@ fn told(check: &Check, down: bool, reason: Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Outbound;
 
     fn noted(samples: u32, checks: &[bool]) -> Vec<Option<bool>> {
         let mut sample = Sample::default();
@@ -260,10 +266,7 @@ mod tests {
     #[test]
     fn balancers_and_checks_of_one_host_share_its_mark() {
         let marks = Marks::default();
-        let origin = |port: u16| {
-            let url = format!("http://up:{port}/").parse().expect("a URI");
-            Target::of(&url).expect("a target").origin
-        };
+        let origin = |port: u16| Target::plain(&format!("http://up:{port}/")).origin;
         let first = marks.of(&origin(1));
         first.store(true, Ordering::Relaxed);
         assert!(marks.of(&origin(1)).load(Ordering::Relaxed));
@@ -274,7 +277,8 @@ mod tests {
 
     fn check(entry: HostCheck) -> Result<Check, (&'static str, String)> {
         let api = Arc::new(ApiDefinition::default());
-        Check::new(&api, &entry, &Marks::default()).map_err(|(field, error)| (field, error.to_string()))
+        let transport = Arc::new(Transport::plain(&Outbound::default()).expect("a transport"));
+        Check::new(&api, &entry, &Marks::default(), &transport).map_err(|(field, error)| (field, error.to_string()))
     }
 
     #[test]

@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::again::Written;
+use super::connect::Stream;
+use crate::clock::{self, Moment};
 use crate::quiet::{Ear, Quiet};
 
 /// Why there is no response; a request that was not sent is given back.
@@ -25,12 +26,13 @@ pub(super) type Failed = TrySendError<hyper::Request<Body>>;
 pub(super) struct Wire {
     sender: SendRequest<Body>,
     /// `None` once the connection has ended.
-    driver: Option<Connection<TokioIo<Quiet<TcpStream>>, Body>>,
+    driver: Option<Connection<TokioIo<Quiet<Stream>>, Body>>,
     /// It has ended in the middle of something.
     unread: bool,
     ear: Arc<Ear>,
     talk: Arc<Talk>,
     waker: Waker,
+    pub(super) begun: Moment,
     pub(super) written: Arc<Written>,
 }
 
@@ -69,7 +71,7 @@ impl Talk {
 
 impl Wire {
     /// Speaks HTTP/1.1 on `stream`.
-    pub(super) async fn new(stream: TcpStream, canonical_names: bool) -> hyper::Result<Box<Self>> {
+    pub(super) async fn new(stream: Stream, canonical_names: bool) -> hyper::Result<Box<Self>> {
         let written = Arc::<Written>::default();
         let stream = Quiet::new(stream).telling(Arc::clone(&written));
         let ear = stream.ear();
@@ -79,7 +81,8 @@ impl Wire {
         let mut builder = Builder::new();
         builder.title_case_headers(canonical_names);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, driver: Some(driver), unread: false, ear, talk, waker, written }))
+        let (driver, begun) = (Some(driver), clock::now());
+        Ok(Box::new(Self { sender, driver, unread: false, ear, talk, waker, begun, written }))
     }
 
     /// Queues a request. What it comes to is polled by [`Wire::poll_response`].
