@@ -79,28 +79,45 @@ impl Drop for Running {
     }
 }
 
-/// Runs the request's steps.
-pub(crate) async fn run_request(links: &[Link], exchange: &mut Exchange, listen: &ListenPath) -> Result<(), Stop> {
-    for link in links {
-        match link {
+/// Runs the request's steps. Nearly all are functions: only what must be waited for is a future.
+pub(crate) async fn run_request(mut links: &[Link], exchange: &mut Exchange, listen: &ListenPath) -> Result<(), Stop> {
+    while let Some((call, rest)) = advance(links, exchange, listen)? {
+        call.run(exchange).await?;
+        links = rest;
+    }
+    Ok(())
+}
+
+/// Runs steps up to the first that must be waited for; gives that, and those after it.
+fn advance<'a>(
+    links: &'a [Link],
+    exchange: &mut Exchange,
+    listen: &ListenPath,
+) -> Result<Option<(&'a PluginCall, &'a [Link])>, Stop> {
+    for (at, link) in links.iter().enumerate() {
+        let call = match link {
             Link::BuiltIn { name, step } => {
                 if let Err(error) = step.run(exchange) {
                     log_refusal(exchange, name, &error);
                     return Err(error.into());
                 }
+                continue;
             }
-            Link::Plugin(call) => call.run(exchange).await?,
-            Link::Endpoints(endpoints) => {
-                if let Some(found) = endpoints.find(&exchange.request, listen) {
-                    found?.run(exchange).await?;
-                }
-            }
+            Link::Plugin(call) => call,
+            Link::Endpoints(endpoints) => match endpoints.find(&exchange.request, listen) {
+                Some(found) => found?,
+                None => continue,
+            },
             Link::Unresolved { name, hook } => {
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }
+        };
+        match call.entry.call {
+            Call::Sync(function) => call.run_now(function, exchange)?,
+            Call::Async(_) => return Ok(Some((call, &links[at + 1..]))),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// A refusal that is the gateway's own fault is logged where it becomes an answer.
@@ -113,14 +130,35 @@ pub(crate) fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError)
 
 impl PluginCall {
     pub(crate) async fn run(&self, exchange: &mut Exchange) -> Result<(), Stop> {
-        let Some(instance) = &self.instance.instance else {
-            return Err(RequestError::Broken("the plugin has ended".to_owned()).into());
-        };
+        match self.entry.call {
+            Call::Sync(function) => self.run_now(function, exchange),
+            Call::Async(function) => {
+                let instance = self.enter(exchange)?;
+                let called = catch_panic(function(instance, exchange)).await;
+                self.conclude(called, exchange)
+            }
+        }
+    }
+
+    fn run_now(&self, function: fn(&Instance, &mut Exchange) -> Outcome, exchange: &mut Exchange) -> Result<(), Stop> {
+        let instance = self.enter(exchange)?;
+        let called = catch_unwind(AssertUnwindSafe(|| function(instance, exchange)));
+        if matches!(called, Ok(Outcome::Continue))
+            && exchange.ctx.asked_mut().session.is_none()
+            && exchange.session.is_none()
+        {
+            return Ok(());
+        }
+        self.conclude(called, exchange)
+    }
+
+    fn enter(&self, exchange: &mut Exchange) -> Result<&Instance, RequestError> {
         exchange.ctx.enter(self.plugin);
-        let called = match self.entry.call {
-            Call::Sync(call) => catch_unwind(AssertUnwindSafe(|| call(instance, exchange))),
-            Call::Async(call) => catch_panic(call(instance, exchange)).await,
-        };
+        self.instance.instance.as_ref().ok_or_else(|| RequestError::Broken("the plugin has ended".to_owned()))
+    }
+
+    /// What a call came to, for the request.
+    fn conclude(&self, called: std::thread::Result<Outcome>, exchange: &mut Exchange) -> Result<(), Stop> {
         let hook = self.entry.hook;
         let outcome = called.map_err(|panic| RequestError::PluginPanicked {
             plugin: self.plugin.name,

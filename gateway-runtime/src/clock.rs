@@ -94,7 +94,10 @@ impl Beat {
                 waits
             });
             let waited = core.waits.swap(waits, Ordering::Relaxed);
-            if waits && !waited && let Some(thread) = self.thread.get() {
+            if waits
+                && !waited
+                && let Some(thread) = self.thread.get()
+            {
                 thread.unpark();
             }
             let woken = CLOCK.with(|clock| Rc::clone(&clock.woken));

@@ -6,18 +6,24 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
-use gateway_model::{Position, Severity};
+use gateway_model::{Position, Severity, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
 mod bounds;
+mod edge;
 mod env;
+mod outbound;
 mod remark;
 mod secret;
 
+pub(crate) use edge::Edge;
+use edge::{RawCertificate, RawSecurity};
+pub(crate) use outbound::Outbound;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
 
@@ -44,6 +50,16 @@ struct Raw {
     proxy_close_connections: bool,
     max_idle_connections: usize,
     max_idle_connections_per_host: usize,
+    proxy_enable_http2: bool,
+    proxy_ssl_insecure_skip_verify: bool,
+    proxy_ssl_min_version: Value,
+    proxy_ssl_max_version: Value,
+    proxy_ssl_ciphers: Vec<String>,
+    /// TLS is never renegotiated, whatever this says.
+    proxy_ssl_disable_renegotiation: bool,
+    proxy_ssl_ca_file: String,
+    ssl_force_common_name_check: bool,
+    max_conn_time: u64,
     close_connections: bool,
     hide_generator_header: bool,
     ignore_endpoint_case: bool,
@@ -53,7 +69,28 @@ struct Raw {
     graceful_shutdown_timeout_duration: u64,
     graceful_shutdown_delay_seconds: u64,
     strict_plugins: bool,
+    hostname: String,
+    enable_custom_domains: bool,
+    security: RawSecurity,
+    uptime_tests: RawUptime,
     http_server_options: RawServer,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(default, expecting = "an object")]
+struct RawUptime {
+    disable: bool,
+    config: RawWatch,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(default, expecting = "an object")]
+struct RawWatch {
+    failure_trigger_sample_size: u16,
+    time_wait: u64,
+    checker_pool_size: usize,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,10 +103,23 @@ struct RawServer {
     max_connections: u64,
     max_request_body_size: u64,
     max_request_header_size: u64,
+    enable_websockets: bool,
+    /// What comes is passed on at once, whatever this says.
+    flush_interval: u64,
     skip_url_cleaning: bool,
     enable_strict_routes: bool,
     enable_path_prefix_matching: bool,
     enable_path_suffix_matching: bool,
+    use_ssl: bool,
+    ssl_certificates: Vec<String>,
+    certificates: Vec<RawCertificate>,
+    server_name: String,
+    min_version: u16,
+    max_version: u16,
+    ssl_ciphers: Vec<String>,
+    ssl_insecure_skip_verify: bool,
+    skip_client_ca_announcement: bool,
+    enable_http2: bool,
 }
 
 /// What the gateway does.
@@ -91,6 +141,12 @@ pub(crate) struct Config {
     pub(crate) upstream_close: bool,
     /// Idle upstream connections kept for each host, per core.
     pub(crate) max_idle_per_host: usize,
+    /// An upstream connection is not used for longer than this; `None` is no bound.
+    pub(crate) upstream_age: Option<Duration>,
+    /// How upstreams are reached.
+    pub(crate) outbound: Arc<Outbound>,
+    /// Clients may ask for another protocol, such as WebSocket.
+    pub(crate) upgrades: bool,
     /// Bound on the arrival of a request's head, and on a pause in its body.
     pub(crate) read_timeout: Duration,
     /// Whether HTTP/1 header names are written as `X-Api-Key`, for those who look for them in that way only. Otherwise
@@ -117,6 +173,21 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     /// Start and reload refuse when a plugin is unresolved.
     pub(crate) strict_plugins: bool,
+    /// Hosts, TLS and client certificates.
+    pub(crate) edge: Edge,
+    pub(crate) uptime: Watch,
+}
+
+/// How hosts are watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    pub(crate) disabled: bool,
+    /// So many failures make a host down.
+    pub(crate) samples: u32,
+    /// Between the checks of one host.
+    pub(crate) wait: Duration,
+    /// Checks at the same time.
+    pub(crate) pool: usize,
 }
 
 /// How paths are matched.
@@ -132,6 +203,13 @@ pub(crate) struct PathRules {
     pub(crate) strict_routes: bool,
     /// `//` and `/../` are served as they came, without a redirect.
     pub(crate) keep_unclean: bool,
+}
+
+impl PathRules {
+    /// The rules for the paths of a version, which may ask for less than the gateway does.
+    pub(crate) fn of(self, version: &Version) -> Self {
+        Self { ignore_case: self.ignore_case || version.ignore_endpoint_case, ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +284,9 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    if let Some(path) = ["", "http_server_options", "security"].iter().find(|path| no_object(path)) {
+    let sections =
+        ["", "http_server_options", "security", "security.certificates", "uptime_tests", "uptime_tests.config"];
+    if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
         return None;
     }
@@ -237,6 +317,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         upstream_timeout: upstream_timeout(raw, remarks),
         upstream_close: raw.proxy_close_connections,
         max_idle_per_host: idle.into_iter().filter(|n| *n > 0).min().unwrap_or(256),
+        upstream_age: Some(seconds(raw.max_conn_time, 0)).filter(|age| !age.is_zero()),
+        outbound: Arc::new(outbound::resolve(raw, remarks)),
+        upgrades: server.enable_websockets,
         read_timeout: seconds(server.read_timeout, 120),
         write_timeout: seconds(server.write_timeout, 120),
         canonical_header_names: server.canonical_header_names,
@@ -258,6 +341,21 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
+        edge: edge::resolve(raw, remarks),
+        uptime: watch(&raw.uptime_tests),
+    }
+}
+
+fn watch(raw: &RawUptime) -> Watch {
+    let or = |n: usize, default: usize| if n == 0 { default } else { n };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let RawWatch { failure_trigger_sample_size: samples, time_wait, checker_pool_size } = raw.config;
+    Watch {
+        disabled: raw.disable,
+        samples: if samples == 0 { 3 } else { samples.into() },
+        wait: Duration::from_secs(if time_wait == 0 { 10 } else { time_wait }).min(LONGEST),
+        // A semaphore has a bound of its own.
+        pool: or(checker_pool_size, cores).min(1024),
     }
 }
 

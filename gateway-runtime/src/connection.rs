@@ -7,6 +7,7 @@
 //! A connection that is idle for [`REST_AFTER`] gives its buffers back, and gets new ones with its next request: there may be
 //! ten thousand of them.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -18,24 +19,32 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_sdk::{Body, BodyError};
+use gateway_sdk::{Body, BodyError, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::{HttpService, service_fn};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::clock::{self, Deadline, Moment, Timer};
 use crate::gateway::{Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
+use crate::tls::{self, Accepted, Tls};
+use crate::upstream::upgrade::{self, Tunnel};
 use refusal::Refusal;
+use replay::Replay;
 use socket::{Socket, Stage, State};
 
 mod body;
 mod head;
+mod http2;
 pub(crate) mod refusal;
+mod replay;
 mod socket;
 
 /// How long a connection may be idle while the gateway drains; less if the whole drain may not take that long.
@@ -43,17 +52,59 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an idle connection keeps its buffers.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
-/// Serves one client until either end closes; when the gateway closes, until its request is answered.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr) {
+/// Serves one client until either end closes; when the gateway closes, until its request is answered. That is when `stop`
+/// turns true.
+pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr, stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let peer = &Peer::new(address);
+    if let Some(tls) = &gateway.tls {
+        return Box::pin(encrypted(gateway, tls, stream, address, stop)).await;
+    }
+    let peer = Peer::new(address);
+    let Some((read, stream)) = http1(gateway, stream, &peer, true).await else { return };
+    // The client knew beforehand that this is a server of HTTP/2. RFC 9113 §3.3.
+    Box::pin(http2::serve(gateway, Replay::new(read, TokioIo::new(stream)), peer.into(), stop)).await;
+}
+
+/// The same by TLS, where client and server agree upon the version of HTTP.
+async fn encrypted(
+    gateway: &Arc<Gateway>,
+    tls: &Tls,
+    stream: TcpStream,
+    address: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let accepted = tokio::select! {
+        accepted = tls::accept(tls, stream, address, gateway.config.read_timeout) => accepted,
+        // Who has begun may end it within the drain.
+        () = given_up(&mut stop, gateway.config.shutdown_timeout / 2) => None,
+    };
+    let Some(Accepted { stream, client, is_http2 }) = accepted else { return };
+    let peer = Peer { tls: Some(Arc::new(client)), ..Peer::new(address) };
+    if is_http2 {
+        http2::serve(gateway, TokioIo::new(stream), peer.into(), stop).await;
+    } else {
+        http1(gateway, stream, &peer, false).await;
+    }
+}
+
+async fn given_up(stop: &mut watch::Receiver<bool>, patience: Duration) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(patience).await;
+}
+
+/// Serves HTTP/1.1. If the client may speak HTTP/2 and does, nothing is answered: what it said is given back.
+async fn http1<S>(gateway: &Arc<Gateway>, stream: S, peer: &Peer, may_be_http2: bool) -> Option<(Bytes, S)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let state = &Rc::new(State::new());
-    let mut socket = Socket::new(stream, Rc::clone(state), gateway.config.max_request_header);
+    let mut socket = Socket::new(stream, Rc::clone(state), gateway.config.max_request_header, may_be_http2);
     let mut keeper = Keeper::new(gateway, state, socket.ear());
+    let tunnel = Cell::new(None);
     loop {
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let answering = Answering::begin(state, &request);
-            answer(gateway, peer, request, answering)
+            let answering = Answering::begin(state, &request, gateway.config.upgrades);
+            answer(gateway, peer, request, answering, &tunnel)
         });
         let mut builder = http1::Builder::new();
         // The keeper looks at the clock.
@@ -61,21 +112,34 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
         let mut connection = Box::new(builder.serve_connection(socket, service));
         socket = match keeper.keep(&mut connection).await {
             End::Rest => connection.into_parts().io,
+            End::Http2 => {
+                let (stream, read) = connection.into_parts().io.into_inner();
+                return Some((read, stream));
+            }
             End::Refuse(why) => {
-                return Box::pin(refusal::refuse(why, connection.into_parts().io, state, peer)).await;
+                Box::pin(refusal::refuse(why, connection.into_parts().io, state, peer)).await;
+                return None;
             }
-            End::Closed(Err(error)) if error.is_parse() => {
-                return Box::pin(refusal::refused(&error, connection.into_parts().io, peer)).await;
-            }
-            End::Closed(ended) => {
-                if let Err(error) = ended {
+            End::Closed(Err(error)) => {
+                if error.is_parse() {
+                    Box::pin(refusal::refused(&error, connection.into_parts().io, peer)).await;
+                } else {
                     tracing::debug!(%error, "client connection ended");
                 }
-                return;
+                return None;
+            }
+            End::Closed(Ok(())) => {
+                // What follows is no HTTP, and may take as long as it likes.
+                if let Some(tunnel) = tunnel.take() {
+                    let Parts { io, read_buf, .. } = connection.into_parts();
+                    let (stream, held) = io.into_inner();
+                    pass_on(tunnel, stream, [read_buf, held].concat()).await;
+                }
+                return None;
             }
         };
         if !keeper.rest(&mut socket).await {
-            return;
+            return None;
         }
     }
 }
@@ -84,11 +148,26 @@ async fn answer(
     gateway: &Arc<Gateway>,
     peer: &Peer,
     request: hyper::Request<Incoming>,
-    answering: Answering,
-) -> Result<hyper::Response<Answer>, Infallible> {
+    mut answering: Answering,
+    tunnel: &Cell<Option<Tunnel>>,
+) -> Result<hyper::Response<Answer<Answering>>, Infallible> {
     let read = answering.read.clone();
-    let response = serve::answer(gateway, peer, request, read).await?;
-    Ok(response.map(|body| Answer { body, _answering: answering }))
+    let mut response = serve::answer(gateway, peer, request, read).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        answering.is_last = true;
+        tunnel.set(upgrade::tunnel(&mut response));
+    }
+    Ok(response.map(|body| Answer { body, _until_end: answering }))
+}
+
+/// What the client says from now on is for the upstream, and what it has said behind its request too.
+#[cold]
+fn pass_on<'s, S: AsyncRead + AsyncWrite + Unpin + 's>(
+    tunnel: Tunnel,
+    stream: S,
+    early: Vec<u8>,
+) -> Pin<Box<dyn Future<Output = ()> + 's>> {
+    Box::pin(async move { tunnel.run(stream, &early).await })
 }
 
 /// How a connection came to an end, or to rest.
@@ -96,6 +175,8 @@ enum End {
     Closed(hyper::Result<()>),
     /// Nothing has come for a while.
     Rest,
+    /// The client speaks HTTP/2.
+    Http2,
     Refuse(Refusal),
 }
 
@@ -122,11 +203,14 @@ impl<'a> Keeper<'a> {
     async fn keep<S, H>(&mut self, connection: &mut http1::Connection<Socket<S>, H>) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin,
-        H: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+        H: HttpService<Incoming, ResBody = Answer<Answering>, Error = Infallible>,
     {
         std::future::poll_fn(|cx| {
             self.ear.listen(cx);
             let polled = Pin::new(&mut *connection).poll(cx);
+            if self.state.is_http2() {
+                return Poll::Ready(End::Http2);
+            }
             if let Some(why) = self.state.refused() {
                 return Poll::Ready(End::Refuse(why.into()));
             }
@@ -182,7 +266,7 @@ impl<'a> Keeper<'a> {
         let (limit, spent, due) = match (self.state.blocked(), self.state.stage(), self.closing) {
             (Some(since), ..) => (config.write_timeout, since.elapsed(), Due::Refuse(Refusal::Stuck)),
             (None, Stage::Head, _) => (config.read_timeout, spent, Due::Refuse(Refusal::SlowHead)),
-            (None, Stage::Answering | Stage::Body, _) => return ControlFlow::Continue(REST_AFTER),
+            (None, Stage::Answering | Stage::Body | Stage::Upgrading, _) => return ControlFlow::Continue(REST_AFTER),
             (None, Stage::Idle | Stage::Left, Some(closing)) => {
                 (GRACE.min(config.shutdown_timeout / 2), spent.min(closing.elapsed()), Due::Close)
             }
@@ -207,30 +291,40 @@ struct Answering {
     state: Rc<State>,
     /// Whether the request's body was read to its end, if it has one.
     read: Option<Arc<AtomicBool>>,
+    /// What follows is no HTTP.
+    is_last: bool,
 }
 
 impl Answering {
-    fn begin(state: &Rc<State>, request: &hyper::Request<Incoming>) -> Self {
+    fn begin(state: &Rc<State>, request: &hyper::Request<Incoming>, upgrades: bool) -> Self {
         let read = (!request.body().is_end_stream()).then(Arc::<AtomicBool>::default);
-        state.enter(if read.is_some() { Stage::Body } else { Stage::Answering });
-        Self { state: Rc::clone(state), read }
+        let upgrades = upgrades && request.extensions().get::<OnUpgrade>().is_some();
+        state.enter(match &read {
+            Some(_) => Stage::Body,
+            None if upgrades => Stage::Upgrading,
+            None => Stage::Answering,
+        });
+        Self { state: Rc::clone(state), read, is_last: false }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
+        if self.is_last {
+            return;
+        }
         let left = self.read.as_ref().is_some_and(|read| !read.load(Ordering::Relaxed));
         self.state.enter(if left { Stage::Left } else { Stage::Idle });
     }
 }
 
-/// The body of an answer: hyper drops it when it has all of it.
-struct Answer {
+/// The body of an answer, with what is held until its end: hyper drops it when it has all of it.
+struct Answer<G> {
     body: Body,
-    _answering: Answering,
+    _until_end: G,
 }
 
-impl http_body::Body for Answer {
+impl<G: Unpin> http_body::Body for Answer<G> {
     type Data = Bytes;
     type Error = BodyError;
 

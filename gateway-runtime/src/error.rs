@@ -21,6 +21,8 @@ pub(crate) enum RequestError {
     NotRouted,
     #[error("not one `Host` header")]
     Host,
+    #[error("`CONNECT` asks for a tunnel")]
+    Connect,
     #[error("the definition has fields that guard access and that this gateway does not honour: {}", .0.join(", "))]
     UnhonouredGuards(Vec<String>),
     #[error("more than one version and none named `Default`")]
@@ -41,6 +43,14 @@ pub(crate) enum RequestError {
     UnknownPolicies { plugin: &'static str },
     #[error("no session is set")]
     SessionMissing,
+    #[error("the API asks for a client certificate, and the connection has no TLS")]
+    TlsMissing,
+    #[error("the client showed no certificate")]
+    CertificateMissing,
+    #[error("the client's certificate with SHA-256 `{sha256}` is not allowed")]
+    CertificateDenied { sha256: String },
+    #[error("the client's certificate has expired")]
+    CertificateExpired,
     #[error("the session is inactive")]
     KeyInactive,
     #[error("the session has expired")]
@@ -96,6 +106,7 @@ impl RequestError {
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
             Self::Host => (StatusCode::BAD_REQUEST, "Bad Request", Client),
+            Self::Connect => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", Client),
             Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
@@ -120,6 +131,10 @@ impl RequestError {
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",
                 Plugin,
             ),
+            Self::TlsMissing => (StatusCode::FORBIDDEN, "TLS not enabled", Client),
+            Self::CertificateMissing => (StatusCode::FORBIDDEN, "Client TLS certificate is required", Client),
+            Self::CertificateDenied { .. } => (StatusCode::FORBIDDEN, "Certificate not allowed", Client),
+            Self::CertificateExpired => (StatusCode::FORBIDDEN, "Certificate has expired", Client),
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
             Self::AccessDenied | Self::CredentialUnknown => (StatusCode::FORBIDDEN, DISALLOWED, Client),
@@ -127,9 +142,13 @@ impl RequestError {
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::Forward(error) => match error {
-                ForwardError::Timeout(_) => {
+                ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
                     (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
                 }
+                ForwardError::Open { .. } => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream)
+                }
+                ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
                 ForwardError::Lookup { .. } => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
                 }
@@ -139,6 +158,8 @@ impl RequestError {
                 ForwardError::Framing(_)
                 | ForwardError::Target(_)
                 | ForwardError::Connect { .. }
+                | ForwardError::Tls { .. }
+                | ForwardError::Unasked
                 | ForwardError::Exchange(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
                 }
@@ -164,10 +185,15 @@ impl RequestError {
                 // Counted where it was found, or the client has gone.
                 ForwardError::Body(_) => {}
                 ForwardError::Lookup { .. } => metrics::upstream_failed(UpstreamFailed::Lookup),
-                ForwardError::Connect { .. } => metrics::upstream_failed(UpstreamFailed::Connect),
-                ForwardError::Timeout(_) => metrics::upstream_failed(UpstreamFailed::Timeout),
-                ForwardError::Framing(_) => metrics::upstream_failed(UpstreamFailed::Malformed),
+                ForwardError::Connect { .. } | ForwardError::Tls { .. } => {
+                    metrics::upstream_failed(UpstreamFailed::Connect);
+                }
+                ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
+                    metrics::upstream_failed(UpstreamFailed::Timeout)
+                }
+                ForwardError::Framing(_) | ForwardError::Unasked => metrics::upstream_failed(UpstreamFailed::Malformed),
                 ForwardError::Exchange(error) => metrics::upstream_failed(UpstreamFailed::of(error)),
+                ForwardError::Open { .. } | ForwardError::AllDown => metrics::upstream_failed(UpstreamFailed::Down),
                 ForwardError::Target(_) => metrics::upstream_failed(UpstreamFailed::Other),
             },
             _ => {}
@@ -180,7 +206,12 @@ impl RequestError {
         metrics::answered(status, fault);
         self.count();
         let mut response = match self {
-            Self::NotRouted | Self::Host => plain(status, message),
+            Self::NotRouted | Self::Host | Self::Connect | Self::Forward(ForwardError::AllDown) => {
+                plain(status, message)
+            }
+            Self::CertificateDenied { sha256 } => {
+                body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
+            }
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
         };

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::apis::table::Table;
 use crate::config::Config;
+use crate::tls::Tls;
 use crate::upstream::Rules;
 
 /// The process.
@@ -17,6 +18,8 @@ pub(crate) struct Gateway {
     pub(crate) rules: Rules,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) host: Arc<dyn Host>,
+    /// `None`: clients speak plain HTTP.
+    pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
     pub(crate) reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     phase: AtomicU8,
@@ -39,11 +42,12 @@ impl Gateway {
         config: Config,
         table: Table,
         host: Arc<dyn Host>,
+        tls: Option<Tls>,
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
         let phase = AtomicU8::new(Phase::Starting as u8);
-        Self { config, rules, table: ArcSwap::from_pointee(table), host, reload, phase }
+        Self { config, rules, table: ArcSwap::from_pointee(table), host, tls, reload, phase }
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -1,7 +1,7 @@
 //! What plugins ask of the gateway: the log, HTTP requests, a store.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,7 +11,9 @@ use gateway_sdk::{Request, Response};
 
 use crate::clock::Exact;
 use crate::telemetry::one_line;
+use crate::upstream::balance::Aim;
 use crate::upstream::target::Target;
+use crate::upstream::transport::Transport;
 use crate::upstream::{self, Forward, ForwardError, Rules};
 
 /// What the store holds at most.
@@ -23,12 +25,13 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 /// The gateway, as its plugins see it.
 pub(crate) struct GatewayHost {
     rules: Rules,
+    transport: Arc<Transport>,
     store: MemoryStore,
 }
 
 impl GatewayHost {
-    pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, store: MemoryStore::default() }
+    pub(crate) fn new(rules: Rules, transport: Transport) -> Self {
+        Self { rules, transport: Arc::new(transport), store: MemoryStore::default() }
     }
 }
 
@@ -56,11 +59,20 @@ impl Host for GatewayHost {
 
     fn fetch(&self, mut request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
         let rules = Rules { timeout, ..self.rules };
+        let transport = Arc::clone(&self.transport);
         Box::pin(async move {
-            let target = Target::of(request.uri()).map_err(|error| FetchError::Uri(error.to_string()))?;
+            let target = Target::of(request.uri(), &transport).map_err(|error| FetchError::Uri(error.to_string()))?;
             // The URI's own path is the whole path: nothing is joined to it.
             let base = target.without_path();
-            let how = Forward { target: &base, strip: None, keep_host: false, client: None, rules };
+            let how = Forward {
+                aim: Aim::One(&base),
+                transport: &transport,
+                enforced: None,
+                strip: None,
+                keep_host: false,
+                client: None,
+                rules,
+            };
             upstream::forward(&mut request, how, Exact::default()).await.map_err(|error| match error {
                 ForwardError::Timeout(after) => FetchError::Timeout(after),
                 ForwardError::Target(error) => FetchError::Uri(error.to_string()),

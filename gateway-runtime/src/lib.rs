@@ -20,6 +20,9 @@
 //! | the order of everything a request meets | `middleware/mod.rs`, `ORDER` |
 //! | how a name in a definition becomes a function | `drivers/` |
 //! | how a definition becomes an API | `apis/plan.rs`, then `apis/compile.rs` |
+//! | how an entry of `extended_paths` is found for a request | `apis/matcher.rs` |
+//! | what a path asks of the way upstream: time, circuit breaker | `apis/policies.rs`, `upstream/breaker.rs` |
+//! | which of several upstreams it is, and which are down | `upstream/balance.rs`, `upstream/health.rs` |
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
@@ -45,6 +48,7 @@ mod control;
 mod drivers;
 mod error;
 mod gateway;
+mod handover;
 mod host;
 mod listener;
 mod metrics;
@@ -55,6 +59,7 @@ mod serve;
 mod server;
 mod sockets;
 mod telemetry;
+mod tls;
 mod upstream;
 
 use std::process::ExitCode;

@@ -116,9 +116,9 @@ impl Clients {
         let Some(counted) = Open::begin(self.gateway.config.max_connections) else {
             return self.turn_away(stream, address);
         };
-        let Self { gateway, open, .. } = self.clone();
+        let Self { gateway, stop, open, .. } = self.clone();
         tokio::task::spawn_local(async move {
-            connection::serve(&gateway, stream, address).await;
+            connection::serve(&gateway, stream, address, stop).await;
             drop(counted);
             drop(open);
         });
@@ -134,7 +134,8 @@ impl Clients {
             let max_connections = self.gateway.config.max_connections;
             tracing::warn!(max_connections, client = %address, "too many connections: clients are turned away");
         }
-        if turned_away.now.get() < MOST_TURNED_AWAY {
+        // By TLS nothing can be said without a handshake, which is what there is no room for.
+        if self.gateway.tls.is_none() && turned_away.now.get() < MOST_TURNED_AWAY {
             turned_away.now.set(turned_away.now.get() + 1);
             tokio::task::spawn_local(async move {
                 refusal::end(stream, &refusal::said("503 Service Unavailable")).await;

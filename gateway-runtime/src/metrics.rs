@@ -65,6 +65,8 @@ kinds! {
         Malformed = "malformed",
         /// Its body broke off, or its framing did.
         Body = "body",
+        /// It was not asked: a circuit breaker is open, or every target is known to be down.
+        Down = "down",
         Other = "other",
     }
 }

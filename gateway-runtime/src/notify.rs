@@ -15,6 +15,11 @@ pub(crate) async fn ready() {
     tell(|| sd_notify::notify(&[NotifyState::Ready])).await;
 }
 
+/// Another process serves from here on: what it tells counts.
+pub(crate) async fn succeeded_by(process: u32) {
+    tell(move || sd_notify::notify(&[NotifyState::MainPid(process)])).await;
+}
+
 /// A reload begins; [`ready`] tells its end.
 pub(crate) async fn reloading() {
     tell(|| sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])).await;
@@ -25,7 +30,7 @@ pub(crate) async fn stopping() {
     tell(|| sd_notify::notify(&[NotifyState::Stopping])).await;
 }
 
-async fn tell(notify: fn() -> io::Result<()>) {
+async fn tell(notify: impl FnOnce() -> io::Result<()> + Send + 'static) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }

@@ -10,9 +10,12 @@ use std::sync::atomic::AtomicBool;
 
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use gateway_sdk::http::uri::Authority;
 use gateway_sdk::http::{Version, request};
-use gateway_sdk::{Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode};
+use gateway_sdk::{
+    Body, ClientTls, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
+};
 use hyper::body::Incoming;
 
 use crate::apis::compile::Serving;
@@ -22,20 +25,23 @@ use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Gateway, Phase};
+use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
-use crate::upstream::{self, Forward};
+use crate::upstream::{self, Forward, ForwardError, upgrade};
 
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) forwarded: HeaderValue,
+    /// `None`: the connection has no TLS.
+    pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         // A socket for both families shows IPv4 clients as mapped ones.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self { address, forwarded: headers::forwarded(address.ip()) }
+        Self { address, forwarded: headers::forwarded(address.ip()), tls: None }
     }
 }
 
@@ -47,6 +53,9 @@ pub(crate) async fn answer(
     read: Option<Arc<AtomicBool>>,
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (mut head, incoming) = request.into_parts();
+    if gateway.config.upgrades {
+        upgrade::remember(&mut head);
+    }
     let hosts = headers::from_client(&mut head.headers);
     if head.uri.authority().is_some() {
         normal::of_url(&mut head);
@@ -63,7 +72,7 @@ pub(crate) async fn answer(
             Routed::To(route) => match body::of_client(incoming, read, &gateway.config, &head.headers) {
                 Ok(body) => {
                     let api = Arc::clone(&route.api.definition);
-                    let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address));
+                    let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address)).with_tls(peer.tls.clone());
                     let request = Request::from_parts(head, body);
                     let mut exchange = Exchange { request, response: None, session: None, ctx };
                     serve(gateway, peer, &route, &mut exchange).await
@@ -74,7 +83,8 @@ pub(crate) async fn answer(
             Routed::Nowhere => not_routed(gateway, &head),
         }
     };
-    if gateway.config.close_connections || gateway.phase() == Phase::Closing {
+    let closes = gateway.config.close_connections || gateway.phase() == Phase::Closing;
+    if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (head, body) = response.into_parts();
@@ -83,9 +93,12 @@ pub(crate) async fn answer(
 
 #[cold]
 fn not_routed(gateway: &Gateway, head: &request::Parts) -> Response {
-    // A question about the server, not about anything on it: `OPTIONS *`. RFC 9110 §9.3.7.
+    // For the server as a whole, which is this one. RFC 9110 §9.3.7.
     if head.uri.path() == "*" {
-        return Response::new(StatusCode::OK);
+        return match head.method {
+            Method::OPTIONS => Response::new(StatusCode::OK),
+            _ => error::plain(StatusCode::BAD_REQUEST, "Bad Request"),
+        };
     }
     if gateway.config.track_404_logs {
         tracing::info!(method = %head.method, path = head.uri.path(), "no API listens on this path");
@@ -126,10 +139,16 @@ fn route(gateway: &Gateway, head: &request::Parts) -> Routed {
     {
         return Routed::Elsewhere(location);
     }
-    match gateway.table.load().find(&path, rules.strict_routes) {
+    match gateway.table.load().find(|| host(head), &path, rules.strict_routes) {
         Some(route) => Routed::To(Arc::clone(route)),
         None => Routed::Nowhere,
     }
+}
+
+/// The host that a request is for: that of its target, if it names one. Source: RFC 9112 §3.2.2.
+fn host(head: &request::Parts) -> Option<&str> {
+    let target = head.uri.authority().map(Authority::as_str);
+    target.or_else(|| head.headers.get(HOST)?.to_str().ok())
 }
 
 /// A request that belongs to an API.
@@ -173,7 +192,9 @@ async fn run(
     }
     let is_head = exchange.request.method() == Method::HEAD;
     let mut response = forward(gateway, peer, route, serving, exchange).await?;
-    if !serving.response.is_empty() {
+    // After it comes another protocol, not a response that anybody could change.
+    let is_final = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if is_final && !serving.response.is_empty() {
         exchange.response = Some(response);
         response = Box::pin(respond(&serving.response, exchange, is_head)).await?;
     }
@@ -188,18 +209,25 @@ async fn forward(
     serving: &Serving,
     exchange: &mut Exchange,
 ) -> Result<Response, Stop> {
+    let sent_elsewhere = exchange.request.upstream().is_some();
+    let aim = serving.targets.aim(sent_elsewhere).map_err(|AllDown| RequestError::from(ForwardError::AllDown))?;
     let kept = serving.keeps_request.then(|| head_of(&exchange.request));
     // It decides between JSON and XML, should there be an error from here on.
     let media_type = exchange.request.headers().get(CONTENT_TYPE).cloned();
     let proxy = &route.api.definition.proxy;
     let how = Forward {
-        target: &serving.target,
+        aim,
+        transport: &serving.transport,
+        enforced: None,
         strip: (proxy.strip_listen_path && route.strips).then_some(&*route.listen),
         keep_host: proxy.preserve_host_header,
         client: Some(&peer.forwarded),
         rules: gateway.rules,
     };
-    let forwarded = upstream::forward(&mut exchange.request, how, Deadline::new()).await;
+    let forwarded = match &serving.policies {
+        None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
+        Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,
+    };
     if let Some(kept) = kept {
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
@@ -321,8 +349,6 @@ fn head_of(request: &Request) -> Request {
 
 #[cfg(test)]
 mod tests {
-    use gateway_sdk::http::header::HOST;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,6 @@
 //! The life of the process: load, listen, reload, drain.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,16 +17,20 @@ use tokio::task::JoinSet;
 
 use crate::apis::compile::Services;
 use crate::apis::load::{self, Cycle};
+use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
 use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
+use crate::handover::Handover;
 use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
-use crate::upstream::{Rules, pool};
+use crate::tls::{Tls, TlsError};
+use crate::upstream::transport::Transport;
+use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +44,12 @@ pub(crate) enum StartError {
     Source(#[from] SourceError),
     #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+    #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
+    Outbound(String),
     #[error("a core ended before it served")]
     Worker,
 }
@@ -87,33 +96,71 @@ fn shown(sockets: &Sockets) -> String {
     addresses.join(", ")
 }
 
-async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
+/// What there is for definitions.
+fn ground(config: &Config, sockets: &Sockets) -> Ground {
+    let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
+    let outbound = Arc::clone(&config.outbound);
+    Ground { paths: config.paths, ports, edge: config.edge.clone(), outbound, marks: Arc::default() }
+}
+
+async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
-    let host = Arc::new(GatewayHost::new(Rules::of(&config)));
-    let (reload, reloads) = mpsc::unbounded_channel();
+    let transport = Transport::plain(&config.outbound).map_err(StartError::Outbound)?;
+    let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
+    let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), retired };
+    let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
     let table = tokio::select! {
         table = first_load(&config, &services) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
-    let gateway = Arc::new(Gateway::new(config, table, host, reload));
+    let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
+    let gateway = Arc::new(Gateway::new(config, table, host, tls, reload));
 
     let (stop, stopped) = watch::channel(false);
-    let workers = start(&gateway, sockets, cores, &stopped).await?;
+    let predecessor = sockets.predecessor.take();
+    let inherited = sockets.inherited;
+    let shares = sockets.listen(cores)?;
+    let handover = Handover::new(&shares)?;
+    let workers = start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
     tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
     notify::ready().await;
+    if let Some(predecessor) = predecessor {
+        predecessor.relieve();
+    }
+    watch_hosts(&gateway);
 
     let mut ending = JoinSet::new();
-    supervise(&gateway, &services, &mut signals, reloads, &mut retiring, &mut ending).await;
+    let relieved = loop {
+        match supervise(&gateway, &services, &mut signals, &mut reloads, &mut retiring, &mut ending).await {
+            Leave::Told => break false,
+            Leave::Asked => {
+                tracing::info!("another gateway is to take over");
+                tokio::select! {
+                    taken = handover.run() => match taken {
+                        Ok(process) => {
+                            tracing::info!(process, "another gateway serves");
+                            notify::succeeded_by(process).await;
+                            break true;
+                        }
+                        Err(error) => tracing::error!(%error, "nobody takes over: this gateway serves on"),
+                    },
+                    () = signals.end() => break false,
+                }
+            }
+        }
+    };
 
     gateway.enter(Phase::Draining);
     tracing::info!("draining");
     let drain = async {
-        notify::stopping().await;
-        tokio::time::sleep(gateway.config.shutdown_delay).await;
+        // Whoever sends clients here need not notice that another one answers them.
+        if !relieved {
+            notify::stopping().await;
+            tokio::time::sleep(gateway.config.shutdown_delay).await;
+        }
         gateway.enter(Phase::Closing);
         // Every worker may have failed already.
         let _ = stop.send(true);
@@ -133,8 +180,22 @@ async fn life(config: Config, sockets: Sockets, cores: usize) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// Asks how the hosts are that the definitions of the moment name.
+fn watch_hosts(gateway: &Arc<Gateway>) {
+    let watch = gateway.config.uptime;
+    if watch.disabled {
+        return;
+    }
+    let gateway = Arc::clone(gateway);
+    let checks = move || {
+        let table = gateway.table.load();
+        table.apis().iter().filter_map(|api| api.serving.as_ref().ok()).flat_map(|api| api.checks.clone()).collect()
+    };
+    tokio::task::spawn_local(health::watch(watch, checks));
+}
+
 async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
-    match load::load(&config.app_path, config.paths, services, &Table::default()).await {
+    match load::load(&config.app_path, services, &Table::default()).await {
         Ok(cycle) => {
             report(&cycle);
             match unresolved(&cycle) {
@@ -152,21 +213,30 @@ async fn first_load(config: &Config, services: &Services) -> Result<Table, Start
     }
 }
 
-/// Reloads and retires plugins until the process is told to end.
+/// Why the gateway is not supervised any more.
+enum Leave {
+    /// It was told to end.
+    Told,
+    /// Another gateway is to take over.
+    Asked,
+}
+
+/// Reloads and retires plugins until the process is told to end, or another gateway is asked for.
 async fn supervise(
     gateway: &Arc<Gateway>,
     services: &Services,
     signals: &mut Signals,
-    mut reloads: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    reloads: &mut mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     retiring: &mut mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
     ending: &mut JoinSet<()>,
-) {
+) -> Leave {
     let mut sweep = tokio::time::interval(pool::SWEEP_INTERVAL);
     loop {
         let mut waiting = Vec::new();
         tokio::select! {
             signal = signals.next() => match signal {
-                Told::End => return,
+                Told::End => return Leave::Told,
+                Told::HandOver => return Leave::Asked,
                 Told::Reload => {}
             },
             Some(shutdown) = retiring.recv() => {
@@ -186,7 +256,7 @@ async fn supervise(
             waiting.push(done);
         }
         tokio::select! {
-            () = signals.end() => return,
+            () = signals.end() => return Leave::Told,
             () = async {
                 notify::reloading().await;
                 reload(gateway, services).await;
@@ -205,7 +275,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
     let previous = gateway.table.load_full();
-    match load::load(&config.app_path, config.paths, services, &previous).await {
+    match load::load(&config.app_path, services, &previous).await {
         Ok(cycle) => {
             report(&cycle);
             let missing = unresolved(&cycle);
@@ -214,6 +284,9 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
                 return;
             }
             let (apis, kept) = (cycle.table.apis().len(), cycle.kept);
+            if let Some(tls) = &gateway.tls {
+                tls.reload(&cycle.table);
+            }
             gateway.table.store(Arc::new(cycle.table));
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(apis, kept, elapsed_ms, "reloaded");
@@ -238,15 +311,14 @@ fn report(cycle: &Cycle) {
 /// Starts a thread for each core, and waits until all of them serve.
 async fn start(
     gateway: &Arc<Gateway>,
-    sockets: Sockets,
-    cores: usize,
+    shares: Vec<Vec<std::net::TcpListener>>,
+    inherited: bool,
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let inherited = sockets.inherited;
-    let beat = Beat::start(cores)?;
+    let beat = Beat::start(shares.len())?;
     let (begun, mut begins) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
-    for (core, listeners) in sockets.listen(cores)?.into_iter().enumerate() {
+    for (core, listeners) in shares.into_iter().enumerate() {
         let (gateway, stop, begun) = (Arc::clone(gateway), stop.clone(), begun.clone());
         let beat = Arc::clone(&beat);
         workers.push(std::thread::spawn(move || {
@@ -310,6 +382,7 @@ async fn finish(shutdown: BoxFuture<'static, ()>) {
 enum Told {
     End,
     Reload,
+    HandOver,
 }
 
 /// What the process listens to.
@@ -318,6 +391,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -327,6 +401,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -337,6 +412,7 @@ impl Signals {
             _ = self.interrupt.recv() => Told::End,
             _ = self.quit.recv() => Told::End,
             _ = self.hangup.recv() => Told::Reload,
+            _ = self.user2.recv() => Told::HandOver,
         }
     }
 

@@ -11,6 +11,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::handover::Predecessor;
+
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
@@ -34,6 +36,8 @@ pub(crate) struct Sockets {
     pub(crate) addresses: Vec<SocketAddr>,
     /// Whoever gave them keeps them, with the clients that wait in their queues.
     pub(crate) inherited: bool,
+    /// Who waits for this gateway to serve.
+    pub(crate) predecessor: Option<Predecessor>,
     sockets: Vec<Socket>,
 }
 
@@ -54,7 +58,14 @@ impl Sockets {
     }
 
     fn inherit(announced: &mut ListenFd) -> Result<Self, SocketError> {
-        let count = announced.len();
+        let mut count = announced.len();
+        let mut predecessor = None;
+        if Predecessor::is_there()
+            && let Ok(Some(channel)) = announced.take_unix_datagram(count - 1)
+        {
+            count -= 1;
+            predecessor = Some(Predecessor::new(channel));
+        }
         let mut sockets = Vec::new();
         let mut addresses = Vec::new();
         let refuse = |number, error: io::Error| SocketError::Inherited { number, count, reason: error.to_string() };
@@ -70,7 +81,7 @@ impl Sockets {
                 addresses.push(address);
             }
         }
-        Ok(Self { addresses, inherited: true, sockets })
+        Ok(Self { addresses, inherited: true, predecessor, sockets })
     }
 
     fn bind(wanted: SocketAddr, cores: usize) -> Result<Self, SocketError> {
@@ -93,7 +104,7 @@ impl Sockets {
         for _ in 1..cores {
             sockets.push(bound(address, true)?);
         }
-        Ok(Self { addresses: vec![address], inherited: false, sockets })
+        Ok(Self { addresses: vec![address], inherited: false, predecessor: None, sockets })
     }
 
     /// Begins to listen, and gives each core its share: every socket is served, and no core is without one.
@@ -156,7 +167,7 @@ mod tests {
         let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
         let ports = listeners.iter().map(port).collect();
         let sockets = listeners.into_iter().map(Socket::from).collect();
-        let sockets = Sockets { addresses: Vec::new(), inherited: true, sockets };
+        let sockets = Sockets { addresses: Vec::new(), inherited: true, predecessor: None, sockets };
         let shares = sockets.listen(cores).expect("descriptors are left");
         (ports, shares.iter().map(|share| share.iter().map(port).collect()).collect())
     }

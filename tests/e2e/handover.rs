@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway_tests::definition::Definition;
+use gateway_tests::log::Log;
 use gateway_tests::manager::{Manager, Service, States};
 use gateway_tests::upstream::Nobody;
-use gateway_tests::{Client, Conf, Upstream, api, get, within_deadline};
-use rustix::process::Signal;
+use gateway_tests::{Client, Conf, Gateway, Upstream, api, binary, get, within_deadline};
+use rustix::process::{Pid, Signal};
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -124,6 +128,129 @@ async fn one_gateway_takes_over_from_another_and_no_request_fails() {
     let Tally { answers, failures } = &*tally.borrow();
     assert!(failures.is_empty(), "{} failed: {failures:#?}; answered were {answers:?}", failures.len());
     assert_eq!(answers.len(), HANDOVERS + 1, "{answers:?}");
+}
+
+/// A gateway that runs from a file of its own, which can be replaced.
+struct Replaceable {
+    file: PathBuf,
+    gateway: Gateway,
+    definition: Definition,
+    _folder: TempDir,
+}
+
+impl Replaceable {
+    async fn serving(upstream: &Upstream) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("gateway");
+        std::fs::copy(binary::everything(), &file).expect("a copy of the binary");
+        let definition = api("mine", upstream.address).plugins("pre", &["Strict"]);
+        let gateway =
+            Conf::of(&file).with(&definition.clone().config("Strict", json!({"per_minute": 0}))).start().await;
+        Self { file, gateway, definition, _folder: folder }
+    }
+
+    /// Puts another program in its place, as an installer does.
+    fn replace(&self, program: &Path) {
+        let next = self.file.with_extension("next");
+        std::fs::copy(program, &next).expect("a copy of a program");
+        std::fs::rename(next, &self.file).expect("a file of ours");
+    }
+
+    /// What the next one will serve.
+    fn number(&self, number: usize) {
+        self.gateway.write(&self.definition.clone().config("Strict", json!({"per_minute": number})));
+    }
+}
+
+/// A process that is nobody's child here.
+struct Stranger(Pid);
+
+impl Stranger {
+    /// The successor that the log tells of.
+    async fn nth(log: &Log, times: usize) -> Self {
+        let line = log.message_times("another gateway serves", times).await;
+        let pid = line.json["process"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        Self(pid.expect("a process id"))
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.0, signal).expect("a running process");
+    }
+
+    /// Waits for its end.
+    async fn ends(&self) {
+        within_deadline("the end of a successor", async {
+            while rustix::process::test_kill_process(self.0).is_ok() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.0, Signal::KILL);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_starts_its_successor_and_no_request_fails() {
+    let upstream = Upstream::start();
+    let first = Replaceable::serving(&upstream).await;
+    let log = first.gateway.log();
+    let tally = watch::Sender::new(Tally::default());
+    let (stop, stopped) = watch::channel(false);
+    let mut clients = JoinSet::new();
+    for n in 0..2 * CLIENTS {
+        clients.spawn(client(first.gateway.address, n % 2 == 0, tally.clone(), stopped.clone()));
+    }
+    reaches(&tally, 0, ANSWERS).await;
+    first.replace(binary::everything());
+    first.number(1);
+    first.gateway.process.signal(Signal::USR2);
+    let second = Stranger::nth(log, 1).await;
+    let runs = std::fs::read_link(format!("/proc/{}/exe", second.0.as_raw_nonzero())).expect("a running process");
+    assert_eq!(runs, first.file, "the new file, not the one that was replaced");
+    assert_eq!(first.gateway.process.exit().await.code(), Some(0));
+    reaches(&tally, 1, ANSWERS).await;
+    // A successor has successors.
+    first.number(2);
+    second.signal(Signal::USR2);
+    let third = Stranger::nth(log, 2).await;
+    second.ends().await;
+    reaches(&tally, 2, ANSWERS).await;
+    stop.send_replace(true);
+    clients.join_all().await;
+    let Tally { answers, failures } = &*tally.borrow();
+    assert!(failures.is_empty(), "{} failed: {failures:#?}; answered were {answers:?}", failures.len());
+    let late = log.all(|line| line.message().starts_with("requests were still running"));
+    assert!(late.is_empty(), "{late:?}");
+    third.signal(Signal::TERM);
+    third.ends().await;
+}
+
+#[tokio::test]
+async fn a_successor_that_does_not_serve_changes_nothing() {
+    let upstream = Upstream::start();
+    let current = Replaceable::serving(&upstream).await;
+    let refused = "nobody takes over: this gateway serves on";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = folder.path().join("text");
+    std::fs::write(&text, "no program").expect("a file of ours");
+    current.replace(&text);
+    current.gateway.process.signal(Signal::USR2);
+    let line = current.gateway.log().message_times(refused, 1).await;
+    assert!(line.field("error").contains("cannot be started: Permission denied"), "{line:?}");
+    // One that starts, and does not like what it reads.
+    current.replace(binary::everything());
+    current.gateway.write_file("../tyk.conf", "{");
+    current.gateway.process.signal(Signal::USR2);
+    let line = current.gateway.log().message_times(refused, 2).await;
+    assert!(line.field("error").starts_with("the new gateway has ended before it served (exit status: 1)"), "{line:?}");
+    let mut client = current.gateway.connect().await;
+    let answer = client.ask(get("/mine/get")).await;
+    assert_eq!((answer.status, answer.header("x-per-minute"), answer.header("connection")), (200, "0", ""));
 }
 
 #[tokio::test]

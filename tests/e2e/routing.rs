@@ -100,3 +100,27 @@ async fn an_internal_api_is_not_routed() {
     let gateway = Gateway::serving(&api("inner", upstream.address).set("/internal", true)).await;
     assert_eq!(gateway.get("/inner/get").await.status, 404);
 }
+
+#[tokio::test]
+async fn an_api_with_a_port_of_its_own_is_served_on_that_port_or_not_at_all() {
+    let upstream = Upstream::start();
+    let own = api("own", upstream.address).set("/listen_port", 8080).set("/protocol", "http");
+    let other = api("other", upstream.address).set("/listen_port", 9999);
+    let secure = api("secure", upstream.address).set("/protocol", "https");
+    let checked = Conf::default().with(&own).with(&other).with(&secure).command(&["check"]);
+    let told = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(told.contains("listen_port: the gateway does not listen on 9999, but on 8080: "), "{told}");
+    assert!(told.contains("protocol: clients are to speak TLS, and this gateway listens without it"), "{told}");
+    assert!(!told.contains("own.json"), "{told}");
+
+    let gateway = Conf::default().with(&other).with(&secure).start().await;
+    for path in ["/other/get", "/secure/get"] {
+        gateway.get(path).await.is_error(500, "Internal Server Error");
+    }
+    let port = gateway.address.port();
+    gateway.write(&api("other", upstream.address).set("/listen_port", port));
+    gateway.reload().await;
+    assert_eq!(gateway.get("/other/get").await.status, 200);
+    assert_eq!(upstream.seen().len(), 1);
+}

@@ -194,7 +194,7 @@ async fn what_is_refused_for_another_reason_says_so() {
     holds(vec![
         Case("HTTP/1.2", line("GET /x/get HTTP/1.2"), &[505], 0),
         Case("HTTP/3.0", line("GET /x/get HTTP/3.0"), &[505], 0),
-        Case("a tunnel", line("CONNECT g:80 HTTP/1.1"), &[501], 0),
+        Case("a tunnel", line("CONNECT g:80 HTTP/1.1"), &[405], 0),
     ])
     .await;
 }

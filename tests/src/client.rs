@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::feed::{Payload, whole};
@@ -37,6 +38,12 @@ pub fn ask(method: Method, path: &str) -> Ask {
 }
 
 impl Ask {
+    /// `GET` from another host than `gateway`.
+    #[must_use]
+    pub fn to(host: &str, path: &str) -> Self {
+        Self(Request::builder().uri(path), whole(Bytes::new())).header("host", host)
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(self, name: &str, value: &str) -> Self {
@@ -124,6 +131,17 @@ impl Client {
     pub async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
         let stream = within_deadline("a connection", TcpStream::connect(to)).await?;
         let local = stream.local_addr()?;
+        Self::over(stream, local).await
+    }
+
+    /// Speaks on a connection that is there already.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub async fn over<I>(stream: I, local: SocketAddr) -> std::io::Result<Self>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
         // Its errors are those of the requests on it.
         tokio::spawn(async move { drop(connection.await) });

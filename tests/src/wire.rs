@@ -204,7 +204,11 @@ impl Wire {
         }
     }
 
-    async fn take(&mut self, length: usize) -> Vec<u8> {
+    /// The next bytes, whatever they are.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.buffer.len() < length {
             assert!(!self.ended, "a body broke off after {} of {length} bytes", self.buffer.len());
             self.more().await;

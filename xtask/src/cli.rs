@@ -53,6 +53,12 @@ pub enum Command {
     Update(UpdateArgs),
     /// Write the generated crate as an ordinary project of your own.
     Eject(EjectArgs),
+    /// Measure what a gateway costs, beside its budgets and other proxies; it takes about 15 minutes.
+    ///
+    /// Counts (instructions, system calls, packages, bytes) are the same on every machine; times are samples, told as median
+    /// (lowest to highest), and compared with peers within interleaved rounds. On a machine with other work, believe the counts.
+    /// Missing peers and tools are installed by xtask/bench/install-peers, from Debian's packages. Everything is on loopback.
+    Bench(BenchArgs),
     /// Look for what is missing on this machine, and name the remedy.
     Doctor(DoctorArgs),
     /// Print the JSON schema of `gw.toml`, for editors.
@@ -216,6 +222,54 @@ pub struct EjectArgs {
     /// Which gateway.
     #[command(flatten)]
     pub selection: Selection,
+}
+
+/// `cargo xtask bench`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BenchArgs {
+    /// Only instructions and system calls per request, by valgrind and strace, and what else can be counted: a few minutes.
+    #[arg(long)]
+    pub counts: bool,
+    /// Only times, in short rounds, to see that everything works: a minute after all is built.
+    #[arg(long, conflicts_with = "counts")]
+    pub quick: bool,
+    /// Exit code 1 when a count is over its budget. Times decide nothing.
+    #[arg(long)]
+    pub check: bool,
+    /// Who is measured beside the gateway; without it, all of them.
+    #[arg(long, value_enum, value_name = "A,B", value_delimiter = ',')]
+    pub peers: Vec<Peer>,
+    /// Measure this binary, and build none.
+    #[arg(long, value_name = "BIN")]
+    pub gateway: Option<PathBuf>,
+}
+
+impl BenchArgs {
+    /// Who is measured beside the gateway.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let all = || Peer::value_variants().to_vec();
+        let mut peers = if self.peers.is_empty() { all() } else { self.peers.clone() };
+        peers.retain(|peer| *peer != Peer::None);
+        peers
+    }
+}
+
+/// Another proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// Debian's nginx.
+    Nginx,
+    /// The same with a header set by Lua.
+    NginxLua,
+    /// Debian's HAProxy.
+    Haproxy,
+    /// The smallest proxy made of pingora.
+    Pingora,
+    /// The smallest proxy made of hyper.
+    Hyper,
+    /// Nobody.
+    None,
 }
 
 /// `cargo xtask doctor`.

@@ -7,6 +7,7 @@
 //! check.rs  import.rs   names in API definitions against plugins; a manifest made from definitions
 //! fetch.rs  update.rs   what a build needs is here; plugins move
 //! image/  inspect.rs    a container image; what a binary says of itself
+//! bench/                what a gateway costs, beside its budgets and other proxies
 //! new/  eject.rs        a crate from a template; the generated crate as a project
 //! doctor/               what is missing on this machine
 //!
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub mod apis;
+pub mod bench;
 pub mod build;
 pub mod check;
 pub mod cli;
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         cli::Command::Fetch(selection) => report.exit(fetch::command(&selection, &report)),
         cli::Command::Update(args) => report.exit(update::command(&args, &report)),
         cli::Command::Eject(args) => report.exit(eject::command(&args, &report)),
+        cli::Command::Bench(args) => report.exit(bench::command(&args, &report)),
         cli::Command::Doctor(args) => doctor::command(&args, &report),
         cli::Command::Schema => {
             report.result(&gateway::manifest::schema());

@@ -137,6 +137,13 @@ impl Report {
         self.fact(kind, object);
     }
 
+    /// For people alone: programs have it as facts.
+    pub fn lines(&self, lines: &[String]) {
+        if self.style == Style::Text {
+            lines.iter().for_each(|line| self.stdout(line));
+        }
+    }
+
     /// For programs alone: people read it elsewhere.
     pub fn fact(&self, kind: &str, object: &impl Serialize) {
         if self.style == Style::Json {

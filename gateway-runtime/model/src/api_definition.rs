@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::AuthConfig;
 use crate::custom_middleware::MiddlewareSection;
 use crate::proxy::Proxy;
+use crate::uptime::UptimeTests;
 use crate::version::VersionData;
 
 /// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
@@ -44,10 +45,37 @@ pub struct ApiDefinition {
     pub auth: AuthConfig,
     /// Where the credential is, by way of authentication (`authToken`, `coprocess`, …).
     pub auth_configs: BTreeMap<String, AuthConfig>,
+    /// Clients show a certificate that the API allows. Source: Tyk, `gateway/mw_certificate_check.go`.
+    pub use_mutual_tls_auth: bool,
+    /// The certificates that are allowed, or those of their issuers: PEM files.
+    pub client_certificates: Vec<String>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
+    /// The host that requests are for, where custom domains are on; may contain `{name}` or `{name:regex}`. Empty: any.
+    pub domain: String,
+    /// The API is for any host, whatever `domain` says.
+    pub domain_disabled: bool,
+    /// Certificates for the domain, each with its key: PEM files.
+    pub certificates: Vec<String>,
+    /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
+    /// `proxy.target_list` without a scheme get it as theirs, and with `h2c` plain upstreams are spoken to by HTTP/2.
+    pub protocol: String,
+    /// The port on which the API is served; 0 is the gateway's.
+    pub listen_port: i64,
     /// Where the API listens, and what it forwards to.
     pub proxy: Proxy,
+    /// How the hosts of its upstreams are watched.
+    pub uptime_tests: UptimeTests,
+    /// The certificate that the gateway shows to an upstream, by the upstream's name: `*`, `*.domain`, `host` or
+    /// `host:port`. A value is a file with a certificate and its key, PEM.
+    pub upstream_certificates: BTreeMap<String, String>,
+    /// Leaves `upstream_certificates` out.
+    pub upstream_certificates_disabled: bool,
+    /// The public keys that an upstream may have, by the upstream's name, as in `upstream_certificates`. A value is a
+    /// list, joined by commas, of SHA-256 fingerprints in hexadecimal or of files with a public key, PEM.
+    pub pinned_public_keys: BTreeMap<String, String>,
+    /// Leaves `pinned_public_keys` out.
+    pub certificate_pinning_disabled: bool,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.
@@ -70,6 +98,11 @@ impl ApiDefinition {
     /// Whether `auth_check` decides who the client is. Source: Tyk, `gateway/api_loader.go` (any of the three flags).
     pub fn custom_auth_enabled(&self) -> bool {
         self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth
+    }
+
+    /// The host that requests are for; `None` is any. Whether the gateway honours it is a matter of its configuration.
+    pub fn custom_domain(&self) -> Option<&str> {
+        (!self.domain_disabled && !self.domain.is_empty()).then_some(self.domain.as_str())
     }
 
     /// Where a token is: `auth_configs.authToken`, else `auth`. Source: Tyk, `gateway/middleware.go`.

@@ -25,6 +25,17 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["proxy_close_connections"],
     &["max_idle_connections"],
     &["max_idle_connections_per_host"],
+    &["proxy_enable_http2"],
+    &["proxy_ssl_insecure_skip_verify"],
+    &["proxy_ssl_min_version"],
+    &["proxy_ssl_max_version"],
+    &["proxy_ssl_ciphers"],
+    &["proxy_ssl_disable_renegotiation"],
+    &["proxy_ssl_ca_file"],
+    &["ssl_force_common_name_check"],
+    &["max_conn_time"],
+    &["security", "certificates", "upstream"],
+    &["security", "pinned_public_keys"],
     &["close_connections"],
     &["hide_generator_header"],
     &["ignore_endpoint_case"],
@@ -34,16 +45,35 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["graceful_shutdown_timeout_duration"],
     &["graceful_shutdown_delay_seconds"],
     &["strict_plugins"],
+    &["hostname"],
+    &["enable_custom_domains"],
+    &["security", "certificates", "apis"],
+    &["uptime_tests", "disable"],
+    &["uptime_tests", "config", "failure_trigger_sample_size"],
+    &["uptime_tests", "config", "time_wait"],
+    &["uptime_tests", "config", "checker_pool_size"],
     &["http_server_options", "read_timeout"],
     &["http_server_options", "write_timeout"],
     &["http_server_options", "canonical_header_names"],
     &["http_server_options", "max_connections"],
     &["http_server_options", "max_request_body_size"],
     &["http_server_options", "max_request_header_size"],
+    &["http_server_options", "enable_websockets"],
+    &["http_server_options", "flush_interval"],
     &["http_server_options", "skip_url_cleaning"],
     &["http_server_options", "enable_strict_routes"],
     &["http_server_options", "enable_path_prefix_matching"],
     &["http_server_options", "enable_path_suffix_matching"],
+    &["http_server_options", "use_ssl"],
+    &["http_server_options", "ssl_certificates"],
+    &["http_server_options", "certificates"],
+    &["http_server_options", "server_name"],
+    &["http_server_options", "min_version"],
+    &["http_server_options", "max_version"],
+    &["http_server_options", "ssl_ciphers"],
+    &["http_server_options", "ssl_insecure_skip_verify"],
+    &["http_server_options", "skip_client_ca_announcement"],
+    &["http_server_options", "enable_http2"],
 ];
 
 /// Keys that protect the control API, which the gateway does not start with rather than to ignore them.
@@ -143,7 +173,7 @@ mod tests {
     fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
         let text = r#"{
  "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
- "http_server_options": {"read_timeout": 1, "use_ssl": true, "certificates": [{"name": ""}]},
+ "http_server_options": {"read_timeout": 1, "enable_no_such": 1, "use_ssl": true, "ports": [{"name": ""}]},
  "security": {"control_api_use_mutual_tls": true, "pinned": {}}, "a.b": 1, "control_api_port": 0
 }"#;
         assert_eq!(
@@ -151,7 +181,7 @@ mod tests {
             [
                 "warning 2:34 storage: not honoured by this gateway",
                 "warning 2:77 hash_keys: not honoured by this gateway",
-                "warning 3:56 http_server_options.use_ssl: not honoured by this gateway",
+                "warning 3:63 http_server_options.enable_no_such: not honoured by this gateway",
                 "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
                 "warning 4:73 [\"a.b\"]: not honoured by this gateway",
             ]

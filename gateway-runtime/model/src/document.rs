@@ -30,6 +30,8 @@ pub struct Identity {
     pub api_id: String,
     /// Where it listens, as it is written; well-formed and never empty.
     pub listen_path: String,
+    /// The host that it is for, if it is for one and that is well-formed.
+    pub domain: Option<String>,
 }
 
 impl Identity {
@@ -37,7 +39,8 @@ impl Identity {
         let ApiDefinition { api_id, proxy, .. } = definition;
         let api_id = if meaning::api_id(api_id).is_ok() { api_id.clone() } else { String::new() };
         meaning::listen_path(&proxy.listen_path).ok()?;
-        Some(Self { api_id, listen_path: proxy.listen_path.clone() })
+        let domain = definition.custom_domain().filter(|domain| meaning::domain(domain).is_ok()).map(str::to_owned);
+        Some(Self { api_id, listen_path: proxy.listen_path.clone(), domain })
     }
 }
 

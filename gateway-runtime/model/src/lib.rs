@@ -2,11 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`version`] |
+//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`transport`], [`version`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`configuration`] | the keys of the gateway's own file that are honoured, and what is said of the others |
+//! | [`duration`](mod@duration) | times as Go writes them |
+//! | [`uptime`] | how the hosts of an API are watched |
 //! | [`expiry`](mod@expiry) | when an API or a version of it is switched off |
 //! | [`document`] | [`read`]: from text to an [`ApiDefinition`] and every [`Finding`] about it |
 //! | [`finding`] | [`Finding`], [`Severity`], [`Position`]: `file:line:column: path: reason` |
@@ -30,6 +32,7 @@ pub mod auth;
 pub mod configuration;
 pub mod custom_middleware;
 pub mod document;
+pub mod duration;
 pub mod expiry;
 pub mod finding;
 pub mod json_path;
@@ -37,6 +40,8 @@ pub mod locate;
 pub mod plugin_name;
 pub mod proxy;
 pub mod session;
+pub mod transport;
+pub mod uptime;
 pub mod version;
 
 mod meaning;
@@ -50,10 +55,13 @@ pub use api_definition::ApiDefinition;
 pub use auth::AuthConfig;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
+pub use duration::{DurationError, duration};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
 pub use json_path::{JsonPath, Segment};
 pub use locate::locate;
 pub use proxy::Proxy;
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
-pub use version::{ExtendedPaths, GoPlugin, Version, VersionData};
+pub use transport::{Transport, tls_version};
+pub use uptime::{CheckCommand, HostCheck, UptimeTests};
+pub use version::{CircuitBreaker, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};

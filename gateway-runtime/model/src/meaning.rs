@@ -8,6 +8,8 @@ use crate::json_path::JsonPath;
 use crate::nearest::nearest;
 use crate::version::{GoPlugin, Version};
 
+mod traffic;
+
 /// One mistake, not yet located.
 pub(crate) type Mistake = (Severity, JsonPath, String);
 
@@ -16,6 +18,8 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     let mut check = Check { api, mistakes: Vec::new() };
     check.identity();
     check.proxy();
+    check.domain();
+    check.traffic();
     check.expiry(path(&["expiration"]), &api.expiration);
     check.versions();
     for (name, version) in &api.version_data.versions {
@@ -54,9 +58,18 @@ impl Check<'_> {
             self.error(path(&["proxy", "listen_path"]), reason);
         }
         if proxy.target_url.is_empty() {
-            self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
+            // A list is asked for its own targets.
+            if !proxy.enable_load_balancing {
+                self.error(target_url, "is empty; say where requests go, such as `http://orders:80/`");
+            }
         } else if !has_scheme_and_host(&proxy.target_url) {
             self.error(target_url, format!("`{}` is not of the form `scheme://host[:port][/path]`", proxy.target_url));
+        }
+    }
+
+    fn domain(&mut self) {
+        if let Some(Err(reason)) = self.api.custom_domain().map(domain) {
+            self.error(path(&["domain"]), reason);
         }
     }
 
@@ -77,6 +90,7 @@ impl Check<'_> {
 
     fn version(&mut self, at: &JsonPath, version: &Version) {
         self.expiry(at.key("expires"), &version.expires);
+        self.version_traffic(at, version);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {
@@ -176,6 +190,27 @@ pub(crate) fn listen_path(path: &str) -> Result<(), &'static str> {
         Err("contains whitespace; no request can match it")
     } else if !has_balanced_braces(path) {
         Err("has unbalanced braces; a variable is `{name}` or `{name:regex}`")
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether this can be the host of requests.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn domain(domain: &str) -> Result<(), &'static str> {
+    let mut depth = 0_usize;
+    let mut outside = domain.chars().filter(|c| {
+        depth += usize::from(*c == '{');
+        let is_outside = depth == 0;
+        depth = depth.saturating_sub(usize::from(*c == '}'));
+        is_outside
+    });
+    if !has_balanced_braces(domain) {
+        Err("has unbalanced braces; a variable is `{name}` or `{name:regex}`")
+    } else if outside.any(|c| c == '/' || c.is_whitespace()) {
+        Err("is not a host; write it as clients do in `Host`, such as `orders.example.com`, without scheme and path")
     } else {
         Ok(())
     }

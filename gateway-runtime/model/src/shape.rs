@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Error, Value};
@@ -34,7 +34,7 @@ pub(crate) struct Unknown {
 
 /// Reads `value` as a `T`, whatever is wrong in it.
 ///
-/// `T` may be made of booleans, strings, lists, maps, objects and [`Value`]s: these are what can be wrong one by one.
+/// `T` may be made of booleans, numbers (`i64`, `f64`), strings, lists, maps, objects and [`Value`]s: these are what can be wrong one by one.
 /// A mistake in anything else ends the reading, and is noted for the document as a whole.
 pub(crate) fn read<'v, T: Deserialize<'v> + Default>(value: &'v Value) -> (T, Notes) {
     let notes = RefCell::default();
@@ -73,10 +73,10 @@ struct Node<'v, 'p> {
 
 impl<'v> Node<'v, '_> {
     /// The value if `pick` finds it there; else the zero value, and a mistake is noted unless it was `null`.
-    fn expect<T: Default>(&self, visitor: &impl Visitor<'v>, pick: impl FnOnce(&'v Value) -> Option<T>) -> T {
+    fn expect<T: Default>(&self, wanted: &dyn Expected, pick: impl FnOnce(&'v Value) -> Option<T>) -> T {
         pick(self.value).unwrap_or_else(|| {
             if !self.value.is_null() {
-                let reason = Error::invalid_type(unexpected(self.value), visitor).to_string();
+                let reason = Error::invalid_type(unexpected(self.value), wanted).to_string();
                 let mistake = (self.trail.path(), reason);
                 self.notes.borrow_mut().mistakes.push(mistake);
             }
@@ -138,6 +138,16 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
         visitor.visit_bool(value)
     }
 
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let value = self.expect(&"a whole number", Value::as_i64);
+        visitor.visit_i64(value)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let value = self.expect(&"a number", Value::as_f64);
+        visitor.visit_f64(value)
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.expect(&visitor, Value::as_str);
         visitor.visit_borrowed_str(value)
@@ -176,7 +186,7 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
+        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 char bytes byte_buf unit unit_struct tuple
         tuple_struct enum identifier ignored_any
     }
 }

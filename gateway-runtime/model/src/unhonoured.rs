@@ -46,12 +46,9 @@ enum Unless {
 
 /// Guards of every API.
 const GUARDS: &[(&[&str], Unless)] = &[
-    (&["use_mutual_tls_auth"], Unless::Never),
     // Source: Tyk, `gateway/mw_ip_whitelist.go`, `gateway/mw_ip_blacklist.go`: a list that is not empty is enforced.
     (&["allowed_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_whitelisting")),
     (&["blacklisted_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_blacklisting")),
-    (&["domain"], Unless::Set("domain_disabled")),
-    (&["listen_port"], Unless::Never),
     (&["definition", "enabled"], Unless::Never),
     // A bundle brings plugins of its own, and these may be what guards the API.
     (&["custom_middleware_bundle"], Unless::Set("custom_middleware_bundle_disabled")),

@@ -1,11 +1,14 @@
 //! The versions of an API, and what each does on single paths.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::duration::{DurationError, duration};
+
 /// The versions of an API. Source: Tyk, `VersionData` in `apidef/api_definitions.go`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
 pub struct VersionData {
     /// Every request is of the one version there is.
@@ -17,7 +20,7 @@ pub struct VersionData {
 }
 
 /// One version of an API. Source: Tyk, `VersionInfo` in `apidef/api_definitions.go`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
 pub struct Version {
     /// Its name, as a request gives it.
@@ -28,18 +31,28 @@ pub struct Version {
     pub use_extended_paths: bool,
     /// What happens on single paths.
     pub extended_paths: ExtendedPaths,
+    /// Paths of `extended_paths` match without regard to case.
+    pub ignore_endpoint_case: bool,
+    /// How long an answer may take where no `hard_timeouts` says so, as [`duration`](crate::duration()) reads it.
+    pub global_enforce_timeout: String,
+    /// Leaves `global_enforce_timeout` out.
+    pub global_enforce_timeout_disabled: bool,
 }
 
 /// What a version does on single paths. Source: Tyk, `ExtendedPathsSet` in `apidef/api_definitions.go`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
 pub struct ExtendedPaths {
     /// Plugins that answer or change requests to one path; the first that matches runs.
     pub go_plugin: Vec<GoPlugin>,
+    /// How long the upstream may take for its answer; the first that matches counts.
+    pub hard_timeouts: Vec<HardTimeout>,
+    /// When an upstream that fails is left alone for a while; the first that matches counts.
+    pub circuit_breakers: Vec<CircuitBreaker>,
 }
 
 /// A plugin on one path and method. Source: Tyk, `GoPluginMeta` in `apidef/api_definitions.go`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
 pub struct GoPlugin {
     /// Leaves the entry out.
@@ -52,4 +65,52 @@ pub struct GoPlugin {
     pub plugin_path: String,
     /// The plugin's name.
     pub func_name: String,
+}
+
+/// A time within which the upstream has to answer. Source: Tyk, `HardTimeoutMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct HardTimeout {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// In seconds.
+    pub timeout: i64,
+    /// The same as [`duration`](crate::duration()) reads it; it counts where it is not zero.
+    pub duration: String,
+}
+
+impl HardTimeout {
+    /// The time; `None` where the entry sets none.
+    ///
+    /// # Errors
+    /// When `duration` is no duration.
+    pub fn limit(&self) -> Result<Option<Duration>, DurationError> {
+        let written = duration(&self.duration)?;
+        let seconds = u64::try_from(self.timeout).map(Duration::from_secs).unwrap_or_default();
+        Ok([written, seconds].into_iter().find(|time| !time.is_zero()))
+    }
+}
+
+/// When an upstream is left alone. Source: Tyk, `CircuitBreakerMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct CircuitBreaker {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// The share of failures that opens the breaker, from 0 to 1.
+    pub threshold_percent: f64,
+    /// How many answers there must be before the share counts.
+    pub samples: i64,
+    /// How long the breaker stays open, in seconds.
+    pub return_to_service_after: i64,
+    /// Lets nothing through while it is open, not even a request that tries whether the upstream is back.
+    pub disable_half_open_state: bool,
 }

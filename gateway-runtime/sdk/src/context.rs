@@ -11,6 +11,7 @@ use bytes::Bytes;
 use gateway_model::{ApiDefinition, Session};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::client_tls::ClientTls;
 use crate::host::{FetchError, Host, Level, LogRecord, StoreError};
 use crate::message::{Request, Response};
 use crate::registry::Plugin;
@@ -153,6 +154,7 @@ impl Keys<'_> {
 pub struct Ctx {
     services: Services,
     client: Option<SocketAddr>,
+    tls: Option<Arc<ClientTls>>,
     asked: Mutex<Asked>,
 }
 
@@ -170,7 +172,13 @@ impl Ctx {
     #[must_use]
     pub fn new(host: Arc<dyn Host>, api: Arc<ApiDefinition>, client: Option<SocketAddr>) -> Self {
         let services = Services { host, api, plugin: None, request_id: Some(OnceLock::new()) };
-        Self { services, client, asked: Mutex::default() }
+        Self { services, client, tls: None, asked: Mutex::default() }
+    }
+
+    /// The same, on a connection with TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Arc<ClientTls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// A name for this request: the same in every log line about it.
@@ -183,6 +191,12 @@ impl Ctx {
     #[must_use]
     pub fn client_addr(&self) -> Option<SocketAddr> {
         self.client
+    }
+
+    /// What is known of the client by its TLS connection; `None` if it has none.
+    #[must_use]
+    pub fn client_tls(&self) -> Option<&ClientTls> {
+        self.tls.as_deref()
     }
 
     /// Sets or replaces the session of this request, from the next plugin on. `persist` asks for it to be saved under

@@ -28,6 +28,7 @@
 #![deny(missing_docs)]
 
 pub mod body;
+pub mod client_tls;
 pub mod config;
 pub mod context;
 pub mod exchange;
@@ -42,6 +43,7 @@ mod bounds;
 
 pub use body::{Body, BodyError};
 pub use bytes::Bytes;
+pub use client_tls::ClientTls;
 pub use config::{Config, State};
 pub use context::{Ctx, Services};
 pub use flow::{Flow, IntoResponse, Json, Reject};

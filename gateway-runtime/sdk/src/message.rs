@@ -145,6 +145,12 @@ impl Request {
         self.head.headers = head.headers;
     }
 
+    /// What the runtime keeps with a request.
+    #[doc(hidden)]
+    pub fn extensions_mut(&mut self) -> &mut http::Extensions {
+        &mut self.head.extensions
+    }
+
     /// The upstream that a plugin chose, if one did.
     #[must_use]
     pub fn upstream(&self) -> Option<&Uri> {

@@ -11,14 +11,21 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::apis::endpoints::{Endpoint, Endpoints};
+use crate::apis::edge::ApiEdge;
+use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
-use crate::apis::plan::{Plan, PlannedEndpoint};
+use crate::apis::matcher::{Entry, Matcher};
+use crate::apis::plan::{Ground, Plan, PlannedEndpoint};
+use crate::apis::policies::Policies;
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
-use crate::middleware::{ORDER, Row};
+use crate::middleware::certificate_check::CertificateCheck;
+use crate::middleware::{ORDER, Row, Step};
 use crate::telemetry::panic_text;
-use crate::upstream::target::Target;
+use crate::tls::clients::Allowed;
+use crate::upstream::balance::Targets;
+use crate::upstream::health::Check;
+use crate::upstream::transport::Transport;
 
 /// How long a plugin's `init` may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,6 +37,7 @@ pub(crate) struct Api {
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
     pub(crate) listen: Arc<ListenPath>,
+    pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
     pub(crate) serving: Result<Serving, String>,
     /// Which plugin serves which hook here.
@@ -39,17 +47,25 @@ pub(crate) struct Api {
 
 /// The working part of an [`Api`].
 pub(crate) struct Serving {
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
+    /// How targets that a plugin chooses are reached.
+    pub(crate) transport: Arc<Transport>,
+    /// How the hosts of its upstreams are watched.
+    pub(crate) checks: Vec<Arc<Check>>,
+    /// What single paths ask of the way upstream.
+    pub(crate) policies: Option<Policies>,
     pub(crate) request: Vec<Link>,
     pub(crate) response: Vec<Link>,
     /// A response plugin takes the request: its head is kept while the upstream works.
     pub(crate) keeps_request: bool,
 }
 
-/// What plugins need to start.
+/// What definitions are read against, and what plugins need to start.
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) host: Arc<dyn Host>,
+    /// What the gateway has for definitions.
+    pub(crate) ground: Ground,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }
@@ -63,7 +79,8 @@ pub(crate) enum StartError {
     Timeout { plugin: &'static str },
 }
 
-/// Starts the plugins of a plan and builds the chain.
+/// Starts the plugins of a plan and builds the chain. What `previous`, the same API as it was, knows of its upstreams
+/// goes on.
 ///
 /// # Errors
 /// When a plugin's `init` fails, panics, or takes too long.
@@ -71,22 +88,26 @@ pub(crate) async fn compile(
     plan: Plan,
     (file, text): (Arc<str>, Arc<str>),
     services: &Services,
+    previous: Option<&Api>,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, target, calls, endpoints, plugins } = plan;
+    let Plan { definition, listen, edge, targets, transport, checks, calls, endpoints, policies, enforced, plugins } =
+        plan;
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls };
+    let builder = Builder { started, calls, allowed: edge.allowed.clone() };
     let mut request = builder.request(&definition, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
     let response: Vec<Link> = builder.links(Hook::Response).collect();
     let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
-    let serving = Ok(Serving { target, request, response, keeps_request });
-    Ok(Api { definition, file, text, listen: Arc::new(listen), serving, uses, unresolved })
+    let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
+    let policies = Policies::new(&definition, policies, enforced, before);
+    let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
+    Ok(Api { definition, file, text, listen: Arc::new(listen), edge, serving, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -135,13 +156,13 @@ type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 struct Builder {
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
+    allowed: Option<Arc<Allowed>>,
 }
 
 impl Builder {
     /// The request's chain, in the order of [`ORDER`].
     fn request(&self, definition: &ApiDefinition, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
-        let endpoints: Vec<Endpoint> = endpoints.into_iter().map(|planned| self.endpoint(planned)).collect();
-        let mut endpoints = (!endpoints.is_empty()).then_some(Link::Endpoints(Endpoints(endpoints)));
+        let mut endpoints = self.endpoints(endpoints).map(Link::Endpoints);
         let mut links = Vec::new();
         for row in ORDER {
             match row {
@@ -149,6 +170,10 @@ impl Builder {
                     let step = (middleware.build)(definition);
                     links.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
                 }
+                Row::ClientCertificate(name) => links.extend(self.allowed.clone().map(|allowed| {
+                    let step: Box<dyn Step> = Box::new(CertificateCheck(allowed));
+                    Link::BuiltIn { name, step }
+                })),
                 Row::Plugins(Hook::Endpoint) => links.extend(endpoints.take()),
                 Row::Plugins(hook) => links.extend(self.links(*hook)),
             }
@@ -163,9 +188,13 @@ impl Builder {
         })
     }
 
-    fn endpoint(&self, planned: PlannedEndpoint) -> Endpoint {
-        let call = planned.plugin.map(|found| self.call(&found)).map_err(|missing| missing.name);
-        Endpoint { method: planned.method, pattern: planned.pattern, call }
+    fn endpoints(&self, planned: Vec<PlannedEndpoint>) -> Option<Endpoints> {
+        let (mut entries, mut calls) = (Vec::new(), Vec::new());
+        for PlannedEndpoint { method, pattern, plugin } in planned {
+            entries.push(Entry { pattern, method, kind: 0 });
+            calls.push(plugin.map(|found| self.call(&found)).map_err(|missing| missing.name));
+        }
+        (!calls.is_empty()).then(|| Endpoints { matcher: Matcher::new(entries), calls })
     }
 
     fn call(&self, found: &Resolved) -> PluginCall {
@@ -182,8 +211,9 @@ impl Api {
         definition: Arc<ApiDefinition>,
         listen: Arc<ListenPath>,
         (file, text): (Arc<str>, Arc<str>),
+        edge: ApiEdge,
         reason: String,
     ) -> Self {
-        Self { definition, file, text, listen, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
+        Self { definition, file, text, listen, edge, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
     }
 }

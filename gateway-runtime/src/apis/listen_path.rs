@@ -23,7 +23,7 @@ impl ListenPath {
     /// When a `{name:pattern}` is not a regular expression.
     pub(crate) fn new(text: &str) -> Result<Self, regex::Error> {
         let text = canonical(text);
-        let pattern = text.contains('{').then(|| Regex::new(&format!("^{}", pattern(&text)))).transpose()?;
+        let pattern = text.contains('{').then(|| Regex::new(&format!("^{}", pattern(&text, "[^/]+")))).transpose()?;
         Ok(Self { text, pattern })
     }
 
@@ -111,8 +111,8 @@ pub(crate) fn canonical(path: &str) -> String {
     canonical
 }
 
-/// `/a/{id}/{n:[0-9]+}` as a regular expression.
-fn pattern(text: &str) -> String {
+/// `/a/{id}/{n:[0-9]+}` as a regular expression, where a variable without one of its own is `variable`.
+pub(super) fn pattern(text: &str, variable: &str) -> String {
     let mut pattern = String::new();
     let mut rest = text;
     while let Some(open) = rest.find('{') {
@@ -121,7 +121,7 @@ fn pattern(text: &str) -> String {
         let close = closing_brace(inner).unwrap_or(inner.len());
         match inner[..close].split_once(':') {
             Some((_, own)) => pattern.push_str(&format!("(?:{own})")),
-            None => pattern.push_str("[^/]+"),
+            None => pattern.push_str(variable),
         }
         rest = inner.get(close + 1..).unwrap_or_default();
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use gateway_model::{ApiDefinition, Finding, Identity, Proxy, Severity, locate};
 
 use crate::apis::compile::{self, Api, Services};
+use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{self, Planned};
 use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
-use crate::config::PathRules;
+use crate::config::Edge;
 
 /// What a cycle came to.
 pub(crate) struct Cycle {
@@ -25,12 +26,7 @@ pub(crate) struct Cycle {
 ///
 /// # Errors
 /// When the folder cannot be read; nothing is lost then.
-pub(crate) async fn load(
-    folder: &Path,
-    rules: PathRules,
-    services: &Services,
-    previous: &Table,
-) -> Result<Cycle, SourceError> {
+pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -> Result<Cycle, SourceError> {
     let sources = source::read(folder)?;
     let known: HashMap<&str, &Arc<Api>> = previous.apis().iter().map(|api| (&*api.file, api)).collect();
     let mut findings: Vec<(Arc<str>, Finding)> = Vec::new();
@@ -41,8 +37,8 @@ pub(crate) async fn load(
         loading.push(match old {
             Some(api) if unchanged(&api, &source) => Loading::Done(api),
             old => {
-                let file = Arc::clone(&source.file);
-                Loading::New(old, file, tokio::task::spawn_local(one(source, rules, services.clone())))
+                let (kept, file) = (old.clone(), Arc::clone(&source.file));
+                Loading::New(kept, file, tokio::task::spawn_local(one(source, services.clone(), old)))
             }
         });
     }
@@ -64,8 +60,8 @@ pub(crate) async fn load(
     }
     // Who was here keeps what it has; among the others the first file wins.
     loaded.sort_by_key(|(was_loaded, _)| !was_loaded);
-    let apis = unique(loaded.into_iter().map(|(_, api)| api), &mut findings);
-    let (table, conflicts) = Table::new(apis);
+    let apis = unique(loaded.into_iter().map(|(_, api)| api), &services.ground.edge, &mut findings);
+    let (table, conflicts) = Table::new(apis, &services.ground.edge);
     for conflict in conflicts {
         let reason =
             format!("{} listens here already; this API is moved to `{}`", conflict.taken_by, conflict.moved_to);
@@ -75,7 +71,7 @@ pub(crate) async fn load(
 }
 
 /// Of APIs with one id, the first is served. The others keep their listen paths closed.
-fn unique(apis: impl Iterator<Item = Arc<Api>>, findings: &mut Vec<(Arc<str>, Finding)>) -> Vec<Arc<Api>> {
+fn unique(apis: impl Iterator<Item = Arc<Api>>, edge: &Edge, findings: &mut Vec<(Arc<str>, Finding)>) -> Vec<Arc<Api>> {
     let mut ids: HashMap<String, Arc<str>> = HashMap::new();
     let mut unique = Vec::new();
     for api in apis {
@@ -88,7 +84,8 @@ fn unique(apis: impl Iterator<Item = Arc<Api>>, findings: &mut Vec<(Arc<str>, Fi
         let reason = format!("`{id}` is the id of the API in {other} already");
         findings.push((Arc::clone(&api.file), error_at(&api.text, "api_id", reason.clone())));
         let origin = (Arc::clone(&api.file), Arc::clone(&api.text));
-        let closed = Api::broken(Arc::clone(&api.definition), Arc::clone(&api.listen), origin, reason);
+        let edge = ApiEdge::closed(&api.definition, edge);
+        let closed = Api::broken(Arc::clone(&api.definition), Arc::clone(&api.listen), origin, edge, reason);
         unique.push(Arc::new(closed));
     }
     unique
@@ -114,10 +111,12 @@ impl Fresh {
 }
 
 fn unchanged(api: &Api, source: &Source) -> bool {
-    api.serving.is_ok() && source.text.as_ref().is_ok_and(|text| **text == *api.text)
+    api.serving.as_ref().is_ok_and(|serving| serving.transport.is_current())
+        && source.text.as_ref().is_ok_and(|text| **text == *api.text)
+        && api.edge.is_current()
 }
 
-async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
+async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {
     let file = source.file;
     let text = match source.text {
         Ok(text) => text,
@@ -126,32 +125,37 @@ async fn one(source: Source, rules: PathRules, services: Services) -> Fresh {
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, rules);
+    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, &services.ground);
+    let edge = &services.ground.edge;
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
-        (None, _) => identity.and_then(|known| closed(known, origin)),
-        (Some(definition), None) => broken(definition, origin, "the definition has errors".to_owned()),
-        (Some(definition), Some(plan)) => match compile::compile(plan, origin.clone(), &services).await {
-            Ok(api) => Some(api),
-            Err(error) => {
-                findings.push(error_at(&text, "custom_middleware", error.to_string()));
-                broken(definition, origin, error.to_string())
+        (None, _) => identity.and_then(|known| closed(known, origin, edge)),
+        (Some(definition), None) => broken(definition, origin, edge, "the definition has errors".to_owned()),
+        (Some(definition), Some(plan)) => {
+            match compile::compile(plan, origin.clone(), &services, previous.as_deref()).await {
+                Ok(api) => Some(api),
+                Err(error) => {
+                    findings.push(error_at(&text, "custom_middleware", error.to_string()));
+                    broken(definition, origin, edge, error.to_string())
+                }
             }
-        },
+        }
     };
     Fresh { file, api: api.map(Arc::new), findings }
 }
 
-fn broken(definition: Arc<ApiDefinition>, origin: (Arc<str>, Arc<str>), reason: String) -> Option<Api> {
+fn broken(definition: Arc<ApiDefinition>, origin: (Arc<str>, Arc<str>), edge: &Edge, reason: String) -> Option<Api> {
     let listen = ListenPath::new(&definition.proxy.listen_path).ok()?;
-    Some(Api::broken(definition, Arc::new(listen), origin, reason))
+    let edge = ApiEdge::closed(&definition, edge);
+    Some(Api::broken(definition, Arc::new(listen), origin, edge, reason))
 }
 
 /// An API of which no more is known than where it would listen.
-fn closed(known: Identity, origin: (Arc<str>, Arc<str>)) -> Option<Api> {
+fn closed(known: Identity, origin: (Arc<str>, Arc<str>), edge: &Edge) -> Option<Api> {
     let proxy = Proxy { listen_path: known.listen_path, ..Proxy::default() };
-    let definition = ApiDefinition { api_id: known.api_id, proxy, ..ApiDefinition::default() };
-    broken(Arc::new(definition), origin, "the definition has errors".to_owned())
+    let domain = known.domain.unwrap_or_default();
+    let definition = ApiDefinition { api_id: known.api_id, domain, proxy, ..ApiDefinition::default() };
+    broken(Arc::new(definition), origin, edge, "the definition has errors".to_owned())
 }
 
 fn error_at(text: &str, path: &str, reason: String) -> Finding {

@@ -4,31 +4,57 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_model::{
-    ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Segment, Severity, locate,
+    ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Segment, Severity, duration, locate,
 };
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
-use regex::Regex;
 
-use crate::apis::endpoints;
+use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
-use crate::config::PathRules;
+use crate::apis::pattern::Pattern;
+use crate::apis::policies::{self, PlannedPolicy};
+use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
 use crate::telemetry::panic_text;
+use crate::upstream::balance::{Balancer, Targets};
+use crate::upstream::health::{Check, CheckError, Marks};
 use crate::upstream::target::Target;
+use crate::upstream::transport::Transport;
+
+/// What the gateway has for definitions.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) paths: PathRules,
+    /// The ports that it listens on.
+    pub(crate) ports: Arc<[u16]>,
+    /// The client's side: hosts, TLS.
+    pub(crate) edge: Edge,
+    /// The upstreams' side: TLS, HTTP/2, proxies.
+    pub(crate) outbound: Arc<Outbound>,
+    /// Which hosts are down.
+    pub(crate) marks: Arc<Marks>,
+}
 
 /// A definition whose every part was looked up.
 pub(crate) struct Plan {
     pub(crate) definition: Arc<ApiDefinition>,
     pub(crate) listen: ListenPath,
-    pub(crate) target: Target,
+    pub(crate) edge: ApiEdge,
+    pub(crate) targets: Targets,
+    pub(crate) transport: Arc<Transport>,
     /// What the chain calls, by hook, in the definition's order.
     pub(crate) calls: BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
+    /// How the hosts of its upstreams are watched.
+    pub(crate) checks: Vec<Arc<Check>>,
     pub(crate) endpoints: Vec<PlannedEndpoint>,
+    pub(crate) policies: Vec<policies::Planned>,
+    /// The time of an answer to what has none of its own.
+    pub(crate) enforced: Option<Duration>,
     /// The plugins in use, each once, with its parsed configuration.
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
 }
@@ -36,7 +62,7 @@ pub(crate) struct Plan {
 /// A per-path plugin.
 pub(crate) struct PlannedEndpoint {
     pub(crate) method: String,
-    pub(crate) pattern: Regex,
+    pub(crate) pattern: Pattern,
     pub(crate) plugin: Result<Resolved, Unresolved>,
 }
 
@@ -52,14 +78,14 @@ pub(crate) struct Planned {
 }
 
 /// Reads a definition and looks everything up.
-pub(crate) fn plan(text: &str, rules: PathRules) -> Planned {
+pub(crate) fn plan(text: &str, ground: &Ground) -> Planned {
     let reading = gateway_model::read(text);
     let (mut findings, identity) = (reading.findings, reading.identity);
     let Some(definition) = reading.definition.map(Arc::new) else {
         return Planned { definition: None, identity, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
-    let plan = planner.plan(rules);
+    let plan = planner.plan(ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -74,8 +100,9 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, rules: PathRules) -> Option<Plan> {
-        let definition = Arc::clone(self.definition);
+    fn plan(&mut self, ground: &Ground) -> Option<Plan> {
+        let (definition, rules) = (Arc::clone(self.definition), ground.paths);
+        self.listener(&definition, ground);
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
             .ok();
@@ -83,15 +110,34 @@ impl Planner<'_> {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }
-        let target =
-            Target::parse(&definition.proxy).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
+        let (edge, mut told) = ApiEdge::of(&definition, &ground.edge);
+        let transport = Transport::of(&definition, &ground.outbound, &mut told).map(Arc::new);
+        for (severity, path, reason) in told {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, &path, reason);
+        }
+        let targets = transport.as_ref().and_then(|transport| self.targets(&definition, &ground.marks, transport));
+        let checks = transport.as_ref().map(|transport| self.checks(&definition, &ground.marks, transport));
         let mut calls = BTreeMap::new();
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
         }
         let endpoints = self.endpoints(&definition, rules);
+        let (policies, enforced) = self.policies(&definition, rules);
         let plugins = self.prepare(&definition, &calls, &endpoints);
-        Some(Plan { listen: listen?, target: target?, calls, endpoints, plugins, definition })
+        Some(Plan {
+            listen: listen?,
+            edge,
+            targets: targets?,
+            transport: transport?,
+            checks: checks?,
+            calls,
+            endpoints,
+            policies,
+            enforced,
+            plugins,
+            definition,
+        })
     }
 
     /// The entries of one hook. Source: Tyk, `gateway/server.go` (which are taken), `gateway/api_loader.go` (when).
@@ -123,28 +169,119 @@ impl Planner<'_> {
         drivers::resolve(&wanted).inspect_err(|unresolved| self.report(&path.key("name").to_string(), unresolved))
     }
 
+    /// An API that wants a listener of its own must not be served by another: its port may be what guards it.
+    fn listener(&mut self, api: &ApiDefinition, ground: &Ground) {
+        let wanted = u16::try_from(api.listen_port).unwrap_or(0);
+        if wanted != 0 && !ground.ports.contains(&wanted) {
+            let ports: Vec<String> = ground.ports.iter().map(ToString::to_string).collect();
+            let ports = ports.join(", ");
+            let reason = format!(
+                "the gateway does not listen on {wanted}, but on {ports}: an API has no listener of its own; leave it out, or \
+                 serve the API by a gateway with `listen_port` {wanted}"
+            );
+            self.refuse("listen_port", reason);
+        }
+        if api.protocol.trim() == "https" && ground.edge.tls.is_none() {
+            let reason = "clients are to speak TLS, and this gateway listens without it; leave it out if somebody else \
+                          ends TLS in front of the gateway";
+            self.refuse("protocol", reason.to_owned());
+        }
+    }
+
+    /// Where requests go; each target is parsed, and the wrong ones are told one by one.
+    fn targets(&mut self, api: &ApiDefinition, marks: &Marks, transport: &Transport) -> Option<Targets> {
+        let proxy = &api.proxy;
+        if !proxy.enable_load_balancing {
+            let target = Target::parse(&proxy.target_url, proxy, transport);
+            return target.map(Targets::One).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
+        }
+        let mut members = Vec::new();
+        for (index, url) in proxy.targets(&api.protocol).enumerate() {
+            match Target::parse(&url, proxy, transport) {
+                Ok(target) if proxy.check_host_against_uptime_tests => {
+                    let mark = marks.of(&target.origin);
+                    members.push((target, mark));
+                }
+                Ok(target) => members.push((target, Arc::default())),
+                Err(error) => self.refuse(&format!("proxy.target_list[{index}]"), error.to_string()),
+            }
+        }
+        (!members.is_empty()).then(|| Targets::Many(Balancer::new(members)))
+    }
+
+    fn checks(&mut self, api: &Arc<ApiDefinition>, marks: &Marks, transport: &Arc<Transport>) -> Vec<Arc<Check>> {
+        let mut checks = Vec::new();
+        for (index, entry) in api.uptime_tests.check_list.iter().enumerate() {
+            if api.uptime_tests.disabled {
+                continue;
+            }
+            match Check::new(api, entry, marks, transport) {
+                Ok(check) => checks.push(Arc::new(check)),
+                Err((field, error)) => {
+                    let path = format!("uptime_tests.check_list[{index}].{field}");
+                    match error {
+                        CheckError::Tls => self.find(Severity::Warning, &path, error.to_string()),
+                        _ => self.refuse(&path, error.to_string()),
+                    }
+                }
+            }
+        }
+        checks
+    }
+
+    /// What single paths ask of the way upstream, and the time of an answer to all others.
+    fn policies(&mut self, api: &ApiDefinition, rules: PathRules) -> (Vec<policies::Planned>, Option<Duration>) {
+        let Ok(Some((key, version))) = default_version(&api.version_data) else { return (Vec::new(), None) };
+        let global = Some(&version.global_enforce_timeout).filter(|_| !version.global_enforce_timeout_disabled);
+        // What is no duration was refused when the definition was read.
+        let global = global.and_then(|text| duration(text).ok()).filter(|time| !time.is_zero());
+        let mut planned = Vec::new();
+        if version.use_extended_paths {
+            let rules = rules.of(version);
+            for (index, entry) in version.extended_paths.hard_timeouts.iter().enumerate() {
+                let time = entry.limit().ok().flatten().filter(|_| !entry.disabled);
+                if let Some(time) = time
+                    && let Some(pattern) = self.pattern(&extended(key, "hard_timeouts", index), &entry.path, rules)
+                {
+                    let (method, policy) = (entry.method.clone(), PlannedPolicy::Timeout(time));
+                    planned.push(policies::Planned { pattern, method, policy });
+                }
+            }
+            for (index, entry) in version.extended_paths.circuit_breakers.iter().enumerate() {
+                if !entry.disabled
+                    && let Some(pattern) = self.pattern(&extended(key, "circuit_breakers", index), &entry.path, rules)
+                {
+                    let (method, policy) = (entry.method.clone(), PlannedPolicy::Breaker(entry.clone()));
+                    planned.push(policies::Planned { pattern, method, policy });
+                }
+            }
+        }
+        (planned, global)
+    }
+
+    fn pattern(&mut self, place: &JsonPath, path: &str, rules: PathRules) -> Option<Pattern> {
+        let refuse = |error: regex::Error| self.refuse(&place.key("path").to_string(), last_line(&error));
+        Pattern::new(path, rules).map_err(refuse).ok()
+    }
+
     fn endpoints(&mut self, api: &ApiDefinition, rules: PathRules) -> Vec<PlannedEndpoint> {
         let Ok(Some((key, version))) = default_version(&api.version_data) else { return Vec::new() };
         if !version.use_extended_paths {
             return Vec::new();
         }
-        let list: JsonPath = ["version_data", "versions", key, "extended_paths", "go_plugin"]
-            .map(|key| Segment::Key(key.to_owned()))
-            .into_iter()
-            .collect();
+        let rules = rules.of(version);
         let mut planned = Vec::new();
         for (index, entry) in version.extended_paths.go_plugin.iter().enumerate() {
             if entry.disabled {
                 continue;
             }
-            let place = list.index(index);
+            let place = extended(key, "go_plugin", index);
             let wanted =
                 Wanted { driver: "goplugin", name: &entry.func_name, path: &entry.plugin_path, hook: Hook::Endpoint };
             let plugin = drivers::resolve(&wanted)
                 .inspect_err(|unresolved| self.report(&place.key("func_name").to_string(), unresolved));
-            match endpoints::pattern(&entry.path, rules) {
-                Ok(pattern) => planned.push(PlannedEndpoint { method: entry.method.clone(), pattern, plugin }),
-                Err(error) => self.refuse(&place.key("path").to_string(), last_line(&error)),
+            if let Some(pattern) = self.pattern(&place, &entry.path, rules) {
+                planned.push(PlannedEndpoint { method: entry.method.clone(), pattern, plugin });
             }
         }
         planned
@@ -199,6 +336,12 @@ impl Planner<'_> {
         let position = locate(self.text, path);
         self.found.push(Finding { severity, path: path.to_owned(), position, reason });
     }
+}
+
+/// The place of an entry of `extended_paths`.
+fn extended(version: &str, list: &str, index: usize) -> JsonPath {
+    let keys = ["version_data", "versions", version, "extended_paths", list].map(|key| Segment::Key(key.to_owned()));
+    keys.into_iter().collect::<JsonPath>().index(index)
 }
 
 /// regex draws a picture of the mistake; its last line says what it is.

@@ -11,10 +11,11 @@ use gateway_model::{ApiDefinition, Finding, Position, Severity, locate};
 use serde::Serialize;
 
 use super::{diagnose, print, print_json};
+use crate::apis::host::key;
 use crate::apis::listen_path::canonical;
-use crate::apis::plan;
+use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
-use crate::config::{self, ConfigError, Loaded, Place, Remark};
+use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
 
 #[derive(Default, Serialize)]
 struct Report {
@@ -76,6 +77,14 @@ fn examine(
     let folder = apis.unwrap_or(&config.app_path);
     let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
     report.files = sources.len();
+    let ports = [config.listen.port()].into();
+    let ground = Ground {
+        paths: config.paths,
+        ports,
+        edge: config.edge.clone(),
+        outbound: Arc::clone(&config.outbound),
+        marks: Arc::default(),
+    };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {
         let text = match source.text {
@@ -85,11 +94,11 @@ fn examine(
                 continue;
             }
         };
-        let planned = plan::plan(&text, config.paths);
+        let planned = plan::plan(&text, &ground);
         report.extend(planned.findings.into_iter().map(|finding| Found::of(&source.file, finding)));
         definitions.extend(planned.definition.map(|definition| (source.file, text, definition)));
     }
-    report.extend(duplicates(&definitions));
+    report.extend(duplicates(&definitions, &config.edge));
     Ok(())
 }
 
@@ -162,17 +171,21 @@ fn counted(n: usize, what: &str) -> String {
 }
 
 /// What is wrong only beside other definitions: an id or a listen path that is another's.
-fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)]) -> Vec<Found> {
+fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)], edge: &Edge) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut owners: HashMap<(&str, String), &Arc<str>> = HashMap::new();
+    let mut owners: HashMap<(&str, String, String), &Arc<str>> = HashMap::new();
     for (file, text, definition) in definitions {
-        let claims =
-            [("api_id", definition.api_id.clone()), ("proxy.listen_path", canonical(&definition.proxy.listen_path))];
-        for (path, value) in claims {
-            let reason = match owners.get(&(path, value.clone())) {
+        let domain = definition.custom_domain().filter(|_| edge.custom_domains).map(key).unwrap_or_default();
+        let claims = [
+            ("api_id", String::new(), definition.api_id.clone()),
+            ("proxy.listen_path", domain.into_owned(), canonical(&definition.proxy.listen_path)),
+        ];
+        for (path, domain, value) in claims {
+            let claim = (path, domain, value.clone());
+            let reason = match owners.get(&claim) {
                 Some(owner) => format!("`{value}` is taken by {owner}"),
                 None => {
-                    owners.insert((path, value), file);
+                    owners.insert(claim, file);
                     continue;
                 }
             };

@@ -24,6 +24,17 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("PROXYCLOSECONNECTIONS", &["proxy_close_connections"], Kind::Flag),
     ("MAXIDLECONNS", &["max_idle_connections"], Kind::Integer),
     ("MAXIDLECONNSPERHOST", &["max_idle_connections_per_host"], Kind::Integer),
+    ("PROXYENABLEHTTP2", &["proxy_enable_http2"], Kind::Flag),
+    ("PROXYSSLINSECURESKIPVERIFY", &["proxy_ssl_insecure_skip_verify"], Kind::Flag),
+    ("PROXYSSLMINVERSION", &["proxy_ssl_min_version"], Kind::Integer),
+    ("PROXYSSLMAXVERSION", &["proxy_ssl_max_version"], Kind::Integer),
+    ("PROXYSSLCIPHERSUITES", &["proxy_ssl_ciphers"], Kind::List),
+    ("PROXYSSLDISABLERENEGOTIATION", &["proxy_ssl_disable_renegotiation"], Kind::Flag),
+    ("PROXYSSLCAFILE", &["proxy_ssl_ca_file"], Kind::Text),
+    ("SSLFORCECOMMONNAMECHECK", &["ssl_force_common_name_check"], Kind::Flag),
+    ("MAXCONNTIME", &["max_conn_time"], Kind::Integer),
+    ("SECURITY_CERTIFICATES_UPSTREAM", &["security", "certificates", "upstream"], Kind::Map),
+    ("SECURITY_PINNEDPUBLICKEYS", &["security", "pinned_public_keys"], Kind::Map),
     ("CLOSECONNECTIONS", &["close_connections"], Kind::Flag),
     ("HIDEGENERATORHEADER", &["hide_generator_header"], Kind::Flag),
     ("IGNOREENDPOINTCASE", &["ignore_endpoint_case"], Kind::Flag),
@@ -33,10 +44,33 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("GRACEFULSHUTDOWNTIMEOUTDURATION", &["graceful_shutdown_timeout_duration"], Kind::Integer),
     ("GRACEFULSHUTDOWNDELAYSECONDS", &["graceful_shutdown_delay_seconds"], Kind::Integer),
     ("STRICTPLUGINS", &["strict_plugins"], Kind::Flag),
+    ("HOSTNAME", &["hostname"], Kind::Text),
+    ("ENABLECUSTOMDOMAINS", &["enable_custom_domains"], Kind::Flag),
+    ("SECURITY_CERTIFICATES_API", &["security", "certificates", "apis"], Kind::List),
+    ("HTTPSERVEROPTIONS_USESSL", &["http_server_options", "use_ssl"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_SSLCERTIFICATES", &["http_server_options", "ssl_certificates"], Kind::List),
+    ("HTTPSERVEROPTIONS_CERTIFICATES", &["http_server_options", "certificates"], Kind::Json),
+    ("HTTPSERVEROPTIONS_SERVERNAME", &["http_server_options", "server_name"], Kind::Text),
+    ("HTTPSERVEROPTIONS_MINVERSION", &["http_server_options", "min_version"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXVERSION", &["http_server_options", "max_version"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_CIPHERS", &["http_server_options", "ssl_ciphers"], Kind::List),
+    ("HTTPSERVEROPTIONS_SSLINSECURESKIPVERIFY", &["http_server_options", "ssl_insecure_skip_verify"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_SKIPCLIENTCAANNOUNCEMENT", &["http_server_options", "skip_client_ca_announcement"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_ENABLEHTTP2", &["http_server_options", "enable_http2"], Kind::Flag),
+    ("UPTIMETESTS_DISABLE", &["uptime_tests", "disable"], Kind::Flag),
+    (
+        "UPTIMETESTS_CONFIG_FAILURETRIGGERSAMPLESIZE",
+        &["uptime_tests", "config", "failure_trigger_sample_size"],
+        Kind::Integer,
+    ),
+    ("UPTIMETESTS_CONFIG_TIMEWAIT", &["uptime_tests", "config", "time_wait"], Kind::Integer),
+    ("UPTIMETESTS_CONFIG_CHECKERPOOLSIZE", &["uptime_tests", "config", "checker_pool_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_READTIMEOUT", &["http_server_options", "read_timeout"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXCONNECTIONS", &["http_server_options", "max_connections"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTHEADERSIZE", &["http_server_options", "max_request_header_size"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_ENABLEWEBSOCKETS", &["http_server_options", "enable_websockets"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_FLUSHINTERVAL", &["http_server_options", "flush_interval"], Kind::Integer),
     ("HTTPSERVEROPTIONS_SKIPURLCLEANING", &["http_server_options", "skip_url_cleaning"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLESTRICTROUTES", &["http_server_options", "enable_strict_routes"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING", &["http_server_options", "enable_path_prefix_matching"], Kind::Flag),
@@ -53,6 +87,12 @@ enum Kind {
     Integer,
     Number,
     Flag,
+    /// Texts, joined by commas.
+    List,
+    /// `name:text`, joined by commas. Source: `kelseyhightower/envconfig`, which Tyk reads variables by.
+    Map,
+    /// An array.
+    Json,
 }
 
 /// The variables that may be ours: those whose name begins with `TYK_`, in the order in which they apply.
@@ -107,6 +147,12 @@ impl Kind {
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false.into()),
                 _ => None,
             },
+            Self::List => Some(items(text).collect()),
+            Self::Map => {
+                let pairs = items(text).map(|item| item.split_once(':'));
+                pairs.map(|pair| pair.map(|(name, value)| (name, Value::from(value)))).collect()
+            }
+            Self::Json => serde_json::from_str(text).ok().filter(Value::is_array),
         }
     }
 
@@ -116,8 +162,15 @@ impl Kind {
             Self::Integer => "a whole number",
             Self::Number => "a number",
             Self::Flag => "`true` or `false`",
+            Self::List => "a list of texts joined by commas",
+            Self::Map => "a list of `name:text` joined by commas",
+            Self::Json => "a JSON array",
         }
     }
+}
+
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn set(file: &mut Value, path: &[&str], value: Value) {

@@ -81,7 +81,10 @@ impl<'a> Remarks<'a> {
     }
 
     fn at(&mut self, severity: Severity, path: &str, reason: String) {
-        if let Some(variable) = self.variables.get(path).cloned() {
+        // A variable gives a list as a whole.
+        let whole = path.split('[').next().unwrap_or_default();
+        if let Some(variable) = self.variables.get(path).or_else(|| self.variables.get(whole)).cloned() {
+            let reason = if whole == path { reason } else { format!("{}: {reason}", &path[whole.len()..]) };
             return self.on_variable(severity, &variable, reason);
         }
         let place = self.place(locate(self.text, path));

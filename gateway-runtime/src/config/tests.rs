@@ -6,7 +6,7 @@ fn vars(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-fn told(remarks: &[Remark]) -> Vec<String> {
+pub(super) fn told(remarks: &[Remark]) -> Vec<String> {
     remarks.iter().map(Remark::to_string).collect()
 }
 

@@ -31,7 +31,7 @@ impl Refusal {
                 (Some("431 Request Header Fields Too Large"), Refused::LongHead)
             }
             Self::Head(BadHead::Version) => (Some("505 HTTP Version Not Supported"), Refused::BadHead),
-            Self::Head(BadHead::Tunnel) => (Some("501 Not Implemented"), Refused::BadHead),
+            Self::Head(BadHead::Tunnel) => (Some("405 Method Not Allowed"), Refused::BadHead),
             Self::Head(_) => (Some("400 Bad Request"), Refused::BadHead),
             Self::SlowHead => (Some("408 Request Timeout"), Refused::SlowHead),
             // It would not take this either.

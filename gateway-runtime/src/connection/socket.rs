@@ -24,6 +24,9 @@ use crate::quiet::{Ear, Quiet};
 /// How much is read at once of what is looked at.
 const CHUNK: usize = 32 * 1024;
 
+/// How a client of HTTP/2 begins. RFC 9113 §3.4.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 thread_local! {
     /// Where it is read to, on its way to hyper: one for all connections of a core.
     static SCRATCH: RefCell<Box<[u8; CHUNK]>> = RefCell::new(Box::new([0; CHUNK]));
@@ -39,6 +42,8 @@ pub(super) struct State {
     refused: Cell<Option<BadHead>>,
     /// Who would have read on while a request is answered.
     reader: Cell<Option<Waker>>,
+    /// The client speaks HTTP/2.
+    http2: Cell<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub(super) enum Stage {
     Answering,
     /// A request with a body is being answered.
     Body,
+    /// A client that asks for another protocol is being answered: what it says already is no head, unless it is refused.
+    Upgrading,
     /// It is answered, and its body has not been read.
     Left,
 }
@@ -63,7 +70,12 @@ impl State {
             blocked: Cell::default(),
             refused: Cell::default(),
             reader: Cell::default(),
+            http2: Cell::default(),
         }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.get()
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -85,7 +97,7 @@ impl State {
 
     /// Whether an answer is on its way: nothing else may be said meanwhile.
     pub(super) fn is_answering(&self) -> bool {
-        matches!(self.stage.get(), Stage::Answering | Stage::Body)
+        matches!(self.stage.get(), Stage::Answering | Stage::Body | Stage::Upgrading)
     }
 
     pub(super) fn enter(&self, stage: Stage) {
@@ -106,13 +118,15 @@ pub(super) struct Socket<S> {
     body: Framing,
     /// What came behind a request, or while nobody read.
     held: Bytes,
+    /// Nothing was handed on yet, and the client may speak HTTP/2.
+    fresh: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// `head_limit` is in bytes.
-    pub(super) fn new(stream: S, state: Rc<State>, head_limit: usize) -> Self {
+    pub(super) fn new(stream: S, state: Rc<State>, head_limit: usize, may_be_http2: bool) -> Self {
         let (io, head) = (TokioIo::new(Quiet::new(stream)), Head::new(head_limit));
-        Self { io, state, head, body: Framing::None, held: Bytes::new() }
+        Self { io, state, head, body: Framing::None, held: Bytes::new(), fresh: may_be_http2 }
     }
 
     /// Through which the client is heard.
@@ -189,6 +203,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.state.reader.set(Some(cx.waker().clone()));
         Poll::Pending
     }
+
+    /// The first bytes of a connection: if they are the preface of HTTP/2 they are kept, and as long as they may be.
+    #[cold]
+    fn poll_greeting(&mut self, cx: &mut Context<'_>, cursor: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut so_far = std::mem::take(&mut self.held);
+            let length = so_far.len();
+            if so_far.starts_with(HTTP_2) {
+                self.held = so_far;
+                self.state.http2.set(true);
+                // hyper would close: its keeper takes over.
+                return Poll::Pending;
+            }
+            if !HTTP_2.starts_with(&so_far) {
+                self.fresh = false;
+                let length = ready!(self.hand_on(&so_far, cursor))?;
+                self.held = so_far.split_off(length);
+                return Poll::Ready(Ok(()));
+            }
+            self.held = so_far;
+            if length > 0 && self.state.stage() == Stage::Idle {
+                self.state.enter(Stage::Head);
+            }
+            ready!(SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = ReadBuf::new(scratch.as_mut_slice());
+                ready!(Pin::new(self.io.inner_mut()).poll_read(cx, &mut buffer))?;
+                self.held = [&self.held[..], buffer.filled()].concat().into();
+                Poll::Ready(Ok::<_, io::Error>(()))
+            }))?;
+            if self.held.len() == length {
+                // There will be no more.
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
 }
 
 /// A body that broke off, as far as hyper is concerned: whoever reads it answers for it.
@@ -205,6 +254,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.fresh {
+            return this.poll_greeting(cx, &mut cursor);
+        }
         if this.body.is_over() && this.state.is_answering() {
             return this.poll_behind(cx);
         }
@@ -274,6 +326,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Socket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_http2() {
+            // It ends for hyper's HTTP/1.1 alone.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

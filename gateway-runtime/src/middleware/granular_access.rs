@@ -12,8 +12,8 @@ use gateway_sdk::{Method, Request};
 use regex::Regex;
 
 use super::{Middleware, Step};
-use crate::apis::endpoints;
 use crate::apis::listen_path::{canonical, decoded};
+use crate::apis::pattern;
 use crate::config::PathRules;
 use crate::error::RequestError;
 
@@ -96,7 +96,7 @@ impl Patterns {
             if self.0.len() >= PATTERNS {
                 self.0.clear();
             }
-            self.0.insert(url.to_owned(), endpoints::pattern(url, PathRules::default()).ok());
+            self.0.insert(url.to_owned(), pattern::regex(url, PathRules::default()).ok());
         }
         self.0.get(url).and_then(Option::as_ref)
     }

@@ -5,6 +5,7 @@
 
 mod access_rights;
 mod auth_key;
+pub(crate) mod certificate_check;
 mod credential;
 mod expiry;
 mod granular_access;
@@ -36,6 +37,8 @@ pub(crate) enum Row {
     BuiltIn(Middleware),
     /// The plugins that the definition names for a hook, in its order.
     Plugins(Hook),
+    /// The client's certificate, where the API asks for one: its list is read from files, not from the definition alone.
+    ClientCertificate(&'static str),
 }
 
 /// What a request meets, in this order.
@@ -44,6 +47,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(version_check::STEP),
     Row::BuiltIn(expiry::STEP),
     Row::Plugins(Hook::Pre),
+    Row::ClientCertificate(certificate_check::NAME),
     Row::Plugins(Hook::AuthCheck),
     Row::BuiltIn(auth_key::STEP),
     Row::Plugins(Hook::PostKeyAuth),

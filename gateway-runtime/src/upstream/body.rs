@@ -21,9 +21,11 @@ pub(super) fn of_upstream(mut incoming: Incoming, mut lease: Lease) -> Body {
     }
     let length = incoming.size_hint().exact();
     let first = match length.map(|_| lease.wire.peek(|cx| Pin::new(&mut incoming).poll_frame(cx))) {
-        Some(Poll::Ready(Some(first))) => {
-            Some(first.map(|frame| frame.into_data().unwrap_or_default()).map_err(|error| broken(error, &lease.origin)))
-        }
+        Some(Poll::Ready(Some(first))) => Some(
+            first
+                .map(|frame| frame.into_data().unwrap_or_default())
+                .map_err(|error| broken(error, Some(&lease.origin))),
+        ),
         _ => None,
     };
     match first {
@@ -35,11 +37,49 @@ pub(super) fn of_upstream(mut incoming: Incoming, mut lease: Lease) -> Body {
     }
 }
 
+/// The body of a response whose connection moves by itself; `held` is held until its end.
+pub(super) struct Plain<T> {
+    incoming: Incoming,
+    held: Option<T>,
+}
+
+impl<T: Send + Sync + Unpin + 'static> Plain<T> {
+    pub(super) fn of(incoming: Incoming, held: T) -> Body {
+        if incoming.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::stream(Box::pin(Self { incoming, held: Some(held) }))
+        }
+    }
+}
+
+impl<T: Unpin> http_body::Body for Plain<T> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.held = None;
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(error, None))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
 /// The client has its head already: all that can be done is to end the connection before the body does.
 #[cold]
-fn broken(error: hyper::Error, origin: &Origin) -> BodyError {
+fn broken(error: hyper::Error, origin: Option<&Origin>) -> BodyError {
     metrics::upstream_failed(UpstreamFailed::Body);
-    tracing::warn!(upstream = %origin, fault = "upstream", error = %super::chain(&error), "response broke off");
+    let upstream = origin.map(tracing::field::display);
+    tracing::warn!(upstream, fault = "upstream", error = %super::chain(&error), "response broke off");
     BodyError::Broken(error.into())
 }
 
@@ -71,7 +111,7 @@ impl http_body::Body for UpstreamBody {
             Err(error) => {
                 self.ended = true;
                 // Its connection ends here.
-                return Poll::Ready(self.lease.take().map(|lease| Err(broken(error, &lease.origin))));
+                return Poll::Ready(self.lease.take().map(|lease| Err(broken(error, Some(&lease.origin)))));
             }
         };
         let whole = frame.is_none() || self.incoming.is_end_stream();

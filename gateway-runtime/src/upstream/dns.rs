@@ -8,26 +8,24 @@ use hickory_resolver::config::ResolverConfig;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
-use super::target::Origin;
-
 thread_local! {
     /// One resolver, and one cache, for each core.
     static RESOLVER: OnceCell<TokioResolver> = const { OnceCell::new() };
 }
 
-/// The addresses of an origin, in the order to try them.
+/// The addresses of a host, in the order to try them.
 ///
 /// # Errors
 /// When no name server knows the name, or none can be asked.
-pub(super) async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, NetError> {
-    let at = |address: IpAddr| SocketAddr::new(address, origin.port);
-    if let Ok(address) = origin.host.parse::<IpAddr>() {
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+    let at = |address: IpAddr| SocketAddr::new(address, port);
+    if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![at(address)]);
     }
-    if is_localhost(&origin.host) {
+    if is_localhost(host) {
         return Ok(vec![at(Ipv4Addr::LOCALHOST.into()), at(Ipv6Addr::LOCALHOST.into())]);
     }
-    let found = resolver()?.lookup_ip(origin.host.as_str()).await?;
+    let found = resolver()?.lookup_ip(host).await?;
     Ok(found.iter().map(at).collect())
 }
 

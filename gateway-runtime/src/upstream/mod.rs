@@ -1,12 +1,35 @@
 //! The upstream's side: choose a target, forward, time out.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `target`, `transport` | where requests go, and how they travel: decided when an API loads |
+//! | `connect` | from an origin to a connection: addresses, TCP, a proxy, TLS |
+//! | `pool`, `wire`, `again`, `progress`, `body` | HTTP/1.1 |
+//! | `special` | whatever is more than that on a TCP connection |
+//! | `h2`, `replay` | HTTP/2 |
+//! | `upgrade` | WebSocket and other protocols |
+//! | `events` | the end of event streams |
+//!
+//! Interim responses of upstreams (1xx) end here: hyper's server has no way to send them, but for the `100 Continue` that
+//! it sends by itself once a request's body is asked for.
 
 pub(crate) mod again;
+pub(crate) mod balance;
 mod body;
+pub(crate) mod breaker;
+mod connect;
 mod dns;
+mod events;
+mod h2;
 pub(crate) mod headers;
+pub(crate) mod health;
 pub(crate) mod pool;
 mod progress;
+mod replay;
+mod special;
 pub(crate) mod target;
+pub(crate) mod transport;
+pub(crate) mod upgrade;
 mod wire;
 
 use std::borrow::Cow;
@@ -19,19 +42,22 @@ use std::time::Duration;
 use gateway_sdk::http::Version;
 use gateway_sdk::http::header::HOST;
 use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::{BodyError, HeaderValue, Request, Response, Uri};
+use gateway_sdk::{BodyError, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
 
 use crate::apis::listen_path::ListenPath;
 use crate::clock::Timer;
 use crate::config::Config;
 use crate::serve::body::Stalled;
+use crate::tls::client::TlsError;
 use again::Spare;
+use balance::Aim;
+use connect::Stream;
 use headers::BadFraming;
 use pool::Lease;
 use progress::Progress;
 use target::{Origin, Target, TargetError};
+use transport::Transport;
 use wire::Wire;
 
 /// Why there is no response from an upstream.
@@ -43,8 +69,22 @@ pub(crate) enum ForwardError {
     Lookup { host: String, reason: String },
     #[error("no connection to {origin}: {error}")]
     Connect { origin: Arc<Origin>, error: std::io::Error },
+    #[error("{origin} is not spoken to: {error}")]
+    Tls { origin: Arc<Origin>, error: TlsError },
+    #[error("the upstream changed the protocol, and nobody had asked for that")]
+    Unasked,
     #[error("no response within {0:?}")]
     Timeout(Duration),
+    #[error(
+        "no response within {0:?}, the enforced timeout of this path: see why the upstream is slow, or allow it more"
+    )]
+    Deadline(Duration),
+    #[error(
+        "the circuit breaker of `{entry}` is open for {left:?} at most: see the failures of the upstream before it opened"
+    )]
+    Open { entry: String, left: Duration },
+    #[error("every target of `proxy.target_list` is down: see what `uptime_tests` found")]
+    AllDown,
     #[error("the request's body broke off: {}", chain(.0))]
     Body(BodyError),
     #[error("the framing of the response is ambiguous: {0}")]
@@ -60,22 +100,56 @@ pub(crate) struct Rules {
     pub(crate) close: bool,
     pub(crate) max_idle: usize,
     pub(crate) canonical_names: bool,
+    /// How long a connection is used at most.
+    pub(crate) age: Option<Duration>,
+}
+
+impl ForwardError {
+    /// Whether there is no connection: nothing of the request was sent.
+    fn is_unreached(&self) -> bool {
+        matches!(self, Self::Lookup { .. } | Self::Connect { .. } | Self::Tls { .. })
+    }
+
+    /// Whether the upstream, or the way to it, has failed; not the client, and not the gateway.
+    pub(crate) fn is_upstreams(&self) -> bool {
+        match self {
+            Self::Lookup { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Unasked
+            | Self::Framing(_)
+            | Self::Timeout(_)
+            | Self::Deadline(_)
+            | Self::Exchange(_) => true,
+            Self::Target(_) | Self::Body(_) | Self::Open { .. } | Self::AllDown => false,
+        }
+    }
 }
 
 impl Rules {
+    /// For a request of the gateway's own, on a connection of its own.
+    pub(crate) fn once(timeout: Duration) -> Self {
+        Self { timeout, close: true, max_idle: 0, canonical_names: false, age: None }
+    }
+
     pub(crate) fn of(config: &Config) -> Self {
         Self {
             timeout: config.upstream_timeout,
             close: config.upstream_close,
             max_idle: config.max_idle_per_host,
             canonical_names: config.canonical_header_names,
+            age: config.upstream_age,
         }
     }
 }
 
 /// How one request is forwarded.
 pub(crate) struct Forward<'a> {
-    pub(crate) target: &'a Target,
+    pub(crate) aim: Aim<'a>,
+    /// How a target is reached that a plugin chose.
+    pub(crate) transport: &'a Transport,
+    /// How long all of it may take, until there is an answer; it takes the place of the gateway's own time.
+    pub(crate) enforced: Option<Duration>,
     /// What to take off the request's path.
     pub(crate) strip: Option<&'a ListenPath>,
     /// Keep the client's `Host`.
@@ -95,23 +169,24 @@ pub(crate) async fn forward(
     how: Forward<'_>,
     mut timer: impl Timer,
 ) -> Result<Response, ForwardError> {
-    let chosen = request.upstream().map(Target::of).transpose()?;
-    let target = chosen.as_ref().unwrap_or(how.target);
-    address(request, target, how.strip)?;
+    let chosen = request.upstream().map(|uri| Target::of(uri, how.transport)).transpose()?;
+    let aim = chosen.as_ref().map_or(how.aim, Aim::One);
     headers::toward_upstream(request, how.client);
-    let headers = request.headers_mut();
-    if !how.keep_host || !headers.contains_key(HOST) {
-        headers.insert(HOST, target.host.clone());
-    }
+    let keep_host = how.keep_host && request.headers().contains_key(HOST);
+    let mut way = Way { aim, written: None, strip: how.strip, keep_host, rules: how.rules };
+    way.prepare(request)?;
     let progress = Progress::watch(request.body_mut());
-    let timeout = how.rules.timeout;
+    let timeout = how.enforced.unwrap_or(how.rules.timeout);
     timer.set(timeout);
-    let mut exchange = pin!(exchange(request, progress.as_ref(), &target.origin, how.rules));
+    let mut exchange = pin!(exchange(request, progress.as_ref(), way));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(response) = exchange.as_mut().poll(cx) {
-            return Poll::Ready(response);
+            return Poll::Ready(response.map(events::watched));
         }
         while timer.poll_over(cx).is_ready() {
+            if how.enforced.is_some() {
+                return Poll::Ready(Err(ForwardError::Deadline(timeout)));
+            }
             match left(timeout, progress.as_deref()) {
                 Duration::ZERO => return Poll::Ready(Err(ForwardError::Timeout(timeout))),
                 left => timer.set(left),
@@ -132,6 +207,40 @@ fn left(timeout: Duration, progress: Option<&Progress>) -> Duration {
     }
 }
 
+/// How a request gets to its target, or to another one.
+struct Way<'a> {
+    aim: Aim<'a>,
+    /// What the request asked for before it was made the target's, if there may be another target.
+    written: Option<PathAndQuery>,
+    strip: Option<&'a ListenPath>,
+    keep_host: bool,
+    rules: Rules,
+}
+
+impl Way<'_> {
+    fn prepare(&mut self, request: &mut Request) -> Result<(), ForwardError> {
+        if matches!(self.aim, Aim::Chosen(_)) && self.written.is_none() {
+            self.written = request.uri().path_and_query().cloned();
+        }
+        let target = self.aim.target();
+        address(request, target, self.strip)?;
+        if !self.keep_host {
+            request.headers_mut().insert(HOST, target.host.clone());
+        }
+        Ok(())
+    }
+
+    /// Nobody is at the target: the next one is. Nothing was sent, and the request is whole.
+    #[cold]
+    fn pass_over(&mut self, request: &mut Request, error: ForwardError) -> Result<(), ForwardError> {
+        let (Some(next), Some(written)) = (self.aim.instead(), &self.written) else { return Err(error) };
+        tracing::warn!(%error, instead = %next.target().origin, "a target is passed over");
+        request.set_uri(Uri::from(written.clone()));
+        self.aim = next;
+        self.prepare(request)
+    }
+}
+
 /// Makes the request's target the upstream's.
 fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -> Result<(), ForwardError> {
     let uri = request.uri();
@@ -147,21 +256,45 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
     Ok(())
 }
 
-/// One request and response, on a pooled connection if there is one.
-///
-/// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
-/// what may be sent twice.
+/// One request and response, however they travel; at the next target if nobody is at this one.
 async fn exchange(
     request: &mut Request,
     sent: Option<&Arc<Progress>>,
+    mut way: Way<'_>,
+) -> Result<Response, ForwardError> {
+    let rules = way.rules;
+    loop {
+        let origin = &way.aim.target().origin;
+        let response = if upgrade::is_wanted(request) {
+            return special::exchange(request, sent, origin, rules).await;
+        } else if origin.is_special() {
+            special::exchange(request, sent, origin, rules).await
+        } else {
+            http1(request, sent, origin, None, rules).await
+        };
+        match response {
+            Err(error) if error.is_unreached() => way.pass_over(request, error)?,
+            response => return response,
+        }
+    }
+}
+
+/// One request and response by HTTP/1.1, on `first` or on a pooled connection if there is one.
+///
+/// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
+/// what may be sent twice, as long as no answer has begun.
+async fn http1(
+    request: &mut Request,
+    sent: Option<&Arc<Progress>>,
     origin: &Arc<Origin>,
+    mut first: Option<Box<Wire>>,
     rules: Rules,
 ) -> Result<Response, ForwardError> {
     let mut may_repeat = true;
     loop {
-        let pooled = if rules.close { None } else { pool::take(origin) };
+        let pooled = if rules.close || first.is_some() { None } else { pool::take(origin, rules.age) };
         let was_pooled = pooled.is_some();
-        let mut wire = match pooled {
+        let mut wire = match first.take().or(pooled) {
             Some(wire) => wire,
             None => connect(origin, rules).await?,
         };
@@ -169,6 +302,7 @@ async fn exchange(
         let mut response = pin!(wire.send(request.take()));
         let answered = std::future::poll_fn(|cx| wire.poll_response(cx, response.as_mut())).await;
         let mut failed = match answered {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => return Err(ForwardError::Unasked),
             Ok(response) => {
                 let most = if rules.close { 0 } else { rules.max_idle };
                 return received(response, Lease::new(wire, Arc::clone(origin), sent.cloned(), most));
@@ -179,7 +313,7 @@ async fn exchange(
         let error = failed.into_error();
         match (unsent, spare) {
             (Some(unsent), _) => request.restore(unsent),
-            (None, Some(spare)) if !error.is_user() && !error.is_parse() => {
+            (None, Some(spare)) if !error.is_user() && !error.is_parse() && !wire.has_begun() => {
                 may_repeat = false;
                 match spare.request(&wire.written) {
                     Some(spare) => request.restore(spare),
@@ -201,24 +335,12 @@ fn received(response: hyper::Response<Incoming>, lease: Lease) -> Result<Respons
 }
 
 async fn connect(origin: &Arc<Origin>, rules: Rules) -> Result<Box<Wire>, ForwardError> {
-    let addresses = dns::resolve(origin)
-        .await
-        .map_err(|error| ForwardError::Lookup { host: origin.host.clone(), reason: error.to_string() })?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Without it small requests wait for the acknowledgement of those before.
-                let _ = stream.set_nodelay(true);
-                return Wire::new(stream, rules.canonical_names).await.map_err(ForwardError::Exchange);
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    match last {
-        Some(error) => Err(ForwardError::Connect { origin: Arc::clone(origin), error }),
-        None => Err(ForwardError::Lookup { host: origin.host.clone(), reason: "it has no address".to_owned() }),
-    }
+    let stream = if origin.is_special() {
+        Box::pin(connect::connect(origin, true)).await?
+    } else {
+        Stream::Plain(connect::tcp(origin, &origin.host, origin.port).await?)
+    };
+    Wire::new(stream, rules.canonical_names).await.map_err(ForwardError::Exchange)
 }
 
 /// Whose fault a failed exchange was: the body of the request is the client's.

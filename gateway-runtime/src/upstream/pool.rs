@@ -40,10 +40,14 @@ thread_local! {
 }
 
 /// The connection that was used last. The upstream may have closed it since; whoever sends on it will see.
-pub(super) fn take(origin: &Arc<Origin>) -> Option<Box<Wire>> {
+/// `age` is how long it may have been there.
+pub(super) fn take(origin: &Arc<Origin>, age: Option<Duration>) -> Option<Box<Wire>> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.0.get_mut(origin)?;
-        let last = idle.pop()?;
+        let mut last = idle.pop()?;
+        while age.is_some_and(|age| last.wire.begun.elapsed() >= age) {
+            last = idle.pop()?;
+        }
         if last.is_fresh() {
             return Some(last.wire);
         }
@@ -68,6 +72,7 @@ fn put(origin: &Arc<Origin>, wire: Box<Wire>, most: usize) {
 
 /// Closes what has been idle for too long, and what the other side has closed.
 pub(crate) fn sweep() {
+    super::h2::sweep();
     POOL.with_borrow_mut(|pool| {
         pool.0.retain(|_, idle| {
             idle.retain_mut(|idle| idle.is_fresh() && !idle.wire.has_ended());

@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_model::Proxy;
-use gateway_sdk::http::uri::PathAndQuery;
-use gateway_sdk::{HeaderValue, Uri};
+use gateway_sdk::http::header::PROXY_AUTHORIZATION;
+use gateway_sdk::http::uri::{InvalidUri, PathAndQuery, Scheme};
+use gateway_sdk::{HeaderValue, Request, Uri};
+
+use super::transport::{ForwardProxy, Transport};
+use crate::tls::client::TlsClient;
 
 /// A server that connections are made to, and pooled for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,11 +20,56 @@ pub(crate) struct Origin {
     /// A name or an address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) speech: Speech,
+    pub(crate) proxy: Option<Arc<ForwardProxy>>,
+}
+
+/// What is spoken with a server. Connections with different settings of TLS are never taken for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Speech {
+    /// HTTP/1.1 in the clear.
+    Plain,
+    /// HTTP/2 in the clear, which is known to be understood.
+    H2c,
+    Tls(Arc<TlsClient>),
+}
+
+impl Origin {
+    /// Whether there is more to it than HTTP/1.1 on a TCP connection to the origin itself.
+    pub(crate) fn is_special(&self) -> bool {
+        self.speech != Speech::Plain || self.proxy.is_some()
+    }
+
+    /// Makes a request's target what a proxy must see: for a plain origin, all of the URL. RFC 9112 §3.2.2.
+    ///
+    /// # Errors
+    /// When the origin's name cannot be in a URL.
+    pub(super) fn address(&self, request: &mut Request) -> Result<(), TargetError> {
+        let Some(proxy) = self.proxy.as_ref().filter(|_| self.speech == Speech::Plain) else { return Ok(()) };
+        let syntax = |error: &dyn fmt::Display| TargetError::Syntax(error.to_string());
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.to_string().parse().map_err(|error: InvalidUri| syntax(&error))?);
+        request.set_uri(Uri::from_parts(parts).map_err(|error| syntax(&error))?);
+        if let Some(authorization) = &proxy.authorization {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether requests are, or may be, sent by HTTP/2.
+    pub(crate) fn may_speak_http2(&self) -> bool {
+        match &self.speech {
+            Speech::Plain => false,
+            Speech::H2c => true,
+            Speech::Tls(tls) => tls.offers_http2(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
+        let Self { host, port, .. } = self;
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
@@ -45,30 +94,34 @@ pub(crate) enum TargetError {
     NoHost,
     #[error("the port is not a number up to 65535")]
     Port,
-    #[error("`{0}` upstreams are not served by this version of the gateway: it speaks `http` to upstreams")]
+    #[error("`{0}` upstreams are not served by this gateway: schemes are `http`, `https`, `h2c`, `ws` and `wss`")]
     Scheme(String),
 }
 
 impl Target {
-    /// The target of a definition.
+    /// A target of a definition.
     ///
     /// # Errors
-    /// When it is not an `http` URL.
-    pub(crate) fn parse(proxy: &Proxy) -> Result<Self, TargetError> {
-        let uri = proxy.target_url.parse::<Uri>().map_err(|error| TargetError::Syntax(error.to_string()))?;
-        let mut target = Self::of(&uri)?;
+    /// When it is not a URL of a scheme that is served.
+    pub(crate) fn parse(url: &str, proxy: &Proxy, transport: &Transport) -> Result<Self, TargetError> {
+        let uri = url.parse::<Uri>().map_err(|error| TargetError::Syntax(error.to_string()))?;
+        let mut target = Self::of(&uri, transport)?;
         target.keep_slash = proxy.disable_strip_slash;
         Ok(target)
     }
 
     /// # Errors
-    /// When the URI is not absolute, or not `http`.
-    pub(crate) fn of(uri: &Uri) -> Result<Self, TargetError> {
-        match uri.scheme_str() {
-            Some("http") => {}
+    /// When the URI is not absolute, or of another scheme.
+    pub(crate) fn of(uri: &Uri, transport: &Transport) -> Result<Self, TargetError> {
+        let (secure, h2c) = match uri.scheme_str() {
+            Some("http") => (false, transport.h2c),
+            Some("h2c") => (false, true),
+            // WebSocket begins as HTTP/1.1.
+            Some("ws") => (false, false),
+            Some("https" | "wss") => (true, false),
             Some(other) => return Err(TargetError::Scheme(other.to_owned())),
             None => return Err(TargetError::NoHost),
-        }
+        };
         let authority = uri.authority().ok_or(TargetError::NoHost)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
@@ -77,13 +130,19 @@ impl Target {
         let port = match authority.port_u16() {
             Some(port) => port,
             None if ends_with_port(authority.as_str()) => return Err(TargetError::Port),
+            None if secure => 443,
             None => 80,
+        };
+        let speech = match (secure, h2c) {
+            (true, _) => Speech::Tls(Arc::clone(transport.tls(&host, port))),
+            (false, true) => Speech::H2c,
+            (false, false) => Speech::Plain,
         };
         // Credentials in a URL are for the URL's reader, not for the `Host` header.
         let shown = authority.as_str().rsplit('@').next().unwrap_or_default();
         let syntax = |error: &dyn fmt::Display| TargetError::Syntax(error.to_string());
         Ok(Self {
-            origin: Arc::new(Origin { host, port }),
+            origin: Arc::new(Origin { host, port, speech, proxy: transport.proxy.clone() }),
             host: HeaderValue::from_str(shown).map_err(|error| syntax(&error))?,
             path: uri.path().to_owned(),
             query: uri.query().map(str::to_owned),
@@ -114,6 +173,12 @@ impl Target {
         PathAndQuery::from_maybe_shared(Bytes::from(joined)).ok()
     }
 
+    /// The path of a request at the upstream; `None` where it is the request's own.
+    pub(crate) fn join_path(&self, path: &str) -> Option<String> {
+        let base = self.path.trim_end_matches('/');
+        (!base.is_empty()).then(|| format!("{base}/{}", path.trim_start_matches('/')))
+    }
+
     /// The same server, with nothing before a request's own path and query.
     pub(crate) fn without_path(self) -> Self {
         Self { path: "/".to_owned(), query: None, ..self }
@@ -135,9 +200,21 @@ fn ends_with_port(authority: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Outbound;
+
+    fn of(url: &str) -> Result<Target, TargetError> {
+        let transport = Transport::plain(&Outbound::default()).expect("a transport");
+        Target::of(&url.parse().expect("a URI"), &transport)
+    }
+
+    impl Target {
+        pub(crate) fn plain(url: &str) -> Self {
+            of(url).expect("a target")
+        }
+    }
 
     fn target(url: &str) -> Target {
-        Target::of(&url.parse().expect("a URI")).expect("a target")
+        Target::plain(url)
     }
 
     fn joined(url: &str, path: &str, query: Option<&str>) -> String {
@@ -169,8 +246,21 @@ mod tests {
     #[test]
     fn an_origin_has_a_port_and_no_brackets() {
         assert_eq!(target("http://up").origin.to_string(), "up:80");
+        assert_eq!(target("h2c://up").origin.to_string(), "up:80");
+        assert_eq!(target("https://up").origin.to_string(), "up:443");
+        assert_eq!(target("wss://up").origin.to_string(), "up:443");
         assert_eq!(target("http://[::1]:81/").origin.to_string(), "[::1]:81");
         assert_eq!(target("http://[::1]:81/").origin.host, "::1");
+    }
+
+    #[test]
+    fn the_scheme_says_what_is_spoken() {
+        let speech = |url: &str| target(url).origin.speech.clone();
+        assert_eq!(speech("http://up"), Speech::Plain);
+        assert_eq!(speech("ws://up"), Speech::Plain);
+        assert_eq!(speech("h2c://up"), Speech::H2c);
+        assert!(matches!(speech("https://up"), Speech::Tls(_)));
+        assert!(matches!(speech("wss://up"), Speech::Tls(_)));
     }
 
     #[test]
@@ -180,8 +270,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_forwarded_to_is_refused_in_words() {
-        let refused = |url: &str| Target::of(&url.parse().expect("a URI")).expect_err("no target").to_string();
-        assert!(refused("https://up/").starts_with("`https` upstreams are not served"));
+        let refused = |url: &str| of(url).expect_err("no target").to_string();
+        assert!(refused("ftp://up/").starts_with("`ftp` upstreams are not served"));
         assert_eq!(refused("http://up:99999/"), "the port is not a number up to 65535");
         assert_eq!(refused("/path"), "no host: write `http://host[:port][/path]`");
     }

@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::again::Written;
+use super::connect::Stream;
+use crate::clock::{self, Moment};
 use crate::quiet::{Ear, Quiet};
 
 /// Why there is no response; a request that was not sent is given back.
@@ -25,10 +26,13 @@ pub(super) type Failed = TrySendError<hyper::Request<Body>>;
 pub(super) struct Wire {
     sender: SendRequest<Body>,
     /// `None` once the connection has ended.
-    driver: Option<Connection<TokioIo<Quiet<TcpStream>>, Body>>,
+    driver: Option<Connection<TokioIo<Quiet<Stream>>, Body>>,
+    /// It has ended in the middle of something.
+    unread: bool,
     ear: Arc<Ear>,
     talk: Arc<Talk>,
     waker: Waker,
+    pub(super) begun: Moment,
     pub(super) written: Arc<Written>,
 }
 
@@ -67,16 +71,18 @@ impl Talk {
 
 impl Wire {
     /// Speaks HTTP/1.1 on `stream`.
-    pub(super) async fn new(stream: TcpStream, canonical_names: bool) -> hyper::Result<Box<Self>> {
+    pub(super) async fn new(stream: Stream, canonical_names: bool) -> hyper::Result<Box<Self>> {
         let written = Arc::<Written>::default();
         let stream = Quiet::new(stream).telling(Arc::clone(&written));
         let ear = stream.ear();
-        let talk = Arc::new(Talk { ear: Arc::clone(&ear), covered: AtomicBool::new(false), told: AtomicBool::new(false) });
+        let talk =
+            Arc::new(Talk { ear: Arc::clone(&ear), covered: AtomicBool::new(false), told: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&talk));
         let mut builder = Builder::new();
         builder.title_case_headers(canonical_names);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, driver: Some(driver), ear, talk, waker, written }))
+        let (driver, begun) = (Some(driver), clock::now());
+        Ok(Box::new(Self { sender, driver, unread: false, ear, talk, waker, begun, written }))
     }
 
     /// Queues a request. What it comes to is polled by [`Wire::poll_response`].
@@ -107,8 +113,19 @@ impl Wire {
                 tracing::debug!(error = %super::chain(&error), "upstream connection ended");
             }
             // What waits for it is told so by its end.
-            self.driver = None;
+            self.end();
         }
+    }
+
+    fn end(&mut self) {
+        let ended = self.driver.take().map(Connection::into_parts);
+        self.unread |= ended.is_some_and(|parts| !parts.read_buf.is_empty());
+    }
+
+    /// Ends it, and says whether a response had begun that did not come to its end.
+    pub(super) fn has_begun(&mut self) -> bool {
+        self.end();
+        self.unread
     }
 
     /// Polls what has come of a body with the last turn.

@@ -30,13 +30,21 @@ impl Turn {
     /// # Errors
     /// When the disk says no.
     pub fn take(work_dir: &Path, report: &Report) -> Result<Self, TurnError> {
+        Self::after(work_dir, "another build of a gateway", report)
+    }
+
+    /// As [`Turn::take`], where something else than a build is waited for.
+    ///
+    /// # Errors
+    /// As [`Turn::take`].
+    pub fn after(work_dir: &Path, another: &str, report: &Report) -> Result<Self, TurnError> {
         let path = work_dir.join("lock");
         let wrong = |source| TurnError { path: path.clone(), source };
         fs::create_dir_all(work_dir).map_err(wrong)?;
         let file = File::create(&path).map_err(wrong)?;
         match file.try_lock() {
             Ok(()) => return Ok(Self { _lock: file }),
-            Err(TryLockError::WouldBlock) => report.note("waiting for another build of a gateway …"),
+            Err(TryLockError::WouldBlock) => report.note(&format!("waiting for {another} …")),
             Err(TryLockError::Error(source)) => return Err(wrong(source)),
         }
         file.lock().map_err(wrong)?;

@@ -7,6 +7,7 @@ mod apis;
 mod apis_offers;
 mod apis_place;
 mod bad_input;
+mod bench;
 mod cli;
 mod describe;
 mod dev;

@@ -1,6 +1,7 @@
 //! Mistakes of meaning.
 
 use super::{check, with};
+use crate::read;
 
 #[test]
 fn an_api_id_must_fit_in_a_segment_of_a_url() {
@@ -151,4 +152,114 @@ fn a_plugin_that_guards_on_paper_only_is_told() {
         ],
     );
     check(&with(&format!("{auth},\"use_go_plugin_auth\":true")), &[]);
+}
+
+#[test]
+fn a_domain_is_a_host_or_a_pattern_of_one() {
+    for domain in ["orders.example.com", "orders.example.com:8443", "{tenant}.example.com", "{t:[a-z/ ]{1,3}}.com", ""]
+    {
+        check(&with(&format!(r#""domain":"{domain}""#)), &[]);
+    }
+    let host = "domain: is not a host; write it as clients do in `Host`, such as `orders.example.com`, without scheme \
+                and path";
+    for domain in ["https://orders.example.com", "orders.example.com/x", "two hosts"] {
+        check(&with(&format!(r#""domain":"{domain}""#)), &[&format!("error 2:10: {host}")]);
+    }
+    let braces = "domain: has unbalanced braces; a variable is `{name}` or `{name:regex}`";
+    check(&with(r#""domain":"{a.example.com""#), &[&format!("error 2:10: {braces}")]);
+    check(&with(r#""domain":"{a.example.com","domain_disabled":true"#), &[]);
+}
+
+#[test]
+fn a_definition_that_is_wrong_keeps_its_own_domain_closed_and_no_other() {
+    let domain = |members: &str| read(&with(&format!("{members},\"expiration\":\"x\""))).identity.unwrap().domain;
+    assert_eq!(domain(r#""domain":"a.example.com""#).as_deref(), Some("a.example.com"));
+    assert_eq!(domain(r#""domain":"a.example.com","domain_disabled":true"#), None);
+}
+
+#[test]
+fn a_list_of_targets_is_one_of_hosts() {
+    let proxy = |rest: &str| {
+        format!(
+            r#"{{"api_id":"a","use_keyless":true,"proxy":{{"listen_path":"/a/",{rest}}},"version_data":{{"not_versioned":true}}}}"#
+        )
+    };
+    let told = |rest: &str, expected: &[&str]| {
+        let found: Vec<_> = read(&proxy(rest)).findings.iter().map(|f| format!("{}: {}", f.path, f.reason)).collect();
+        assert_eq!(found, expected, "{rest}");
+    };
+    told(r#""enable_load_balancing":true,"target_list":["http://a","b:81"]"#, &[]);
+    told(r#""target_url":"http://a","target_list":["/"]"#, &[]);
+    let form = "is not of the form `[scheme://]host[:port][/path]`";
+    told(
+        r#""enable_load_balancing":true,"target_list":["a","/x","b c"]"#,
+        &[&format!("proxy.target_list[1]: `/x` {form}"), &format!("proxy.target_list[2]: `b c` {form}")],
+    );
+    told(
+        r#""enable_load_balancing":true"#,
+        &["proxy.target_list: is empty, and `enable_load_balancing` is true: name the targets, or set it to false to \
+           use `target_url`"],
+    );
+}
+
+#[test]
+fn a_protocol_is_one_of_http() {
+    for protocol in ["", "http", "https", "h2c"] {
+        check(&with(&format!(r#""protocol":"{protocol}","listen_port":8080"#)), &[]);
+    }
+    check(
+        &with(r#""protocol":"tcp","listen_port":70000"#),
+        &[
+            "error 2:12: protocol: `tcp` is not served: this gateway forwards HTTP, not raw connections; leave it out",
+            "error 2:32: listen_port: `70000` is not a port: ports are up to 65535",
+        ],
+    );
+    check(
+        &with(r#""protocol":"ftp""#),
+        &["error 2:12: protocol: unknown protocol `ftp`; protocols are `http`, `https`, `h2c`, or none"],
+    );
+}
+
+#[test]
+fn times_and_breakers_that_cannot_be_meant_are_told() {
+    let text = with(
+        r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"global_enforce_timeout":"5",
+"extended_paths":{"hard_timeouts":[{"path":"/","method":"GET","timeout":0},{"path":"","timeout":-1},
+{"path":"/","method":"GET","duration":"1x"},{"disabled":true}],
+"circuit_breakers":[{"path":"/","method":"GET","threshold_percent":50,"samples":-1},
+{"path":"/","method":"GET","threshold_percent":-0.5,"return_to_service_after":-1}]}}}}"#,
+    );
+    let found: Vec<_> = read(&text).findings.iter().map(|f| format!("{} {}", f.path, f.reason)).collect();
+    let lists = "version_data.versions.D.extended_paths.";
+    let found: Vec<_> = found.iter().map(|told| told.strip_prefix(lists).unwrap_or(told)).collect();
+    assert_eq!(
+        found,
+        [
+            "version_data.versions.D.global_enforce_timeout `5` is no duration: write numbers with units, such as \
+             `500ms` or `1m30s`",
+            "hard_timeouts[0].timeout is 0, so there is no bound; write seconds, or a `duration`",
+            "hard_timeouts[1].method is empty, so no request is meant; say which method it is for",
+            "hard_timeouts[1].path is empty; say which path it is for",
+            "hard_timeouts[1].timeout `-1` is negative; write seconds",
+            "hard_timeouts[2].duration `1x` is no duration: write numbers with units, such as `500ms` or `1m30s`",
+            "circuit_breakers[0].return_to_service_after is 0, so the breaker closes as soon as it opens; write seconds",
+            "circuit_breakers[0].threshold_percent `50` is never reached: it is a share from 0 to 1; write `0.5` for \
+             one half",
+            "circuit_breakers[0].samples `-1` is negative; write a number of answers",
+            "circuit_breakers[1].threshold_percent `-0.5` is negative; write a share from 0 to 1",
+            "circuit_breakers[1].return_to_service_after `-1` is negative; write seconds",
+        ]
+    );
+}
+
+#[test]
+fn numbers_that_are_none_are_told_one_by_one() {
+    let text = with(
+        r#""listen_port":"80","version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,
+"extended_paths":{"circuit_breakers":[{"path":"/","method":"GET","threshold_percent":"1","samples":1.5,
+"return_to_service_after":null}]}}}}"#,
+    );
+    let found: Vec<_> = read(&text).findings.iter().map(|f| f.reason.clone()).collect();
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found[0], "invalid type: string \"80\", expected a whole number");
 }

@@ -92,7 +92,7 @@ fn mistakes_of_shape_of_meaning_and_fields_without_effect_come_together() {
 
 /// Whom the text is for, as `api_id listen_path`.
 fn identity(text: &str) -> Option<String> {
-    read(text).identity.map(|Identity { api_id, listen_path }| format!("{api_id} {listen_path}"))
+    read(text).identity.map(|Identity { api_id, listen_path, .. }| format!("{api_id} {listen_path}"))
 }
 
 #[test]

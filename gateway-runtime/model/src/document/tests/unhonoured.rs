@@ -51,12 +51,9 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
     let extended =
         |list: &str| version(&format!(r#""use_extended_paths":true,"extended_paths":{{"{list}":[{{"path":"/"}}]}}"#));
     let always = [
-        ("use_mutual_tls_auth", r#""use_mutual_tls_auth":true"#.to_owned()),
         ("allowed_ips", r#""allowed_ips":["1.2.3.4"]"#.to_owned()),
         ("blacklisted_ips", r#""blacklisted_ips":["1.2.3.4"]"#.to_owned()),
         ("allowed_ips", r#""allowed_ips":["::/0"],"enable_ip_whitelisting":false"#.to_owned()),
-        ("domain", r#""domain":"example.com""#.to_owned()),
-        ("listen_port", r#""listen_port":9000"#.to_owned()),
         ("definition.enabled", r#""definition":{"enabled":true,"location":"header"}"#.to_owned()),
         ("custom_middleware_bundle", r#""custom_middleware_bundle":"b.zip""#.to_owned()),
         (r#"version_data.versions["D.1"].extended_paths.white_list"#, extended("white_list")),
@@ -86,7 +83,6 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
 #[test]
 fn a_guard_that_is_switched_off_guards_nothing() {
     for members in [
-        r#""domain":"x","domain_disabled":true"#,
         r#""allowed_ips":["1.2.3.4"],"blacklisted_ips":["1.2.3.4"],"ip_access_control_disabled":true"#,
         r#""custom_middleware_bundle":"x","custom_middleware_bundle_disabled":true"#,
         r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"paths":{"white_list":["/"]}}}}"#,

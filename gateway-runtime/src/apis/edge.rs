@@ -1,0 +1,179 @@
+//! What an API asks of the client's side of the gateway: its host, certificates for that, and those of its clients.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gateway_model::{ApiDefinition, Severity};
+use rustls::crypto::ring::default_provider;
+
+use crate::apis::host::Host;
+use crate::config::Edge;
+use crate::tls::certificates::{CertificateError, Identity, Pair, stamp};
+use crate::tls::clients::Allowed;
+
+/// The client's side of one API.
+#[derive(Debug, Default)]
+pub(crate) struct ApiEdge {
+    /// The host that it is for, where domains are honoured; `None` is that of the gateway.
+    pub(crate) domain: Option<Box<str>>,
+    /// For handshakes on that domain.
+    pub(crate) certificates: Vec<Arc<Identity>>,
+    /// `None`: clients need no certificate.
+    pub(crate) allowed: Option<Arc<Allowed>>,
+    /// What it was made of beside the definition, to know whether that is still the same.
+    files: Vec<(PathBuf, Option<[u8; 32]>)>,
+}
+
+/// What was found, and where in the definition.
+pub(crate) type Found = (Severity, String, String);
+
+impl ApiEdge {
+    /// As much as is known of an API that cannot be served: which requests are for it.
+    pub(crate) fn closed(api: &ApiDefinition, edge: &Edge) -> Self {
+        let domain = api.custom_domain().filter(|_| edge.custom_domains).map(Box::from);
+        Self { domain, ..Self::default() }
+    }
+
+    /// Reads all files. An error means that the API cannot be served.
+    pub(crate) fn of(api: &ApiDefinition, edge: &Edge) -> (Self, Vec<Found>) {
+        let mut found = Vec::new();
+        let mut this = Self::closed(api, edge);
+        match (&this.domain, api.custom_domain()) {
+            (Some(domain), _) => {
+                if let Err(error) = Host::new(domain) {
+                    found.push((Severity::Error, "domain".to_owned(), format!("not a regular expression: {error}")));
+                }
+            }
+            (None, Some(_)) => {
+                let reason = "has no effect, and the API is served on every host: set `enable_custom_domains` in the \
+                              gateway's configuration";
+                found.push((Severity::Warning, "domain".to_owned(), reason.to_owned()));
+            }
+            (None, None) => {}
+        }
+        this.read_certificates(api, edge, &mut found);
+        if api.use_mutual_tls_auth {
+            this.read_clients(api, edge, &mut found);
+        }
+        (this, found)
+    }
+
+    /// Whether all files are still what they were.
+    pub(crate) fn is_current(&self) -> bool {
+        self.files.iter().all(|(file, known)| known.is_some() && stamp(file) == *known)
+    }
+
+    /// A definition may name a certificate of Tyk's store: its clients are shown another, which they refuse, so nobody is
+    /// let in by that.
+    fn read_certificates(&mut self, api: &ApiDefinition, edge: &Edge, found: &mut Vec<Found>) {
+        if edge.tls.is_none() || api.domain_disabled {
+            return;
+        }
+        for (at, file) in api.certificates.iter().enumerate() {
+            let path = format!("certificates[{at}]");
+            let file = PathBuf::from(file);
+            self.files.push((file.clone(), stamp(&file)));
+            let (certificate, key) = (file.clone(), file.clone());
+            let pair = Pair {
+                certificate,
+                key,
+                domain: self.domain.as_deref().map(str::to_owned),
+                paths: [path.clone(), path],
+            };
+            match pair.load() {
+                Ok(identity) => {
+                    let ended = identity.ended.map(|ended| format!("{}: {ended}", file.display()));
+                    found.extend(ended.map(|ended| (Severity::Warning, pair.paths[0].clone(), ended)));
+                    self.certificates.push(Arc::new(identity));
+                }
+                Err((path, error)) => {
+                    let is_store = matches!(error, CertificateError::Store { .. });
+                    let severity = if is_store { Severity::Warning } else { Severity::Error };
+                    found.push((severity, path.to_owned(), error.to_string()));
+                }
+            }
+        }
+    }
+
+    fn read_clients(&mut self, api: &ApiDefinition, edge: &Edge, found: &mut Vec<Found>) {
+        let own = api.client_certificates.iter().enumerate();
+        let own = own.map(|(at, file)| (format!("client_certificates[{at}]"), PathBuf::from(file)));
+        let mut list = Vec::new();
+        for (path, file) in own.chain(edge.clients.iter().cloned()) {
+            self.files.push((file.clone(), stamp(&file)));
+            match Allowed::read(&file) {
+                Ok(certificates) => list.extend(certificates),
+                Err(error) => found.push((Severity::Error, path, error.to_string())),
+            }
+        }
+        if edge.tls.is_none() {
+            let reason = "asks for client certificates, and the gateway has no TLS: every request is refused; set \
+                          `http_server_options.use_ssl` in its configuration";
+            found.push((Severity::Warning, "use_mutual_tls_auth".to_owned(), reason.to_owned()));
+        } else if list.is_empty() && found.iter().all(|(severity, ..)| *severity != Severity::Error) {
+            let reason = "asks for client certificates, and none is allowed: every request is refused; name PEM files in \
+                          `client_certificates`";
+            found.push((Severity::Warning, "use_mutual_tls_auth".to_owned(), reason.to_owned()));
+        }
+        self.allowed = Some(Arc::new(Allowed::new(list, &Arc::new(default_provider()))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::{self, Folder};
+
+    fn told(api: &ApiDefinition, edge: &Edge) -> Vec<String> {
+        let short = |(severity, path, reason): Found| {
+            format!("{severity} {path}: {}", reason.split([';', ',']).next().unwrap_or_default())
+        };
+        ApiEdge::of(api, edge).1.into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn a_domain_without_custom_domains_is_told_to_have_no_effect() {
+        let api = ApiDefinition { domain: "a.com".into(), ..ApiDefinition::default() };
+        assert_eq!(told(&api, &Edge::default()), ["warning domain: has no effect"]);
+        let edge = Edge { custom_domains: true, ..Edge::default() };
+        assert!(told(&api, &edge).is_empty());
+        assert_eq!(ApiEdge::of(&api, &edge).0.domain.as_deref(), Some("a.com"));
+        assert_eq!(ApiEdge::of(&ApiDefinition { domain_disabled: true, ..api }, &edge).0.domain, None);
+        let wrong = ApiDefinition { domain: "{a:[}.com".into(), ..ApiDefinition::default() };
+        assert!(told(&wrong, &edge)[0].starts_with("error domain: not a regular expression"));
+    }
+
+    #[test]
+    fn what_clients_need_is_read_and_an_id_of_a_store_closes_the_api() {
+        let folder = Folder::new();
+        let file = folder.written("ca.pem", &testing::authority("CA").certificate);
+        let id = "ab".repeat(32);
+        let list = |files: &[String]| ApiDefinition {
+            use_mutual_tls_auth: true,
+            client_certificates: files.to_vec(),
+            ..ApiDefinition::default()
+        };
+        let plain = Edge::default();
+        let no_tls = "warning use_mutual_tls_auth: asks for client certificates";
+        assert_eq!(told(&list(&[file.display().to_string()]), &plain), [no_tls]);
+        let refused = format!("error client_certificates[0]: `{id}` is no file");
+        assert_eq!(told(&list(std::slice::from_ref(&id)), &plain), [refused, no_tls.to_owned()]);
+        let off = ApiDefinition { use_mutual_tls_auth: false, ..list(&[id]) };
+        assert!(told(&off, &plain).is_empty() && ApiEdge::of(&off, &plain).0.allowed.is_none());
+    }
+
+    #[test]
+    fn a_file_that_changes_makes_the_api_old() {
+        let folder = Folder::new();
+        let file = folder.written("ca.pem", &testing::authority("CA").certificate);
+        let api = ApiDefinition {
+            use_mutual_tls_auth: true,
+            client_certificates: vec![file.display().to_string()],
+            ..ApiDefinition::default()
+        };
+        let (edge, _) = ApiEdge::of(&api, &Edge::default());
+        assert!(edge.is_current());
+        folder.write("ca.pem", &testing::authority("CA").certificate);
+        assert!(!edge.is_current());
+    }
+}

@@ -1,0 +1,132 @@
+//! SIGUSR2: another gateway takes over, and nobody who is connected or connecting notices.
+//!
+//! The program is started again, from the file that this one was started from: put the new binary there first, by a rename. It
+//! gets the listening sockets, and one end of a channel on which it says that it serves; then this one drains, as it
+//! does at SIGTERM. Until then nothing has changed: a successor that does not come up is one line in the log.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a successor may take to serve: its plugins may have to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked after.
+const LOOK: Duration = Duration::from_millis(50);
+/// The first descriptor that is handed over, by systemd's protocol.
+const FIRST_FD: i32 = 3;
+/// Says that the last descriptor is not a socket to listen on, but where to say that the gateway serves.
+const VARIABLE: &str = "GATEWAY_HANDOVER";
+const SERVES: &[u8] = b"READY=1";
+
+/// Why nobody takes over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandoverError {
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+    #[error("{} cannot be started: {error}; put a gateway there that runs on this machine", program.display())]
+    Start { program: PathBuf, error: io::Error },
+    #[error("the new gateway has ended before it served ({0}); its own log says why")]
+    Ended(ExitStatus),
+    #[error("the new gateway does not serve after {} s, and was stopped; its own log says what it waits for", PATIENCE.as_secs())]
+    Late,
+}
+
+/// What a successor is started with.
+pub(crate) struct Handover {
+    program: io::Result<PathBuf>,
+    arguments: Vec<OsString>,
+    sockets: Vec<OwnedFd>,
+}
+
+impl Handover {
+    /// To be made at the start: later another file may be where the program was.
+    ///
+    /// # Errors
+    /// When the system gives no descriptors.
+    pub(crate) fn new(listeners: &[Vec<TcpListener>]) -> io::Result<Self> {
+        let sockets: io::Result<_> =
+            listeners.iter().flatten().map(|listener| listener.try_clone().map(OwnedFd::from)).collect();
+        Ok(Self {
+            program: std::env::current_exe(),
+            arguments: std::env::args_os().skip(1).collect(),
+            sockets: sockets?,
+        })
+    }
+
+    /// Starts a successor and waits until it serves; gives its process id.
+    ///
+    /// # Errors
+    /// When it does not come to serve. It is not running any more then.
+    pub(crate) async fn run(&self) -> Result<u32, HandoverError> {
+        let (here, there) = UnixDatagram::pair()?;
+        here.set_nonblocking(true)?;
+        let here = tokio::net::UnixDatagram::from_std(here)?;
+        let mut child = self.start(there.into())?;
+        let begun = Instant::now();
+        let mut said = [0; SERVES.len()];
+        loop {
+            if let Ok(Ok(length)) = timeout(LOOK, here.recv(&mut said)).await
+                && &said[..length] == SERVES
+            {
+                return Ok(child.id());
+            }
+            if let Some(status) = child.try_wait()? {
+                return Err(HandoverError::Ended(status));
+            }
+            if begun.elapsed() > PATIENCE {
+                end(&mut child).await?;
+                return Err(HandoverError::Late);
+            }
+        }
+    }
+
+    fn start(&self, channel: OwnedFd) -> Result<Child, HandoverError> {
+        let program = self.program.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+        let sockets: io::Result<Vec<OwnedFd>> = self.sockets.iter().map(OwnedFd::try_clone).collect();
+        let handed = sockets?.into_iter().chain([channel]);
+        let mappings: Vec<_> =
+            (FIRST_FD..).zip(handed).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect();
+        let mut command = Command::new(program);
+        command.args(&self.arguments);
+        command.env("LISTEN_FDS", mappings.len().to_string()).env_remove("LISTEN_PID").env(VARIABLE, "1");
+        command.fd_mappings(mappings).map_err(io::Error::other)?;
+        command.spawn().map_err(|error| HandoverError::Start { program: program.clone(), error })
+    }
+}
+
+/// Ends a successor that is of no use.
+async fn end(child: &mut Child) -> io::Result<()> {
+    child.kill()?;
+    while child.try_wait()?.is_none() {
+        sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// Where a successor says that it serves.
+pub(crate) struct Predecessor(UnixDatagram);
+
+impl Predecessor {
+    /// Whether the last descriptor is for that. Asked once: what this process starts is no successor by that.
+    pub(crate) fn is_there() -> bool {
+        std::env::var_os(VARIABLE).is_some()
+    }
+
+    pub(crate) fn new(channel: UnixDatagram) -> Self {
+        Self(channel)
+    }
+
+    /// This gateway serves: the other one may drain.
+    pub(crate) fn relieve(self) {
+        // It has ended if nobody listens any more.
+        let _ = self.0.send(SERVES);
+    }
+}

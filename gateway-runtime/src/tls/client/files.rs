@@ -1,0 +1,176 @@
+//! What TLS takes from files: roots, the gateway's own certificates, and public keys.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
+
+use super::Roots;
+
+/// A file or an id that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("cannot read `{file}`: {error}")]
+    Read { file: String, error: io::Error },
+    #[error("`{file}` has no {what}: it is not PEM, or of something else")]
+    Lacks { file: String, what: &'static str },
+    #[error("`{file}` has something that is no certificate: {reason}")]
+    Certificate { file: String, reason: String },
+    #[error(
+        "`{id}` is the id of a certificate in a store, and this gateway has none: name a file with the certificate \
+         and its key, PEM"
+    )]
+    Id { id: String },
+    #[error("is empty; name a file or a fingerprint")]
+    Empty,
+}
+
+fn read(file: &str) -> Result<Vec<u8>, FileError> {
+    std::fs::read(file).map_err(|error| FileError::Read { file: file.to_owned(), error })
+}
+
+/// A certificate of the gateway, and its key.
+pub(crate) struct Identity {
+    /// The gateway's own first.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Reads a certificate, those between it and its root, and its key from one file.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub(crate) fn read(file: &str) -> Result<Self, FileError> {
+        if fingerprint(file).is_some() {
+            return Err(FileError::Id { id: file.to_owned() });
+        }
+        let text = read(file)?;
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
+        if chain.is_empty() {
+            return Err(FileError::Lacks { file: file.to_owned(), what: "certificate" });
+        }
+        let lacks = |_| FileError::Lacks { file: file.to_owned(), what: "private key" };
+        let key = PrivateKeyDer::from_pem_slice(&text).map_err(lacks)?;
+        Ok(Self { chain, key })
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({} certificates)", self.chain.len())
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain && self.key == other.key
+    }
+}
+
+impl Eq for Identity {}
+
+impl std::hash::Hash for Identity {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.chain.iter().for_each(|certificate| certificate.as_ref().hash(state));
+    }
+}
+
+/// The SHA-256 of a public key. Source: Tyk, `gateway/cert.go`: of the key as it is in a certificate, with its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Pin([u8; 32]);
+
+impl Pin {
+    pub(super) fn of(key: &[u8]) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, key);
+        let mut pin = [0; 32];
+        pin.copy_from_slice(digest.as_ref());
+        Self(pin)
+    }
+
+    pub(super) fn is_of(&self, key: &[u8]) -> bool {
+        *self == Self::of(key)
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads a list of pins, joined by commas: fingerprints, or files of public keys.
+///
+/// # Errors
+/// When one is neither.
+pub(crate) fn pins(list: &str) -> Result<Vec<Pin>, FileError> {
+    list.split(',').map(str::trim).map(pin).collect()
+}
+
+fn pin(text: &str) -> Result<Pin, FileError> {
+    if text.is_empty() {
+        return Err(FileError::Empty);
+    }
+    if let Some(pin) = fingerprint(text) {
+        return Ok(pin);
+    }
+    let pem = read(text)?;
+    match SubjectPublicKeyInfoDer::from_pem_slice(&pem) {
+        Ok(key) => Ok(Pin::of(&key)),
+        Err(pem::Error::NoItemsFound | _) => Err(FileError::Lacks { file: text.to_owned(), what: "public key" }),
+    }
+}
+
+/// 64 hexadecimal digits, after the organisation's 24 in an id that Tyk gave. Source: Tyk, `certs/manager.go`.
+fn fingerprint(text: &str) -> Option<Pin> {
+    if !matches!(text.len(), 64 | 88) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut pin = [0; 32];
+    let digits = &text[text.len() - 64..];
+    for (at, byte) in pin.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(Pin(pin))
+}
+
+/// The certificates that servers' must be issued by: those in the binary, or those of `instead`, and those of `also`.
+///
+/// # Errors
+/// When a file has no certificate, or one that is broken.
+pub(crate) fn roots(instead: Option<&Path>, also: Option<&Path>) -> Result<Roots, FileError> {
+    let mut roots = RootCertStore::empty();
+    match instead {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(file) => add(&mut roots, file)?,
+    }
+    if let Some(file) = also {
+        add(&mut roots, file)?;
+    }
+    Ok(Roots(Arc::new(roots)))
+}
+
+fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), FileError> {
+    let file = file.to_string_lossy().into_owned();
+    let text = read(&file)?;
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let broken = |reason: String| FileError::Certificate { file: file.clone(), reason };
+        let certificate = certificate.map_err(|error| broken(error.to_string()))?;
+        roots.add(certificate).map_err(|error| broken(error.to_string()))?;
+    }
+    if roots.len() == before {
+        return Err(FileError::Lacks { file, what: "certificate" });
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! TLS: with clients (certificates by name, client certificates, and reloads of both), and with upstreams.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `certificates` | PEM files: chains, keys, and what certificates say of themselves |
+//! | `clients` | which client certificates are allowed, in handshakes and for an API |
+//! | `server` | what handshakes are done with, swapped whole at every reload |
+//! | `client` | the other side of it: what is spoken with upstreams |
+//! | `accept` | one handshake, within a bound |
+
+mod accept;
+pub(crate) mod certificates;
+pub(crate) mod client;
+pub(crate) mod clients;
+mod server;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::sync::Arc;
+
+use rustls::SupportedProtocolVersion;
+use rustls::crypto::CryptoProvider;
+
+use certificates::Pair;
+
+pub(crate) use accept::{Accepted, accept};
+pub(crate) use server::{Tls, TlsError};
+
+/// What the configuration says of TLS.
+#[derive(Debug)]
+pub(crate) struct TlsSettings {
+    /// The first is for clients that ask for no name that is known.
+    pub(crate) certificates: Vec<Pair>,
+    pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
+    /// With the cipher suites that are allowed.
+    pub(crate) provider: Arc<CryptoProvider>,
+    /// Whether clients may choose HTTP/2.
+    pub(crate) http2: bool,
+    /// Whether clients are told whose certificates are allowed.
+    pub(crate) announce: bool,
+    /// By what name the gateway asks itself how it is.
+    pub(crate) server_name: Option<String>,
+}

@@ -1,0 +1,195 @@
+//! The gateway under test: its binary, its configuration, its definitions.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{fs, path};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::error::BenchError;
+use super::subject::{Kind, Subject};
+use super::tools::fresh;
+use crate::build;
+use crate::cli::{BuildArgs, PluginArg, Profile, Selection};
+use crate::report::Report;
+use crate::repository::Repository;
+use crate::toolchain::run;
+
+/// A test crate with [`EMPTY`] and [`HEADER`].
+const PLUGINS: &str = "tests/plugins/measured";
+/// The plugin that does nothing.
+pub(super) const EMPTY: &str = "BenchEmpty";
+/// The plugin that sets `X-Bench`.
+pub(super) const HEADER: &str = "BenchHeader";
+
+/// The number of the API that is asked: one in the middle, so that it has the same path however many there are.
+const ASKED: usize = 2_500;
+/// The most APIs there are.
+pub(super) const MANY: usize = 5_000;
+
+/// `tyk.conf` and its definitions.
+#[derive(Debug, Clone)]
+pub(super) struct Conf {
+    /// How many APIs there are.
+    pub(super) apis: usize,
+    /// What runs in the `post` hook of the API that is asked.
+    pub(super) plugin: Option<&'static str>,
+}
+
+/// Opens the control API of the gateway under test, on loopback and for minutes.
+pub(super) const SECRET: &str = "of the bench";
+
+impl Conf {
+    /// One API, and no plugin.
+    pub(super) const PLAIN: Self = Self { apis: 1, plugin: None };
+
+    /// Of the API that is asked, without the slash that ends it.
+    pub(super) fn prefix(&self) -> String {
+        format!("/bench-{:04}", self.asked())
+    }
+
+    fn asked(&self) -> usize {
+        if self.apis > 1 { self.apis.min(MANY) / 2 } else { ASKED }
+    }
+
+    /// Writes it into a folder, and says where the configuration is.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub(super) fn write(&self, dir: &Path, port: u16, upstream: SocketAddr) -> Result<PathBuf, BenchError> {
+        let apps = path::absolute(dir.join("apps")).map_err(BenchError::io("find", dir))?;
+        fresh(&apps)?;
+        self.write_definitions(&apps, upstream, 0)?;
+        let conf = dir.join("tyk.conf");
+        let text = json!({
+            "listen_address": "127.0.0.1",
+            "listen_port": port,
+            "secret": SECRET,
+            "app_path": apps,
+            "log_level": "warn",
+        });
+        fs::write(&conf, format!("{text:#}\n")).map_err(BenchError::io("write", &conf))?;
+        path::absolute(&conf).map_err(BenchError::io("find", &conf))
+    }
+
+    /// Writes the definitions, so that no two generations are the same.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub(super) fn write_definitions(
+        &self,
+        apps: &Path,
+        upstream: SocketAddr,
+        generation: u32,
+    ) -> Result<(), BenchError> {
+        let numbers = if self.apis == 1 { ASKED..=ASKED } else { 1..=self.apis };
+        for number in numbers {
+            let mut api = definition(number, upstream, generation);
+            if let Some(plugin) = self.plugin.filter(|_| number == self.asked()) {
+                api["custom_middleware"]["post"] = json!([{ "name": plugin, "path": "measured.so" }]);
+            }
+            let file = apps.join(format!("{number:04}.json"));
+            fs::write(&file, api.to_string()).map_err(BenchError::io("write", &file))?;
+        }
+        Ok(())
+    }
+}
+
+fn definition(number: usize, upstream: SocketAddr, generation: u32) -> Value {
+    json!({
+        "name": format!("Bench {number}, generation {generation}"),
+        "api_id": format!("bench-{number:04}"),
+        "org_id": "default",
+        "active": true,
+        "use_keyless": true,
+        "version_data": {
+            "not_versioned": true,
+            "versions": { "Default": { "name": "Default" } },
+        },
+        "proxy": {
+            "listen_path": format!("/bench-{number:04}/"),
+            "target_url": format!("http://{upstream}/"),
+            "strip_listen_path": true,
+        },
+        "custom_middleware": { "driver": "goplugin" },
+    })
+}
+
+/// A gateway to be measured.
+#[derive(Debug, Clone)]
+pub(super) struct Gateway {
+    pub(super) binary: PathBuf,
+    /// It has the plugins of the bench.
+    pub(super) has_plugins: bool,
+}
+
+impl Gateway {
+    /// Builds the file that goes out, with the plugins of the bench and no others.
+    ///
+    /// # Errors
+    /// As `cargo xtask build`.
+    pub(super) fn build(repository: &Repository, report: &Report) -> Result<Self, BenchError> {
+        let output = repository.work_dir().join("bench/gateway");
+        let plugins = vec![PluginArg::Path(repository.root().join(PLUGINS))];
+        let selection = Selection { plugins, profile: Some(Profile::Ship), ..Selection::default() };
+        let (placed, _) =
+            build::build(repository, &BuildArgs { selection, output: Some(output), verify: false }, report)?;
+        Ok(Self { binary: placed.path, has_plugins: true })
+    }
+
+    /// Takes one that exists.
+    ///
+    /// # Errors
+    /// When it cannot be asked what it has.
+    pub(super) fn at(binary: &Path) -> Result<Self, BenchError> {
+        #[derive(Deserialize)]
+        struct Linked {
+            name: String,
+        }
+        let missing = || BenchError::NoGateway { path: binary.to_owned() };
+        let binary = fs::canonicalize(binary).map_err(|_| missing())?;
+        let output = run(Command::new(&binary).args(["plugins", "list", "--json"])).map_err(|_| missing())?;
+        let linked: Vec<Linked> = serde_json::from_slice(&output.stdout).map_err(|_| missing())?;
+        let has = |name| linked.iter().any(|plugin| plugin.name == name);
+        Ok(Self { binary, has_plugins: has(EMPTY) && has(HEADER) })
+    }
+
+    /// It with one API.
+    pub(super) fn plain(&self) -> Subject {
+        self.with("gateway", Conf::PLAIN)
+    }
+
+    /// It with an API whose plugin sets the header.
+    pub(super) fn header(&self) -> Subject {
+        self.with("gateway+plugin", Conf { plugin: Some(HEADER), ..Conf::PLAIN })
+    }
+
+    /// It with other definitions, under another name.
+    pub(super) fn with(&self, name: &'static str, conf: Conf) -> Subject {
+        let sets_header = conf.plugin == Some(HEADER);
+        Subject { name, kind: Kind::Gateway { binary: self.binary.clone(), conf }, sets_header }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_path_is_asked_with_one_api_and_with_many() {
+        let many = Conf { apis: MANY, plugin: None };
+        assert_eq!((Conf::PLAIN.prefix(), many.prefix()), ("/bench-2500".to_owned(), "/bench-2500".to_owned()));
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let upstream = "127.0.0.1:9".parse().expect("an address");
+        many.write(dir.path(), 1, upstream).expect("written");
+        assert_eq!(fs::read_dir(dir.path().join("apps")).expect("there").count(), MANY);
+        Conf::PLAIN.write(dir.path(), 1, upstream).expect("written over it");
+        let left: Vec<_> = fs::read_dir(dir.path().join("apps")).expect("there").flatten().collect();
+        assert_eq!(left.len(), 1);
+        let text = fs::read(left[0].path()).expect("a file");
+        let api: gateway_model::ApiDefinition = serde_json::from_slice(&text).expect("a definition");
+        assert_eq!(api.proxy.listen_path, "/bench-2500/");
+    }
+}
