@@ -14,6 +14,7 @@ use gateway_model::{Position, Severity, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
+mod bounds;
 mod edge;
 mod env;
 mod outbound;
@@ -99,7 +100,9 @@ struct RawServer {
     read_timeout: u64,
     write_timeout: u64,
     canonical_header_names: bool,
+    max_connections: u64,
     max_request_body_size: u64,
+    max_request_header_size: u64,
     enable_websockets: bool,
     /// What comes is passed on at once, whatever this says.
     flush_interval: u64,
@@ -151,6 +154,10 @@ pub(crate) struct Config {
     pub(crate) canonical_header_names: bool,
     /// Bound on a pause of a client in taking its answer.
     pub(crate) write_timeout: Duration,
+    /// Clients that are connected at the same time.
+    pub(crate) max_connections: usize,
+    /// Of a request's head, in bytes.
+    pub(crate) max_request_header: usize,
     /// In bytes; `None` is no bound.
     pub(crate) max_request_body: Option<u64>,
     /// Whether client connections are used once.
@@ -316,6 +323,8 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         read_timeout: seconds(server.read_timeout, 120),
         write_timeout: seconds(server.write_timeout, 120),
         canonical_header_names: server.canonical_header_names,
+        max_connections: bounds::connections(server.max_connections, remarks),
+        max_request_header: bounds::request_header(server.max_request_header_size, remarks),
         max_request_body: Some(server.max_request_body_size).filter(|bytes| *bytes > 0),
         close_connections: raw.close_connections,
         hide_generator_header: raw.hide_generator_header,

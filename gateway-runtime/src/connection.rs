@@ -26,7 +26,7 @@ use hyper::server::conn::http1::{self, Parts};
 use hyper::service::{HttpService, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -36,12 +36,14 @@ use crate::quiet::Ear;
 use crate::serve::{self, Peer};
 use crate::tls::{self, Accepted, Tls};
 use crate::upstream::upgrade::{self, Tunnel};
-use head::Ambiguous;
+use refusal::Refusal;
 use replay::Replay;
 use socket::{Socket, Stage, State};
 
+mod body;
 mod head;
 mod http2;
+pub(crate) mod refusal;
 mod replay;
 mod socket;
 
@@ -96,7 +98,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let state = &Rc::new(State::new());
-    let mut socket = Socket::new(stream, Rc::clone(state), may_be_http2);
+    let mut socket = Socket::new(stream, Rc::clone(state), gateway.config.max_request_header, may_be_http2);
     let mut keeper = Keeper::new(gateway, state, socket.ear());
     let tunnel = Cell::new(None);
     loop {
@@ -115,11 +117,15 @@ where
                 return Some((read, stream));
             }
             End::Refuse(why) => {
-                refuse(why, connection.into_parts().io, peer).await;
+                Box::pin(refusal::refuse(why, connection.into_parts().io, state, peer)).await;
                 return None;
             }
             End::Closed(Err(error)) => {
-                tracing::debug!(%error, "client connection ended");
+                if error.is_parse() {
+                    Box::pin(refusal::refused(&error, connection.into_parts().io, peer)).await;
+                } else {
+                    tracing::debug!(%error, "client connection ended");
+                }
                 return None;
             }
             End::Closed(Ok(())) => {
@@ -174,17 +180,6 @@ enum End {
     Refuse(Refusal),
 }
 
-/// Why a connection is ended from here, in the middle of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Ambiguous(#[from] Ambiguous),
-    #[error("the head of the request did not arrive in time")]
-    SlowHead,
-    #[error("the client takes nothing of its answer")]
-    Stuck,
-}
-
 /// Watches over a connection: how long it may take for what it is at.
 struct Keeper<'a> {
     gateway: &'a Gateway,
@@ -212,12 +207,15 @@ impl<'a> Keeper<'a> {
     {
         std::future::poll_fn(|cx| {
             self.ear.listen(cx);
-            if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-                return Poll::Ready(match self.state.refused() {
-                    _ if self.state.is_http2() => End::Http2,
-                    Some(why) => End::Refuse(why.into()),
-                    None => End::Closed(ended),
-                });
+            let polled = Pin::new(&mut *connection).poll(cx);
+            if self.state.is_http2() {
+                return Poll::Ready(End::Http2);
+            }
+            if let Some(why) = self.state.refused() {
+                return Poll::Ready(End::Refuse(why.into()));
+            }
+            if let Poll::Ready(ended) = polled {
+                return Poll::Ready(End::Closed(ended));
             }
             match std::task::ready!(self.poll_due(cx)) {
                 Due::Rest => Poll::Ready(End::Rest),
@@ -288,26 +286,6 @@ enum Due {
     Refuse(Refusal),
 }
 
-/// Tells a client why its connection ends, as far as it listens.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(why: Refusal, socket: Socket<S>, peer: &Peer) {
-    tracing::info!(client = %peer.address, fault = "client", error = %why, "connection refused");
-    let status = match why {
-        Refusal::Ambiguous(_) => "400 Bad Request",
-        Refusal::SlowHead => "408 Request Timeout",
-        // It would not take this either.
-        Refusal::Stuck => return,
-    };
-    let (mut stream, _) = socket.into_inner();
-    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    let told = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        // What is unread when a socket is closed takes the answer with it.
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    let _ = tokio::time::timeout(GRACE, told).await;
-}
-
 /// Is held until the end of an answer.
 struct Answering {
     state: Rc<State>,
@@ -332,11 +310,8 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        if self.state.stage() == Stage::Upgrading {
-            if self.is_last {
-                return;
-            }
-            self.state.resume();
+        if self.is_last {
+            return;
         }
         let left = self.read.as_ref().is_some_and(|read| !read.load(Ordering::Relaxed));
         self.state.enter(if left { Stage::Left } else { Stage::Idle });

@@ -6,10 +6,12 @@
 use std::fmt;
 
 use gateway_model::Hook;
-use gateway_sdk::http::header::{CONTENT_TYPE, HeaderName};
+use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::config::Config;
+use crate::metrics::{self, Refused, UpstreamFailed};
+use crate::serve::body::Stalled;
 use crate::upstream::ForwardError;
 
 /// Why a request got an answer that neither the upstream nor a plugin wrote.
@@ -76,6 +78,11 @@ pub(crate) enum Fault {
     Upstream,
 }
 
+impl Fault {
+    /// In the order of their declaration.
+    pub(crate) const ALL: [Self; 4] = [Self::Client, Self::Plugin, Self::Definition, Self::Upstream];
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -88,6 +95,7 @@ impl fmt::Display for Fault {
 }
 
 const INTERNAL: &str = "Internal Server Error";
+const BODY: &str = "There was a problem with reading Body of the Request.";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
 
 impl RequestError {
@@ -145,10 +153,10 @@ impl RequestError {
                     (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
                 }
                 ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
-                ForwardError::Body(_) => {
-                    (StatusCode::BAD_REQUEST, "There was a problem with reading Body of the Request.", Client)
-                }
-                ForwardError::Target(_)
+                ForwardError::Body(error) if Stalled::is(error) => (StatusCode::REQUEST_TIMEOUT, BODY, Client),
+                ForwardError::Body(_) => (StatusCode::BAD_REQUEST, BODY, Client),
+                ForwardError::Framing(_)
+                | ForwardError::Target(_)
                 | ForwardError::Connect { .. }
                 | ForwardError::Tls { .. }
                 | ForwardError::Unasked
@@ -167,10 +175,37 @@ impl RequestError {
         self.told().0
     }
 
+    /// Counts what a client or an upstream did, beside the answer that it led to.
+    fn count(&self) {
+        match self {
+            Self::BodyTooLarge { .. } => metrics::client_refused(Refused::LargeBody),
+            Self::Forward(error) => match error {
+                ForwardError::Body(BodyError::TooLarge { .. }) => metrics::client_refused(Refused::LargeBody),
+                ForwardError::Body(error) if Stalled::is(error) => metrics::client_refused(Refused::SlowBody),
+                // Counted where it was found, or the client has gone.
+                ForwardError::Body(_) => {}
+                ForwardError::Lookup { .. } => metrics::upstream_failed(UpstreamFailed::Lookup),
+                ForwardError::Connect { .. } | ForwardError::Tls { .. } => {
+                    metrics::upstream_failed(UpstreamFailed::Connect);
+                }
+                ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
+                    metrics::upstream_failed(UpstreamFailed::Timeout)
+                }
+                ForwardError::Framing(_) | ForwardError::Unasked => metrics::upstream_failed(UpstreamFailed::Malformed),
+                ForwardError::Exchange(error) => metrics::upstream_failed(UpstreamFailed::of(error)),
+                ForwardError::Open { .. } | ForwardError::AllDown => metrics::upstream_failed(UpstreamFailed::Down),
+                ForwardError::Target(_) => metrics::upstream_failed(UpstreamFailed::Other),
+            },
+            _ => {}
+        }
+    }
+
     /// The response. `request` are the client's headers: their `Content-Type` decides between JSON and XML.
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
-        let (status, message, _) = self.told();
-        match self {
+        let (status, message, fault) = self.told();
+        metrics::answered(status, fault);
+        self.count();
+        let mut response = match self {
             Self::NotRouted | Self::Host | Self::Connect | Self::Forward(ForwardError::AllDown) => {
                 plain(status, message)
             }
@@ -179,7 +214,12 @@ impl RequestError {
             }
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
+        };
+        // What is left of the body is read no more, and so nothing behind it.
+        if matches!(self, Self::Host | Self::BodyTooLarge { .. } | Self::Forward(ForwardError::Body(_))) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
     }
 }
 

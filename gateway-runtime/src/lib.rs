@@ -27,6 +27,7 @@
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
+//! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
 //! # Invariants
@@ -50,6 +51,7 @@ mod gateway;
 mod handover;
 mod host;
 mod listener;
+mod metrics;
 mod middleware;
 mod notify;
 mod quiet;

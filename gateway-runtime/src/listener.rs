@@ -1,6 +1,8 @@
 //! Accept, drain. Each core has listeners of its own.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +10,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::clock::{self, Beat};
+use crate::clock::{self, Beat, Moment};
 use crate::connection;
+use crate::connection::refusal;
 use crate::gateway::Gateway;
+use crate::metrics::{self, Open, Refused};
 use crate::upstream::pool;
 
 /// How long to wait when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Clients too many that are told so at the same time, on each core; others are hung up on.
+const MOST_TURNED_AWAY: usize = 64;
+/// How often it is said that there are too many.
+const TOO_MANY_PAUSE: Duration = Duration::from_secs(10);
 
 /// What one core serves, and for how long.
 pub(crate) struct Share {
@@ -43,7 +51,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
         beat.keep(core, sweep).await;
     });
     let mut accepting = JoinSet::new();
-    let clients = Clients { gateway: Arc::clone(&gateway), stop: stop.clone(), open };
+    let clients = Clients { gateway: Arc::clone(&gateway), stop: stop.clone(), open, turned_away: Rc::default() };
     for listener in listeners {
         accepting.spawn_local(accept(listener, inherited, clients.clone()));
     }
@@ -92,15 +100,48 @@ struct Clients {
     gateway: Arc<Gateway>,
     stop: watch::Receiver<bool>,
     open: mpsc::Sender<()>,
+    turned_away: Rc<TurnedAway>,
+}
+
+/// Who came when there were too many clients already.
+#[derive(Default)]
+struct TurnedAway {
+    /// How many are being told.
+    now: Cell<usize>,
+    said: Cell<Option<Moment>>,
 }
 
 impl Clients {
     fn welcome(&self, stream: TcpStream, address: SocketAddr) {
-        let Self { gateway, stop, open } = self.clone();
+        let Some(counted) = Open::begin(self.gateway.config.max_connections) else {
+            return self.turn_away(stream, address);
+        };
+        let Self { gateway, stop, open, .. } = self.clone();
         tokio::task::spawn_local(async move {
             connection::serve(&gateway, stream, address, stop).await;
+            drop(counted);
             drop(open);
         });
+    }
+
+    /// There are too many: who waits in the queue would wait in vain, and a load balancer would not know why.
+    #[cold]
+    fn turn_away(&self, stream: TcpStream, address: SocketAddr) {
+        metrics::client_refused(Refused::TooMany);
+        let turned_away = Rc::clone(&self.turned_away);
+        if turned_away.said.get().is_none_or(|said| said.elapsed() >= TOO_MANY_PAUSE) {
+            turned_away.said.set(Some(clock::now()));
+            let max_connections = self.gateway.config.max_connections;
+            tracing::warn!(max_connections, client = %address, "too many connections: clients are turned away");
+        }
+        // By TLS nothing can be said without a handshake, which is what there is no room for.
+        if self.gateway.tls.is_none() && turned_away.now.get() < MOST_TURNED_AWAY {
+            turned_away.now.set(turned_away.now.get() + 1);
+            tokio::task::spawn_local(async move {
+                refusal::end(stream, &refusal::said("503 Service Unavailable")).await;
+                turned_away.now.set(turned_away.now.get() - 1);
+            });
+        }
     }
 }
 

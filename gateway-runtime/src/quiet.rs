@@ -60,6 +60,8 @@ pub(crate) struct Quiet<S> {
     waker: Waker,
     /// The last read would have waited.
     blocked: bool,
+    /// How many bytes the last read gave.
+    last_read: usize,
     /// Who is told what is written.
     written: Option<Arc<Written>>,
 }
@@ -68,13 +70,18 @@ impl<S> Quiet<S> {
     pub(crate) fn new(stream: S) -> Self {
         let ear = Arc::<Ear>::default();
         let waker = Waker::from(Arc::clone(&ear));
-        Self { stream, ear, waker, blocked: false, written: None }
+        Self { stream, ear, waker, blocked: false, last_read: 0, written: None }
     }
 
     /// The same, which tells what it is about to write.
     pub(crate) fn telling(mut self, written: Arc<Written>) -> Self {
         self.written = Some(written);
         self
+    }
+
+    /// How many bytes the last read gave.
+    pub(crate) fn last_read(&self) -> usize {
+        self.last_read
     }
 
     pub(crate) fn ear(&self) -> Arc<Ear> {
@@ -95,7 +102,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Quiet<S> {
         }
         // Before the read: what is heard while it runs is not lost.
         this.ear.heard.store(false, Ordering::Release);
+        let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(&mut Context::from_waker(&this.waker), buffer);
+        this.last_read = buffer.filled().len() - before;
         this.blocked = read.is_pending();
         read
     }

@@ -1,6 +1,6 @@
 //! One request: from hyper, through the chain and the upstream, back to hyper.
 
-mod body;
+pub(crate) mod body;
 mod normal;
 
 use std::convert::Infallible;
@@ -57,6 +57,9 @@ pub(crate) async fn answer(
         upgrade::remember(&mut head);
     }
     let hosts = headers::from_client(&mut head.headers);
+    if head.uri.authority().is_some() {
+        normal::of_url(&mut head);
+    }
     if let Some(uri) = normal::normalized(&head.uri) {
         head.uri = uri;
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gateway_model::Severity;
 use gateway_sdk::exchange::BoxFuture;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -59,6 +60,7 @@ pub(crate) enum StartError {
 /// When it cannot start.
 pub(crate) fn run(config: Config, port: Option<u16>) -> Result<ExitCode, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    raise_open_files();
     let sockets = Sockets::new(config.listen, cores)?;
     if sockets.inherited {
         let (addresses, count) = (shown(&sockets), sockets.count());
@@ -72,6 +74,16 @@ pub(crate) fn run(config: Config, port: Option<u16>) -> Result<ExitCode, StartEr
         }
     }
     runtime()?.block_on(life(config, sockets, cores))
+}
+
+/// The soft limit protects programs that use `select`: a gateway needs what the hard one allows.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
 }
 
 /// One core's runtime.

@@ -87,7 +87,7 @@ async fn a_client_that_stops_sending_is_told_and_the_upstream_is_not_blamed() {
     let gateway = conf.with(&api("stall", upstream.address)).start().await;
     let mut wire = Wire::connect(gateway.address).await;
     wire.write("POST /stall/post HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000\r\n\r\nabc").await;
-    assert_eq!(wire.response(false).await.status(), 400);
+    assert_eq!(wire.response(false).await.status(), 408);
     let line = gateway.log().message("request refused").await;
     assert_eq!(line.field("fault"), "client");
 }

@@ -1,8 +1,10 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod bad_upstreams;
 mod balancing;
 mod bodies;
+mod bounds;
 mod breaker;
 mod builder;
 mod check;
@@ -33,6 +35,9 @@ mod routing;
 mod secure;
 mod services;
 mod sessions;
+mod sizes;
+mod slow;
+mod smuggling;
 mod streaming;
 mod timeouts;
 mod tls;

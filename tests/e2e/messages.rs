@@ -71,7 +71,7 @@ async fn forms_that_name_no_path_are_not_routed() {
     let gateway = Gateway::serving(&api("odd", upstream.address).set("/proxy/listen_path", "/")).await;
     for (request, status) in [
         ("OPTIONS * HTTP/1.1\r\nHost: gateway\r\n\r\n", 200),
-        ("CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n", 404),
+        ("CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n", 405),
     ] {
         let mut wire = Wire::connect(gateway.address).await;
         wire.write(request).await;

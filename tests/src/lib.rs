@@ -3,10 +3,12 @@
 //! ```text
 //! binary.rs       the gateways under test, each built once
 //! gateway.rs      one of them as a running process, with a folder of its own
+//! vitals.rs       what the system and its own counters know of it
 //! manager.rs      what a service manager gives it: sockets, and a place to tell its state
 //! log.rs          what it wrote to stderr, to be waited for and asserted
 //! definition.rs   API definitions
 //! upstream.rs     a server that echoes, and that holds, streams and breaks off when told
+//! scripted.rs     a server that says literal bytes, however wrong
 //! client.rs       a client that keeps its connection
 //! feed.rs         bodies that are fed while they are sent
 //! wire.rs         messages exactly as they are on the wire
@@ -28,7 +30,9 @@ pub mod golden;
 pub mod log;
 pub mod manager;
 pub mod root;
+pub mod scripted;
 pub mod upstream;
+pub mod vitals;
 pub mod wire;
 
 pub use client::{Answer, Ask, Client, ask, get, post, read};

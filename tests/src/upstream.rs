@@ -31,6 +31,8 @@ pub struct Seen {
     pub message: Message,
     /// The other end of its connection.
     pub peer: SocketAddr,
+    /// It was echoed: its body had come to its end.
+    pub whole: bool,
 }
 
 impl Seen {
@@ -282,7 +284,7 @@ async fn answer(
     let message = heads.take();
     let handler = lock(&shared.handlers).get(request.uri().path()).cloned();
     let echoes = handler.is_none();
-    let at = see(shared, Seen { message: message.clone(), peer });
+    let at = see(shared, Seen { message: message.clone(), peer, whole: false });
     let answered = match handler {
         Some(handler) => handler(request).await,
         None => {
@@ -290,7 +292,8 @@ async fn answer(
             let trailers = body.trailers().map(pairs).unwrap_or_default();
             let message = Message { body: body.to_bytes().into(), trailers, ..message };
             let response = echo::response(&message);
-            lock(&shared.seen)[at].message = message;
+            let seen = &mut lock(&shared.seen)[at];
+            (seen.message, seen.whole) = (message, true);
             Ok(response)
         }
     };

@@ -1,6 +1,7 @@
 //! Messages exactly as they are on the wire: literal bytes out, every header as it was written in.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -8,6 +9,8 @@ use tokio::net::TcpStream;
 use crate::within_deadline;
 
 const MAX_HEADERS: usize = 128;
+/// How slow [`Wire::drip`] is.
+const DRIP: Duration = Duration::from_millis(20);
 
 /// A connection to a gateway.
 pub struct Wire {
@@ -76,6 +79,44 @@ impl Wire {
     /// When the connection is gone.
     pub async fn close_writing(&mut self) {
         self.stream.shutdown().await.expect("the connection is there");
+    }
+
+    /// Reads responses until the other end closes.
+    ///
+    /// # Panics
+    /// When what comes is no HTTP.
+    pub async fn responses(&mut self) -> Vec<Message> {
+        let mut responses = Vec::new();
+        loop {
+            while self.buffer.is_empty() && !self.ended {
+                within_deadline("a response or the end", self.more()).await;
+            }
+            if self.buffer.is_empty() {
+                return responses;
+            }
+            responses.push(self.response(false).await);
+        }
+    }
+
+    /// Sends bytes, if the other end is there.
+    pub async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
+    }
+
+    /// Sends bytes one at a time, again and again, until the other end says something or has gone.
+    pub async fn drip(&mut self, bytes: &[u8]) {
+        let dripping = async {
+            for byte in bytes.iter().cycle() {
+                tokio::select! {
+                    () = self.more() => return,
+                    () = tokio::time::sleep(DRIP) => {}
+                }
+                if !self.try_write([*byte]).await {
+                    return;
+                }
+            }
+        };
+        within_deadline("the end of somebody's patience", dripping).await;
     }
 
     /// Waits until the other end closes, whatever it says before.

@@ -67,6 +67,8 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("UPTIMETESTS_CONFIG_CHECKERPOOLSIZE", &["uptime_tests", "config", "checker_pool_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_READTIMEOUT", &["http_server_options", "read_timeout"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXCONNECTIONS", &["http_server_options", "max_connections"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXREQUESTHEADERSIZE", &["http_server_options", "max_request_header_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_ENABLEWEBSOCKETS", &["http_server_options", "enable_websockets"], Kind::Flag),
     ("HTTPSERVEROPTIONS_FLUSHINTERVAL", &["http_server_options", "flush_interval"], Kind::Integer),
     ("HTTPSERVEROPTIONS_SKIPURLCLEANING", &["http_server_options", "skip_url_cleaning"], Kind::Flag),

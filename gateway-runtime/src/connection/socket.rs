@@ -1,5 +1,7 @@
-//! A client's end of the wire, as hyper reads and writes it: heads are looked at on their way in, and who shares the
-//! connection learns what it waits for.
+//! A client's end of the wire, as hyper reads and writes it: heads and the framing of bodies are looked at on their way in,
+//! and who shares the connection learns what it waits for.
+//!
+//! hyper is given one request at a time, and nothing behind it: what a client sends before it is answered is held.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,18 +15,20 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::head::{Ambiguous, Head, Seen};
+use super::body::{BadBody, Framing};
+use super::head::{BadHead, Head, Seen};
 use crate::clock::{self, Moment};
+use crate::metrics;
 use crate::quiet::{Ear, Quiet};
 
-/// How much of a head is read at once.
-const CHUNK: usize = 8 * 1024;
+/// How much is read at once of what is looked at.
+const CHUNK: usize = 32 * 1024;
 
 /// How a client of HTTP/2 begins. RFC 9113 §3.4.
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 thread_local! {
-    /// Where heads are read to, on their way to hyper: one for all connections of a core.
+    /// Where it is read to, on its way to hyper: one for all connections of a core.
     static SCRATCH: RefCell<Box<[u8; CHUNK]>> = RefCell::new(Box::new([0; CHUNK]));
 }
 
@@ -35,8 +39,8 @@ pub(super) struct State {
     since: Cell<Moment>,
     /// Since when the client takes nothing of what it is sent.
     blocked: Cell<Option<Moment>>,
-    refused: Cell<Option<Ambiguous>>,
-    /// Who would have read while the client was [`Stage::Upgrading`].
+    refused: Cell<Option<BadHead>>,
+    /// Who would have read on while a request is answered.
     reader: Cell<Option<Waker>>,
     /// The client speaks HTTP/2.
     http2: Cell<bool>,
@@ -86,22 +90,22 @@ impl State {
         self.blocked.get()
     }
 
-    /// Why the connection was ended from here.
-    pub(super) fn refused(&self) -> Option<Ambiguous> {
+    /// Why the client is listened to no more.
+    pub(super) fn refused(&self) -> Option<BadHead> {
         self.refused.get()
     }
 
-    /// The client goes on with HTTP.
-    #[cold]
-    pub(super) fn resume(&self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+    /// Whether an answer is on its way: nothing else may be said meanwhile.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.stage.get(), Stage::Answering | Stage::Body | Stage::Upgrading)
     }
 
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.set(stage);
         self.since.set(clock::now());
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -110,16 +114,19 @@ pub(super) struct Socket<S> {
     io: TokioIo<Quiet<S>>,
     state: Rc<State>,
     head: Head,
-    /// What came behind a head, or while nobody read.
+    /// What is to come of the body of the last head.
+    body: Framing,
+    /// What came behind a request, or while nobody read.
     held: Bytes,
     /// Nothing was handed on yet, and the client may speak HTTP/2.
     fresh: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(stream: S, state: Rc<State>, may_be_http2: bool) -> Self {
-        let io = TokioIo::new(Quiet::new(stream));
-        Self { io, state, head: Head::default(), held: Bytes::new(), fresh: may_be_http2 }
+    /// `head_limit` is in bytes.
+    pub(super) fn new(stream: S, state: Rc<State>, head_limit: usize, may_be_http2: bool) -> Self {
+        let (io, head) = (TokioIo::new(Quiet::new(stream)), Head::new(head_limit));
+        Self { io, state, head, body: Framing::None, held: Bytes::new(), fresh: may_be_http2 }
     }
 
     /// Through which the client is heard.
@@ -132,11 +139,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if !self.held.is_empty() {
             return Poll::Ready(true);
         }
+        self.poll_hold(cx).map(|read| read.is_ok() && !self.held.is_empty())
+    }
+
+    /// Reads what nobody wants yet; nothing is held at the client's end.
+    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch.as_mut_slice());
             let read = ready!(Pin::new(self.io.inner_mut()).poll_read(cx, &mut buffer));
             self.held = Bytes::copy_from_slice(buffer.filled());
-            Poll::Ready(read.is_ok() && !self.held.is_empty())
+            Poll::Ready(read)
         })
     }
 
@@ -145,36 +157,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         (self.io.into_inner().into_inner(), self.held)
     }
 
-    /// Hands the bytes of a head on, and nothing of what is behind it: that is a body's, and it is not known yet.
-    fn read_head(&mut self, bytes: &[u8], cursor: &mut ReadBufCursor<'_>) -> Result<usize, Ambiguous> {
-        let most = bytes.len().min(cursor.remaining());
-        let length = match self.head.look(&bytes[..most]) {
-            Seen::Part => most,
-            Seen::End(end) => end,
+    /// Hands the bytes of a request on, and nothing of what is behind it.
+    fn hand_on(&mut self, bytes: &[u8], cursor: &mut ReadBufCursor<'_>) -> Poll<io::Result<usize>> {
+        let most = &bytes[..bytes.len().min(cursor.remaining())];
+        let length = if self.body.is_over() {
+            match self.look(most) {
+                Ok(length) => length,
+                Err(why) => {
+                    // hyper would close; its keeper tells the client why.
+                    self.state.refused.set(Some(why));
+                    return Poll::Pending;
+                }
+            }
+        } else {
+            self.body.take(most).map_err(broken)?
+        };
+        cursor.put_slice(&bytes[..length]);
+        Poll::Ready(Ok(length))
+    }
+
+    /// How many bytes are the head's.
+    fn look(&mut self, bytes: &[u8]) -> Result<usize, BadHead> {
+        let length = match self.head.look(bytes) {
+            Seen::Part => bytes.len(),
+            Seen::End(end, body) => {
+                self.body = body;
+                end
+            }
             Seen::Wrong(why) => return Err(why),
         };
-        if self.state.stage() == Stage::Idle && self.head.is_partial() {
+        if self.head.is_partial() && matches!(self.state.stage(), Stage::Idle | Stage::Left) {
             self.state.enter(Stage::Head);
         }
-        cursor.put_slice(&bytes[..length]);
         Ok(length)
+    }
+
+    /// Waits while a request is answered: what comes meanwhile is held, and that the client goes is told at once.
+    fn poll_behind(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            ready!(self.poll_hold(cx))?;
+            if self.held.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.state.reader.set(Some(cx.waker().clone()));
+        Poll::Pending
     }
 
     /// The first bytes of a connection: if they are the preface of HTTP/2 they are kept, and as long as they may be.
     #[cold]
     fn poll_greeting(&mut self, cx: &mut Context<'_>, cursor: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         loop {
-            let so_far = std::mem::take(&mut self.held);
+            let mut so_far = std::mem::take(&mut self.held);
             let length = so_far.len();
             if so_far.starts_with(HTTP_2) {
                 self.held = so_far;
                 self.state.http2.set(true);
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the preface of HTTP/2")));
+                // hyper would close: its keeper takes over.
+                return Poll::Pending;
             }
             if !HTTP_2.starts_with(&so_far) {
                 self.fresh = false;
-                let length = self.read_head(&so_far, cursor).map_err(|why| self.refuse(why))?;
-                self.held = so_far.slice(length..);
+                let length = ready!(self.hand_on(&so_far, cursor))?;
+                self.held = so_far.split_off(length);
                 return Poll::Ready(Ok(()));
             }
             self.held = so_far;
@@ -193,13 +238,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         }
     }
+}
 
-    /// Ends the connection as far as hyper is concerned: its keeper tells the client why.
-    #[cold]
-    fn refuse(&self, why: Ambiguous) -> io::Error {
-        self.state.refused.set(Some(why));
-        io::Error::new(io::ErrorKind::InvalidData, "an ambiguous head")
-    }
+/// A body that broke off, as far as hyper is concerned: whoever reads it answers for it.
+#[cold]
+fn broken(why: BadBody) -> io::Error {
+    metrics::client_refused(metrics::Refused::BadBody);
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
@@ -212,22 +257,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
         if this.fresh {
             return this.poll_greeting(cx, &mut cursor);
         }
-        if this.state.stage() == Stage::Upgrading {
-            this.state.reader.set(Some(cx.waker().clone()));
-            return Poll::Pending;
-        }
-        if matches!(this.state.stage(), Stage::Body | Stage::Left) {
-            if this.held.is_empty() {
-                return Pin::new(&mut this.io).poll_read(cx, cursor);
-            }
-            let held = this.held.split_to(this.held.len().min(cursor.remaining()));
-            cursor.put_slice(&held);
-            return Poll::Ready(Ok(()));
+        if this.body.is_over() && this.state.is_answering() {
+            return this.poll_behind(cx);
         }
         if !this.held.is_empty() {
-            let held = std::mem::take(&mut this.held);
-            let length = this.read_head(&held, &mut cursor).map_err(|why| this.refuse(why))?;
-            this.held = held.slice(length..);
+            let mut held = std::mem::take(&mut this.held);
+            let length = ready!(this.hand_on(&held, &mut cursor))?;
+            this.held = held.split_off(length);
+            return Poll::Ready(Ok(()));
+        }
+        if let Framing::Length(left) = this.body
+            && left >= cursor.remaining() as u64
+        {
+            // All that fits is the body's.
+            ready!(Pin::new(&mut this.io).poll_read(cx, cursor))?;
+            let read = this.io.inner().last_read() as u64;
+            this.body = Framing::of_length(left.saturating_sub(read));
             return Poll::Ready(Ok(()));
         }
         SCRATCH.with_borrow_mut(|scratch| {
@@ -235,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Socket<S> {
             let mut buffer = ReadBuf::new(&mut scratch[..most]);
             ready!(Pin::new(this.io.inner_mut()).poll_read(cx, &mut buffer))?;
             let bytes = buffer.filled();
-            let length = this.read_head(bytes, &mut cursor).map_err(|why| this.refuse(why))?;
+            let length = ready!(this.hand_on(bytes, &mut cursor))?;
             if length < bytes.len() {
                 this.held = Bytes::copy_from_slice(&bytes[length..]);
             }

@@ -2,6 +2,7 @@
 
 mod apis;
 mod health;
+mod metrics;
 mod plugins;
 mod reload;
 
@@ -43,6 +44,7 @@ const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::reload(call)) },
     Route { method: Method::GET, path: "/apis", run: |call| Box::pin(async move { apis::list(call) }) },
     Route { method: Method::GET, path: "/apis/{}", run: |call| Box::pin(async move { apis::one(call) }) },
+    Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { metrics::text() }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { plugins::list(call) }) },
 ];
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway_sdk::http::header::CONTENT_LENGTH;
@@ -15,6 +15,10 @@ use hyper::body::Incoming;
 use crate::clock::{Exact, Timer};
 use crate::config::Config;
 use crate::error::RequestError;
+
+/// In bytes per second: a client that sends less, on the whole, is taken for one that means to hold a place. The slowest
+/// modems were ten times faster.
+const SLOWEST: u64 = 500;
 
 /// The body of a request. `read` turns true when its end is reached.
 ///
@@ -37,8 +41,8 @@ pub(super) fn of_client(
         }
     }
     let limit = limit.unwrap_or(u64::MAX);
-    let timer = Exact::default();
-    let body = ClientBody { incoming, read, limit, left: limit, patience: config.read_timeout, timer, waits: false };
+    let pace = Pace { patience: config.read_timeout, timer: Exact::default(), waits: false, slow: false, begun: None };
+    let body = ClientBody { incoming, read, limit, left: limit, pace };
     Ok(Body::stream(Box::pin(body)))
 }
 
@@ -48,25 +52,64 @@ struct ClientBody {
     /// In bytes: what is allowed, and what is left of that.
     limit: u64,
     left: u64,
-    /// How long the client may send nothing.
+    pace: Pace,
+}
+
+/// How long a client may keep everybody waiting.
+struct Pace {
+    /// How long it may send nothing. It may take longer in all, by a second for every [`SLOWEST`] bytes.
     patience: Duration,
     timer: Exact,
     /// The client is waited for: the timer runs.
     waits: bool,
+    /// It has less time than that, because it was slow before.
+    slow: bool,
+    /// When it was waited for first.
+    begun: Option<Instant>,
 }
 
-/// The client stopped sending.
-#[derive(Debug, thiserror::Error)]
-#[error("the client sent nothing for {0:?}")]
-struct Stalled(Duration);
+/// The client stopped sending, or nearly so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stalled {
+    #[error("the client sent nothing for {0:?}")]
+    Silent(Duration),
+    #[error("the client sends less than {SLOWEST} bytes a second, and has for {0:?}")]
+    Slow(Duration),
+}
 
-impl ClientBody {
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let patience = self.patience;
-        if !std::mem::replace(&mut self.waits, true) {
-            self.timer.set(patience);
+impl Stalled {
+    /// Whether this is why a body broke off.
+    pub(crate) fn is(error: &BodyError) -> bool {
+        Self::of(error).is_some()
+    }
+
+    /// The same, as why a body broke off.
+    pub(crate) fn of(error: &BodyError) -> Option<Self> {
+        match error {
+            BodyError::Broken(reason) => reason.downcast_ref().copied(),
+            _ => None,
         }
-        self.timer.poll_over(cx).map(|()| Some(Err(BodyError::Broken(Stalled(patience).into()))))
+    }
+}
+
+impl Pace {
+    /// Ready when the client has had its time; `received` is in bytes.
+    fn poll_over(&mut self, cx: &mut Context<'_>, received: u64) -> Poll<Stalled> {
+        if !std::mem::replace(&mut self.waits, true) {
+            let left = self.left(received);
+            self.slow = left < self.patience;
+            self.timer.set(left.min(self.patience));
+        }
+        let why = if self.slow { Stalled::Slow } else { Stalled::Silent };
+        self.timer.poll_over(cx).map(|()| why(self.patience))
+    }
+
+    /// What a client has left that sends all the time, and as little as it can.
+    fn left(&mut self, received: u64) -> Duration {
+        let spent = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
+        self.begun.get_or_insert_with(Instant::now);
+        let allowed = self.patience.saturating_add(Duration::from_secs(received / SLOWEST));
+        allowed.saturating_sub(spent)
     }
 }
 
@@ -76,9 +119,10 @@ impl http_body::Body for ClientBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            return self.poll_stalled(cx);
+            let received = self.limit - self.left;
+            return self.pace.poll_over(cx, received).map(|why| Some(Err(BodyError::Broken(why.into()))));
         };
-        self.waits = false;
+        self.pace.waits = false;
         if let Some(read) = &self.read
             && (frame.is_none() || self.incoming.is_end_stream())
         {

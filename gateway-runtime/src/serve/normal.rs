@@ -1,11 +1,24 @@
 //! One spelling for a path: what can be written in two ways must not pass a rule in one of them.
 
+use gateway_sdk::http::header::HOST;
+use gateway_sdk::http::request;
 use gateway_sdk::http::uri::PathAndQuery;
 use gateway_sdk::{HeaderValue, Uri};
 
 use crate::apis::listen_path::{canonical, encoded, has_escape};
 
 pub(super) use crate::apis::listen_path::decoded;
+
+/// Makes a target that is a URL a path: the host that it names is the one that is meant, whatever `Host` says. Source: RFC
+/// 9112 §3.2.2.
+#[cold]
+pub(super) fn of_url(head: &mut request::Parts) {
+    let parts = std::mem::take(&mut head.uri).into_parts();
+    if let Some(host) = parts.authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
+        head.headers.insert(HOST, host);
+    }
+    head.uri = Uri::from(parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/")));
+}
 
 /// The URI with `%66` as `f`, for every character that means the same with and without its escape (RFC 3986 §6.2.2.2);
 /// `None` if there is none, as in nearly every request.
@@ -86,6 +99,19 @@ mod tests {
 
     fn normal(uri: &str) -> Option<String> {
         normalized(&uri.parse().expect("a URI")).map(|uri| uri.to_string())
+    }
+
+    #[test]
+    fn a_url_is_a_path_on_the_host_that_it_names() {
+        for (url, path) in [("http://b:8/x?y", "/x?y"), ("http://b:8", "/"), ("http://b:8?y", "/?y")] {
+            let request = gateway_sdk::http::Request::builder().uri(url).header(HOST, "a").body(()).expect("a request");
+            let mut head = request.into_parts().0;
+            of_url(&mut head);
+            assert_eq!(
+                (head.uri.to_string(), &head.headers[HOST]),
+                (path.to_owned(), &HeaderValue::from_static("b:8"))
+            );
+        }
     }
 
     #[test]

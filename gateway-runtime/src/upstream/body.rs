@@ -9,6 +9,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::pool::Lease;
+use super::target::Origin;
+use crate::metrics::{self, UpstreamFailed};
 
 /// The body of a response on `lease`, whose connection goes back to the pool when all of it was read. What came together
 /// with the head needs no stream: nearly all small bodies do.
@@ -19,9 +21,11 @@ pub(super) fn of_upstream(mut incoming: Incoming, mut lease: Lease) -> Body {
     }
     let length = incoming.size_hint().exact();
     let first = match length.map(|_| lease.wire.peek(|cx| Pin::new(&mut incoming).poll_frame(cx))) {
-        Some(Poll::Ready(Some(first))) => {
-            Some(first.map(|frame| frame.into_data().unwrap_or_default()).map_err(broken))
-        }
+        Some(Poll::Ready(Some(first))) => Some(
+            first
+                .map(|frame| frame.into_data().unwrap_or_default())
+                .map_err(|error| broken(error, Some(&lease.origin))),
+        ),
         _ => None,
     };
     match first {
@@ -58,7 +62,7 @@ impl<T: Unpin> http_body::Body for Plain<T> {
         if frame.is_none() || self.incoming.is_end_stream() {
             self.held = None;
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(error, None))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -70,7 +74,12 @@ impl<T: Unpin> http_body::Body for Plain<T> {
     }
 }
 
-fn broken(error: hyper::Error) -> BodyError {
+/// The client has its head already: all that can be done is to end the connection before the body does.
+#[cold]
+fn broken(error: hyper::Error, origin: Option<&Origin>) -> BodyError {
+    metrics::upstream_failed(UpstreamFailed::Body);
+    let upstream = origin.map(tracing::field::display);
+    tracing::warn!(upstream, fault = "upstream", error = %super::chain(&error), "response broke off");
     BodyError::Broken(error.into())
 }
 
@@ -97,13 +106,20 @@ impl http_body::Body for UpstreamBody {
             Some(lease) => lease.wire.poll_body(cx, |cx| Pin::new(&mut *incoming).poll_frame(cx)),
             None => Pin::new(incoming).poll_frame(cx),
         };
-        let frame = std::task::ready!(frame);
+        let frame = match std::task::ready!(frame).transpose() {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.ended = true;
+                // Its connection ends here.
+                return Poll::Ready(self.lease.take().map(|lease| Err(broken(error, Some(&lease.origin)))));
+            }
+        };
         let whole = frame.is_none() || self.incoming.is_end_stream();
         if whole && let Some(lease) = self.lease.take() {
             lease.end();
         }
         self.ended = whole;
-        Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+        Poll::Ready(frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

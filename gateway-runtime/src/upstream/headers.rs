@@ -97,9 +97,52 @@ pub(crate) fn toward_upstream(request: &mut Request, client: Option<&HeaderValue
     }
 }
 
+/// What is wrong with how a response says where it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadFraming {
+    #[error("both `Content-Length` and `Transfer-Encoding`")]
+    Two,
+    #[error("`Transfer-Encoding` is not `chunked` alone")]
+    Encoding,
+    #[error("a second `Content-Length`")]
+    SecondLength,
+}
+
+/// The same as [`toward_client`], for what an upstream has said.
+///
+/// # Errors
+/// When it has said in two ways where its body ends: what is behind it would be another's response. Source: RFC 9112 §6.3.
+pub(crate) fn from_upstream(headers: &mut HeaderMap) -> Result<(), BadFraming> {
+    let present = Present::look(headers);
+    if present.hop && headers.contains_key(TRANSFER_ENCODING) {
+        encoded_once(headers, present.length)?;
+    }
+    // A name that is there twice is one key.
+    if present.length && headers.len() != headers.keys_len() && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+    {
+        return Err(BadFraming::SecondLength);
+    }
+    leave(headers, &present);
+    Ok(())
+}
+
+fn encoded_once(headers: &HeaderMap, has_length: bool) -> Result<(), BadFraming> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    match (has_length, is_chunked && codings.next().is_none()) {
+        (true, _) => Err(BadFraming::Two),
+        (false, false) => Err(BadFraming::Encoding),
+        (false, true) => Ok(()),
+    }
+}
+
 /// Removes what is between the upstream and the gateway only. `Trailer` stays: it announces what follows the body.
 pub(crate) fn toward_client(headers: &mut HeaderMap) {
     let present = Present::look(headers);
+    leave(headers, &present);
+}
+
+fn leave(headers: &mut HeaderMap, present: &Present) {
     if present.connection {
         strip_named_by_connection(headers);
     }

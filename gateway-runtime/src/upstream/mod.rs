@@ -48,10 +48,12 @@ use hyper::body::Incoming;
 use crate::apis::listen_path::ListenPath;
 use crate::clock::Timer;
 use crate::config::Config;
+use crate::serve::body::Stalled;
 use crate::tls::client::TlsError;
 use again::Spare;
 use balance::Aim;
 use connect::Stream;
+use headers::BadFraming;
 use pool::Lease;
 use progress::Progress;
 use target::{Origin, Target, TargetError};
@@ -83,8 +85,10 @@ pub(crate) enum ForwardError {
     Open { entry: String, left: Duration },
     #[error("every target of `proxy.target_list` is down: see what `uptime_tests` found")]
     AllDown,
-    #[error("the request's body broke off")]
-    Body(#[source] BodyError),
+    #[error("the request's body broke off: {}", chain(.0))]
+    Body(BodyError),
+    #[error("the framing of the response is ambiguous: {0}")]
+    Framing(#[from] BadFraming),
     #[error("the upstream broke off: {}", chain(.0))]
     Exchange(hyper::Error),
 }
@@ -113,6 +117,7 @@ impl ForwardError {
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Unasked
+            | Self::Framing(_)
             | Self::Timeout(_)
             | Self::Deadline(_)
             | Self::Exchange(_) => true,
@@ -300,7 +305,7 @@ async fn http1(
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => return Err(ForwardError::Unasked),
             Ok(response) => {
                 let most = if rules.close { 0 } else { rules.max_idle };
-                return Ok(received(response, Lease::new(wire, Arc::clone(origin), sent.cloned(), most)));
+                return received(response, Lease::new(wire, Arc::clone(origin), sent.cloned(), most));
             }
             Err(failed) => failed,
         };
@@ -320,12 +325,13 @@ async fn http1(
     }
 }
 
-fn received(response: hyper::Response<Incoming>, lease: Lease) -> Response {
+fn received(response: hyper::Response<Incoming>, lease: Lease) -> Result<Response, ForwardError> {
     let (mut head, incoming) = response.into_parts();
     // Each side of the gateway speaks its own version. RFC 9110 §2.5.
     head.version = Version::HTTP_11;
-    headers::toward_client(&mut head.headers);
-    Response::from_parts(head, body::of_upstream(incoming, lease))
+    // A connection that is in doubt is not used again.
+    headers::from_upstream(&mut head.headers)?;
+    Ok(Response::from_parts(head, body::of_upstream(incoming, lease)))
 }
 
 async fn connect(origin: &Arc<Origin>, rules: Rules) -> Result<Box<Wire>, ForwardError> {
@@ -344,8 +350,9 @@ fn told(error: hyper::Error) -> ForwardError {
         if let Some(BodyError::TooLarge { limit_bytes }) = cause.downcast_ref() {
             return ForwardError::Body(BodyError::TooLarge { limit_bytes: *limit_bytes });
         }
-        if let Some(BodyError::Broken(reason)) = cause.downcast_ref() {
-            return ForwardError::Body(BodyError::Broken(reason.to_string().into()));
+        if let Some(error @ BodyError::Broken(reason)) = cause.downcast_ref() {
+            let kept = Stalled::of(error).map_or_else(|| chain(&**reason).into(), Into::into);
+            return ForwardError::Body(BodyError::Broken(kept));
         }
         source = cause.source();
     }
@@ -353,7 +360,7 @@ fn told(error: hyper::Error) -> ForwardError {
 }
 
 /// An error and its causes on one line.
-fn chain(error: &hyper::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

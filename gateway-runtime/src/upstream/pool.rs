@@ -84,7 +84,7 @@ pub(crate) fn sweep() {
 /// A connection in use, and the way back.
 pub(super) struct Lease {
     pub(super) wire: Box<Wire>,
-    origin: Arc<Origin>,
+    pub(super) origin: Arc<Origin>,
     /// The request's body, if it was still arriving when it was forwarded.
     sent: Option<Arc<Progress>>,
     /// Idle connections to keep for this origin; none if each is used once.

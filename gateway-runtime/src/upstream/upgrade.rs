@@ -112,7 +112,7 @@ pub(super) async fn exchange(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, incoming) = response.into_parts();
         head.version = Version::HTTP_11;
-        headers::toward_client(&mut head.headers);
+        headers::from_upstream(&mut head.headers)?;
         return Ok(Response::from_parts(head, body::Plain::of(incoming, ())));
     }
     let upstream = hyper::upgrade::on(&mut response);
