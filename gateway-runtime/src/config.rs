@@ -415,8 +415,8 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let words = [
         ("u16", "a whole number up to 65535"),
-        ("u64", "a whole number"),
-        ("usize", "a whole number"),
+        ("u64", "a whole number, 0 or more"),
+        ("usize", "a whole number, 0 or more"),
         ("f64", "a number"),
         ("a boolean", "`true` or `false`"),
     ];

@@ -73,11 +73,29 @@ pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Edge {
             "has no effect on a listener, here as in Tyk: whose certificates are shown to it is a matter of each API";
         remarks.warning("http_server_options.ssl_insecure_skip_verify", reason);
     }
+    if !server.use_ssl {
+        told_to_be_idle(server, remarks);
+    }
     Edge {
         custom_domains: raw.enable_custom_domains,
         hostname: (!raw.hostname.is_empty()).then(|| raw.hostname.as_str().into()),
         clients,
         tls: if server.use_ssl { tls(server, remarks).map(Arc::new) } else { None },
+    }
+}
+
+/// Whoever names certificates may think that TLS is on.
+fn told_to_be_idle(server: &RawServer, remarks: &mut Remarks<'_>) {
+    let set = [
+        ("certificates", !server.certificates.is_empty()),
+        ("ssl_certificates", !server.ssl_certificates.is_empty()),
+        ("min_version", server.min_version != 0),
+        ("max_version", server.max_version != 0),
+        ("ssl_ciphers", !server.ssl_ciphers.is_empty()),
+    ];
+    for (key, _) in set.into_iter().filter(|(_, set)| *set) {
+        let reason = "has no effect: clients are served without TLS; set `http_server_options.use_ssl`, or remove it";
+        remarks.warning(&format!("http_server_options.{key}"), reason);
     }
 }
 
@@ -302,8 +320,11 @@ mod tests {
         let text = r#"{"secret":"s","http_server_options":{"use_ssl":true}}"#;
         let told = told(&parse(Some("tyk.conf"), text, []).expect_err("it is wrong"));
         assert!(told[0].starts_with("tyk.conf:1:48: http_server_options.use_ssl: is set, and there is no certificate"));
-        let text = r#"{"secret":"s","http_server_options":{"ssl_certificates":["/none.pem"]}}"#;
-        assert!(parse(Some("tyk.conf"), text, []).is_ok());
+        let text = r#"{"secret":"s","http_server_options":{"ssl_certificates":["/none.pem"],"certificates":[]}}"#;
+        let (_, warnings) = parse(Some("tyk.conf"), text, []).expect("it is not looked at");
+        let warnings = super::super::tests::told(&warnings);
+        let place = "tyk.conf:1:56: http_server_options.ssl_certificates: has no effect: clients are served without TLS";
+        assert!(matches!(&warnings[..], [one] if one.starts_with(place)), "{warnings:?}");
     }
 
     #[test]

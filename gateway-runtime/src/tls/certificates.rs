@@ -118,6 +118,19 @@ impl Pair {
     }
 }
 
+/// A certificate with those between it and its root, and its key, from one file.
+///
+/// # Errors
+/// When one of them cannot be used, or they do not belong together.
+pub(crate) fn chain_and_key(
+    file: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateError> {
+    let pair = Pair { certificate: file.to_owned(), key: file.to_owned(), domain: None, paths: Default::default() };
+    let (chain, key) = (certificates(file)?, private_key(file)?);
+    pair.join(chain.clone(), key.clone_key())?;
+    Ok((chain, key))
+}
+
 /// What a certificate says of itself.
 #[derive(Debug)]
 pub(crate) struct Facts {
