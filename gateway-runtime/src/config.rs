@@ -419,6 +419,8 @@ fn in_plain_words(error: &serde_json::Error) -> String {
         ("usize", "a whole number, 0 or more"),
         ("f64", "a number"),
         ("a boolean", "`true` or `false`"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
     ];
     let known = words.iter().find_map(|(ty, words)| Some((told.strip_suffix(ty)?, words)));
     known.map_or_else(|| told.clone(), |(start, words)| format!("{start}{words}"))

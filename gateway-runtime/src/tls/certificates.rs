@@ -25,6 +25,8 @@ const LATEST: u64 = 253_402_300_800;
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CertificateError {
+    #[error("is missing, or empty; name a PEM file that the gateway may read")]
+    Unnamed,
     #[error("{}: {reason}; name a PEM file that the gateway may read", file.display())]
     Read { file: PathBuf, reason: String },
     #[error(
@@ -226,6 +228,9 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
 /// Tyk names certificates by their store's ids too: hexadecimal digits, after those of the organisation.
 fn missing(file: &Path, error: &io::Error) -> CertificateError {
     let text = file.to_string_lossy();
+    if text.is_empty() {
+        return CertificateError::Unnamed;
+    }
     let is_id =
         text.len() >= 64 && text.bytes().rev().take(64).all(|byte| byte.is_ascii_hexdigit()) && !text.contains('/');
     if is_id && error.kind() == io::ErrorKind::NotFound {
