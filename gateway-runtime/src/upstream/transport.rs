@@ -50,6 +50,7 @@ impl Transport {
     /// What cannot be done, with the field that asks for it. Warnings go into `told` in any case.
     pub(crate) fn of(api: &ApiDefinition, outbound: &Outbound, told: &mut Vec<Told>) -> Option<Self> {
         let mut reader = Reader { told, broken: false, files: Vec::new() };
+        // Others were refused when the definition was read.
         let h2c = api.protocol.trim() == "h2c";
         let proxy = reader.proxy(&api.proxy.transport.proxy_url);
         let own = |map, off: bool| if off { None } else { Some(map) };
