@@ -424,10 +424,12 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let words = [
         ("u16", "a whole number up to 65535"),
-        ("u64", "a whole number"),
-        ("usize", "a whole number"),
+        ("u64", "a whole number, 0 or more"),
+        ("usize", "a whole number, 0 or more"),
         ("f64", "a number"),
         ("a boolean", "`true` or `false`"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
     ];
     let known = words.iter().find_map(|(ty, words)| Some((told.strip_suffix(ty)?, words)));
     known.map_or_else(|| told.clone(), |(start, words)| format!("{start}{words}"))

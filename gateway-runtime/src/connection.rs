@@ -157,7 +157,7 @@ async fn answer(
         answering.is_last = true;
         tunnel.set(upgrade::tunnel(&mut response));
     }
-    Ok(response.map(|body| Answer { body, _until_end: answering }))
+    Ok(response.map(|body| Answer { body, until_end: answering }))
 }
 
 /// What the client says from now on is for the upstream, and what it has said behind its request too.
@@ -318,18 +318,33 @@ impl Drop for Answering {
     }
 }
 
+/// What is held until the end of an answer.
+trait UntilEnd: Unpin {
+    /// The client takes more of the answer.
+    fn asked(&self) {}
+    /// There was more.
+    fn gave(&self) {}
+}
+
+impl UntilEnd for Answering {}
+
 /// The body of an answer, with what is held until its end: hyper drops it when it has all of it.
 struct Answer<G> {
     body: Body,
-    _until_end: G,
+    until_end: G,
 }
 
-impl<G: Unpin> http_body::Body for Answer<G> {
+impl<G: UntilEnd> http_body::Body for Answer<G> {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.until_end.asked();
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            self.until_end.gave();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

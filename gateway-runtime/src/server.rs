@@ -153,6 +153,8 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         }
     };
 
+    // Its copies of the sockets would keep them open when nobody is let in any more.
+    drop(handover);
     gateway.enter(Phase::Draining);
     tracing::info!("draining");
     let drain = async {

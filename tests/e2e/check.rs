@@ -93,8 +93,8 @@ fn a_mistake_of_syntax_has_its_position() {
 fn an_id_or_a_listen_path_that_is_anothers_is_an_error() {
     let (code, _, err) = check(&[("a.json", GOOD), ("b.json", GOOD)]);
     let expected = "\
-error: apps/b.json:2:13: api_id: `good` is taken by apps/a.json
-error: apps/b.json:4:29: proxy.listen_path: `/good/` is taken by apps/a.json
+error: apps/b.json:2:13: api_id: `good` is taken by apps/a.json; give this API one of its own
+error: apps/b.json:4:29: proxy.listen_path: `/good/` is taken by apps/a.json; give this API one of its own
 ";
     assert_eq!((code, &*err), (Some(1), expected));
 }

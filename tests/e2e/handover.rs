@@ -244,7 +244,7 @@ async fn a_successor_that_does_not_serve_changes_nothing() {
     assert!(line.field("error").contains("cannot be started: Permission denied"), "{line:?}");
     // One that starts, and does not like what it reads.
     current.replace(binary::everything());
-    current.gateway.write_file("../tyk.conf", "{");
+    std::fs::write(current.gateway.folder().join("tyk.conf"), "{").expect("a file of ours");
     current.gateway.process.signal(Signal::USR2);
     let line = current.gateway.log().message_times(refused, 2).await;
     assert!(line.field("error").starts_with("the new gateway has ended before it served (exit status: 1)"), "{line:?}");

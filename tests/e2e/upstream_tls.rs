@@ -195,12 +195,22 @@ async fn what_cannot_be_read_closes_the_api_and_says_why() {
     let id = "a".repeat(64);
     let cases = [
         ("stored", "/upstream_certificates", json!({"*": id}), "is the id of a certificate in a store"),
-        ("absent", "/upstream_certificates", json!({"*": "/nowhere.pem"}), "cannot read `/nowhere.pem`"),
-        ("keyless", "/pinned_public_keys", json!({"a.b": "/nowhere.pem"}), "cannot read `/nowhere.pem`"),
+        (
+            "absent",
+            "/upstream_certificates",
+            json!({"*": "/nowhere.pem"}),
+            "/nowhere.pem: No such file or directory (os error 2); name a PEM file",
+        ),
+        (
+            "keyless",
+            "/pinned_public_keys",
+            json!({"a.b": "/nowhere.pem"}),
+            "/nowhere.pem: No such file or directory (os error 2); name a PEM file",
+        ),
         ("version", "/proxy/transport", json!({"ssl_min_version": 1}), "is no version of TLS"),
         ("suite", "/proxy/transport", json!({"ssl_ciphers": ["RC4"]}), "no cipher suite is named `RC4`"),
         ("proxy", "/proxy/transport", json!({"proxy_url": "socks5://x"}), "`socks5` proxies are not served"),
-        ("tcp", "/protocol", json!("tcp"), "`tcp` is not served by this gateway"),
+        ("tcp", "/protocol", json!("tcp"), "`tcp` is not served: this gateway forwards HTTP"),
     ];
     let mut conf = Conf::default();
     for (id, pointer, value, _) in &cases {

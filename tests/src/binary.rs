@@ -20,8 +20,8 @@ pub fn everything() -> &'static Path {
     once(&BUILT, || {
         let repository = Repository::of_xtask();
         let folders = repository.plugin_folders().expect("plugins/ can be read").into_iter().map(PluginArg::Folder);
-        let fixtures =
-            ["panics", "probe"].map(|name| PluginArg::Path(repository.root().join("tests/plugins").join(name)));
+        let fixtures = ["measured", "panics", "probe"]
+            .map(|name| PluginArg::Path(repository.root().join("tests/plugins").join(name)));
         build("everything", folders.chain(fixtures).collect())
     })
 }

@@ -39,7 +39,8 @@ impl Identity {
         let ApiDefinition { api_id, proxy, .. } = definition;
         let api_id = if meaning::api_id(api_id).is_ok() { api_id.clone() } else { String::new() };
         meaning::listen_path(&proxy.listen_path).ok()?;
-        let domain = definition.custom_domain().filter(|domain| meaning::domain(domain).is_ok()).map(str::to_owned);
+        let domain =
+            definition.custom_domain().filter(|domain| meaning::host_mistake(domain).is_ok()).map(str::to_owned);
         Some(Self { api_id, listen_path: proxy.listen_path.clone(), domain })
     }
 }

@@ -16,7 +16,7 @@ pub enum DurationError {
     #[error("`{0}` is no duration: write numbers with units, such as `500ms` or `1m30s`")]
     Syntax(String),
     /// It is below zero.
-    #[error("`{0}` is negative")]
+    #[error("`{0}` is negative; write a time such as `500ms` or `1m30s`")]
     Negative(String),
 }
 

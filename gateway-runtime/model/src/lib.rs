@@ -60,6 +60,7 @@ pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
 pub use json_path::{JsonPath, Segment};
 pub use locate::locate;
+pub use meaning::host_mistake;
 pub use proxy::Proxy;
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};

@@ -68,7 +68,7 @@ impl Check<'_> {
     }
 
     fn domain(&mut self) {
-        if let Some(Err(reason)) = self.api.custom_domain().map(domain) {
+        if let Some(Err(reason)) = self.api.custom_domain().map(host_mistake) {
             self.error(path(&["domain"]), reason);
         }
     }
@@ -199,7 +199,7 @@ pub(crate) fn listen_path(path: &str) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// Why not.
-pub(crate) fn domain(domain: &str) -> Result<(), &'static str> {
+pub fn host_mistake(domain: &str) -> Result<(), &'static str> {
     let mut depth = 0_usize;
     let mut outside = domain.chars().filter(|c| {
         depth += usize::from(*c == '{');

@@ -7,6 +7,7 @@ use gateway_model::{ApiDefinition, Severity};
 use rustls::crypto::ring::default_provider;
 
 use crate::apis::host::Host;
+use crate::apis::listen_path::mistake;
 use crate::config::Edge;
 use crate::tls::certificates::{CertificateError, Identity, Pair, stamp};
 use crate::tls::clients::Allowed;
@@ -23,6 +24,9 @@ pub(crate) struct ApiEdge {
     /// What it was made of beside the definition, to know whether that is still the same.
     files: Vec<(PathBuf, Option<[u8; 32]>)>,
 }
+
+const NO_TLS: &str =
+    "has no effect: the gateway has no TLS; set `http_server_options.use_ssl` in its configuration, or remove it";
 
 /// What was found, and where in the definition.
 pub(crate) type Found = (Severity, String, String);
@@ -41,7 +45,7 @@ impl ApiEdge {
         match (&this.domain, api.custom_domain()) {
             (Some(domain), _) => {
                 if let Err(error) = Host::new(domain) {
-                    found.push((Severity::Error, "domain".to_owned(), format!("not a regular expression: {error}")));
+                    found.push((Severity::Error, "domain".to_owned(), mistake(&error)));
                 }
             }
             (None, Some(_)) => {
@@ -54,6 +58,9 @@ impl ApiEdge {
         this.read_certificates(api, edge, &mut found);
         if api.use_mutual_tls_auth {
             this.read_clients(api, edge, &mut found);
+        } else if !api.client_certificates.is_empty() {
+            let reason = "has no effect, and clients need no certificate: `use_mutual_tls_auth` is false";
+            found.push((Severity::Warning, "client_certificates".to_owned(), reason.to_owned()));
         }
         (this, found)
     }
@@ -66,7 +73,13 @@ impl ApiEdge {
     /// A definition may name a certificate of Tyk's store: its clients are shown another, which they refuse, so nobody is
     /// let in by that.
     fn read_certificates(&mut self, api: &ApiDefinition, edge: &Edge, found: &mut Vec<Found>) {
-        if edge.tls.is_none() || api.domain_disabled {
+        if api.domain_disabled {
+            return;
+        }
+        if edge.tls.is_none() {
+            if !api.certificates.is_empty() {
+                found.push((Severity::Warning, "certificates".to_owned(), NO_TLS.to_owned()));
+            }
             return;
         }
         for (at, file) in api.certificates.iter().enumerate() {
@@ -140,7 +153,7 @@ mod tests {
         assert_eq!(ApiEdge::of(&api, &edge).0.domain.as_deref(), Some("a.com"));
         assert_eq!(ApiEdge::of(&ApiDefinition { domain_disabled: true, ..api }, &edge).0.domain, None);
         let wrong = ApiDefinition { domain: "{a:[}.com".into(), ..ApiDefinition::default() };
-        assert!(told(&wrong, &edge)[0].starts_with("error domain: not a regular expression"));
+        assert_eq!(told(&wrong, &edge), ["error domain: not a regular expression: unclosed character class"]);
     }
 
     #[test]
@@ -159,7 +172,14 @@ mod tests {
         let refused = format!("error client_certificates[0]: `{id}` is no file");
         assert_eq!(told(&list(std::slice::from_ref(&id)), &plain), [refused, no_tls.to_owned()]);
         let off = ApiDefinition { use_mutual_tls_auth: false, ..list(&[id]) };
-        assert!(told(&off, &plain).is_empty() && ApiEdge::of(&off, &plain).0.allowed.is_none());
+        assert_eq!(told(&off, &plain), ["warning client_certificates: has no effect"]);
+        assert!(ApiEdge::of(&off, &plain).0.allowed.is_none());
+    }
+
+    #[test]
+    fn certificates_without_tls_are_told_to_have_no_effect() {
+        let api = ApiDefinition { certificates: vec!["/none.pem".to_owned()], ..ApiDefinition::default() };
+        assert_eq!(told(&api, &Edge::default()), ["warning certificates: has no effect: the gateway has no TLS"]);
     }
 
     #[test]

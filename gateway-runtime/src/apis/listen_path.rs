@@ -111,6 +111,13 @@ pub(crate) fn canonical(path: &str) -> String {
     canonical
 }
 
+/// What is wrong with a pattern. regex draws a picture of the mistake; its last line says what it is.
+pub(crate) fn mistake(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().last().unwrap_or_default().trim();
+    format!("not a regular expression: {}", line.strip_prefix("error: ").unwrap_or(line))
+}
+
 /// `/a/{id}/{n:[0-9]+}` as a regular expression, where a variable without one of its own is `variable`.
 pub(super) fn pattern(text: &str, variable: &str) -> String {
     let mut pattern = String::new();

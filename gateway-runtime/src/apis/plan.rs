@@ -13,7 +13,7 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 
 use crate::apis::edge::ApiEdge;
-use crate::apis::listen_path::ListenPath;
+use crate::apis::listen_path::{ListenPath, mistake};
 use crate::apis::pattern::Pattern;
 use crate::apis::policies::{self, PlannedPolicy};
 use crate::config::{Edge, Outbound, PathRules};
@@ -104,7 +104,7 @@ impl Planner<'_> {
         let (definition, rules) = (Arc::clone(self.definition), ground.paths);
         self.listener(&definition, ground);
         let listen = ListenPath::new(&definition.proxy.listen_path)
-            .map_err(|error| self.refuse("proxy.listen_path", last_line(&error)))
+            .map_err(|error| self.refuse("proxy.listen_path", mistake(&error)))
             .ok();
         if listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
@@ -260,7 +260,7 @@ impl Planner<'_> {
     }
 
     fn pattern(&mut self, place: &JsonPath, path: &str, rules: PathRules) -> Option<Pattern> {
-        let refuse = |error: regex::Error| self.refuse(&place.key("path").to_string(), last_line(&error));
+        let refuse = |error: regex::Error| self.refuse(&place.key("path").to_string(), mistake(&error));
         Pattern::new(path, rules).map_err(refuse).ok()
     }
 
@@ -342,11 +342,4 @@ impl Planner<'_> {
 fn extended(version: &str, list: &str, index: usize) -> JsonPath {
     let keys = ["version_data", "versions", version, "extended_paths", list].map(|key| Segment::Key(key.to_owned()));
     keys.into_iter().collect::<JsonPath>().index(index)
-}
-
-/// regex draws a picture of the mistake; its last line says what it is.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default().trim();
-    format!("not a regular expression: {}", line.strip_prefix("error: ").unwrap_or(line))
 }

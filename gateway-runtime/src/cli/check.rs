@@ -183,7 +183,7 @@ fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)], edge: &E
         for (path, domain, value) in claims {
             let claim = (path, domain, value.clone());
             let reason = match owners.get(&claim) {
-                Some(owner) => format!("`{value}` is taken by {owner}"),
+                Some(owner) => format!("`{value}` is taken by {owner}; give this API one of its own"),
                 None => {
                     owners.insert(claim, file);
                     continue;

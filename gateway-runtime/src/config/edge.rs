@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway_model::host_mistake;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion};
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use super::outbound::Names;
 use super::remark::Remarks;
 use super::{Raw, RawServer};
 use crate::apis::host::Host;
+use crate::apis::listen_path::mistake;
 use crate::tls::TlsSettings;
 use crate::tls::certificates::Pair;
 use crate::tls::clients::Allowed;
@@ -56,10 +58,9 @@ pub(crate) struct Edge {
 
 pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Edge {
     let server = &raw.http_server_options;
-    if !raw.hostname.is_empty()
-        && let Err(error) = Host::new(&raw.hostname)
-    {
-        remarks.error("hostname", format!("not a regular expression: {error}"));
+    let hostname = host_mistake(&raw.hostname).map_err(str::to_owned);
+    if let Err(reason) = hostname.and_then(|()| Host::new(&raw.hostname).map_err(|error| mistake(&error))) {
+        remarks.error("hostname", reason);
     }
     let file = |(at, file): (usize, &String)| (format!("security.certificates.apis[{at}]"), PathBuf::from(file));
     let clients: Arc<[(String, PathBuf)]> = raw.security.certificates.apis.iter().enumerate().map(file).collect();
@@ -73,11 +74,29 @@ pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Edge {
             "has no effect on a listener, here as in Tyk: whose certificates are shown to it is a matter of each API";
         remarks.warning("http_server_options.ssl_insecure_skip_verify", reason);
     }
+    if !server.use_ssl {
+        told_to_be_idle(server, remarks);
+    }
     Edge {
         custom_domains: raw.enable_custom_domains,
         hostname: (!raw.hostname.is_empty()).then(|| raw.hostname.as_str().into()),
         clients,
         tls: if server.use_ssl { tls(server, remarks).map(Arc::new) } else { None },
+    }
+}
+
+/// Whoever names certificates may think that TLS is on.
+fn told_to_be_idle(server: &RawServer, remarks: &mut Remarks<'_>) {
+    let set = [
+        ("certificates", !server.certificates.is_empty()),
+        ("ssl_certificates", !server.ssl_certificates.is_empty()),
+        ("min_version", server.min_version != 0),
+        ("max_version", server.max_version != 0),
+        ("ssl_ciphers", !server.ssl_ciphers.is_empty()),
+    ];
+    for (key, _) in set.into_iter().filter(|(_, set)| *set) {
+        let reason = "has no effect: clients are served without TLS; set `http_server_options.use_ssl`, or remove it";
+        remarks.warning(&format!("http_server_options.{key}"), reason);
     }
 }
 
@@ -189,10 +208,12 @@ fn provider(
     provider.cipher_suites.retain(|suite| is_1_3(suite) || wanted.contains(&name(*suite)));
     let usable = |version: &&SupportedProtocolVersion| provider.cipher_suites.iter().any(|s| s.version() == *version);
     if let Some(without) = versions.iter().find(|version| !usable(version)) {
+        let all = ring::default_provider().cipher_suites;
+        let fitting: Vec<String> = all.iter().filter(|s| s.version() == *without).map(|s| name(*s)).collect();
         let reason = format!(
             "none of them is for {:?}, which `min_version` allows; name one of {}, or set `min_version` to 772",
             without.version,
-            known.join(", ")
+            fitting.join(", ")
         );
         remarks.error("http_server_options.ssl_ciphers", reason);
         return None;
@@ -281,7 +302,7 @@ mod tests {
     #[test]
     fn a_list_of_ciphers_that_leaves_a_version_without_any_is_refused() {
         let told = read(r#""ssl_ciphers":["NULL"]"#).map(drop).expect_err("it is wrong");
-        assert!(told[0].contains("ssl_ciphers: none of them is for TLSv1_2, which `min_version` allows"), "{told:?}");
+        assert!(told[0].contains("for TLSv1_2, which `min_version` allows; name one of TLS_ECDHE_"), "{told:?}");
         assert!(read(r#""ssl_ciphers":["NULL"],"min_version":772"#).is_ok());
     }
 
@@ -302,8 +323,32 @@ mod tests {
         let text = r#"{"secret":"s","http_server_options":{"use_ssl":true}}"#;
         let told = told(&parse(Some("tyk.conf"), text, []).expect_err("it is wrong"));
         assert!(told[0].starts_with("tyk.conf:1:48: http_server_options.use_ssl: is set, and there is no certificate"));
-        let text = r#"{"secret":"s","http_server_options":{"ssl_certificates":["/none.pem"]}}"#;
-        assert!(parse(Some("tyk.conf"), text, []).is_ok());
+        let text = r#"{"secret":"s","http_server_options":{"ssl_certificates":["/none.pem"],"certificates":[]}}"#;
+        let (_, warnings) = parse(Some("tyk.conf"), text, []).expect("it is not looked at");
+        let warnings = super::super::tests::told(&warnings);
+        let place =
+            "tyk.conf:1:57: http_server_options.ssl_certificates: has no effect: clients are served without TLS";
+        assert!(matches!(&warnings[..], [one] if one.starts_with(place)), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_hostname_is_a_host_or_a_pattern_of_one() {
+        let told = |hostname: &str| {
+            let text = format!(r#"{{"secret":"s","hostname":"{hostname}"}}"#);
+            parse(Some("tyk.conf"), &text, []).map(drop).map_err(|errors| told(&errors))
+        };
+        assert_eq!(told("{tenant}.example.com"), Ok(()));
+        let wrong = told("{a:[}.com").expect_err("wrong");
+        assert_eq!(wrong, ["tyk.conf:1:26: hostname: not a regular expression: unclosed character class"]);
+        assert!(told("https://a.com/").expect_err("wrong")[0].contains("hostname: is not a host; write it as"));
+    }
+
+    #[test]
+    fn a_certificate_without_its_files_names_is_told_what_is_missing() {
+        let refused = read(r#""certificates":[{"cert":"/a.pem"}]"#).map(drop).expect_err("it is wrong");
+        let expected = "http_server_options.certificates[0].cert_file: is missing, or empty; name a PEM file that the \
+                        gateway may read";
+        assert!(refused[0].ends_with(expected), "{refused:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::remark::Remarks;
 
 /// Suffix after `TYK_GW_`, path in the file, and how the text is read.
-const VARIABLES: &[(&str, &[&str], Kind)] = &[
+pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("LISTENADDRESS", &["listen_address"], Kind::Text),
     ("LISTENPORT", &["listen_port"], Kind::Integer),
     ("SECRET", &["secret"], Kind::Text),
@@ -66,6 +66,8 @@ const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("UPTIMETESTS_CONFIG_TIMEWAIT", &["uptime_tests", "config", "time_wait"], Kind::Integer),
     ("UPTIMETESTS_CONFIG_CHECKERPOOLSIZE", &["uptime_tests", "config", "checker_pool_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_READTIMEOUT", &["http_server_options", "read_timeout"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_WRITETIMEOUT", &["http_server_options", "write_timeout"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_CANONICALHEADERNAMES", &["http_server_options", "canonical_header_names"], Kind::Flag),
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXCONNECTIONS", &["http_server_options", "max_connections"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTHEADERSIZE", &["http_server_options", "max_request_header_size"], Kind::Integer),
@@ -82,7 +84,7 @@ const PREFIX: &str = "TYK_GW_";
 const LOG_VARIABLES: [(&str, &str); 2] = [("TYK_LOGLEVEL", "LOGLEVEL"), ("TYK_LOGFORMAT", "LOGFORMAT")];
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Text,
     Integer,
     Number,

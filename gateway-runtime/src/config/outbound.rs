@@ -92,7 +92,9 @@ pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Outbound {
     let lowest = version("proxy_ssl_min_version", &raw.proxy_ssl_min_version);
     let highest = version("proxy_ssl_max_version", &raw.proxy_ssl_max_version);
     if let Some(highest) = highest.filter(|highest| *highest < TLS12.max(lowest.unwrap_or_default())) {
-        let reason = format!("{highest} leaves no version: TLS 1.2 (771) and 1.3 (772) are spoken");
+        let lowest = TLS12.max(lowest.unwrap_or_default());
+        let reason =
+            format!("{highest} leaves no version, as the lowest is {lowest}; write 771 (TLS 1.2) or 772 (TLS 1.3)");
         remarks.error("proxy_ssl_max_version", reason);
     }
     let suites = read_suites(&raw.proxy_ssl_ciphers, |index, severity, reason| {

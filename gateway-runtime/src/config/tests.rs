@@ -198,3 +198,22 @@ fn the_keys_that_are_said_to_be_honoured_are_those_that_are_read() {
     honoured.sort();
     assert_eq!(read, honoured);
 }
+
+#[test]
+fn every_key_that_is_honoured_has_a_variable() {
+    let has_variable = |path: &[&str]| env::VARIABLES.iter().any(|(_, known, _)| *known == path);
+    let honoured = gateway_model::configuration::HONOURED_KEYS.iter();
+    let without: Vec<_> = honoured.filter(|path| !has_variable(path)).collect();
+    assert!(without.is_empty(), "{without:?}");
+}
+
+#[test]
+fn a_negative_number_is_told_what_it_should_be() {
+    assert_eq!(
+        mistakes(r#"{"http_server_options": {"write_timeout": -1}}"#, &[]),
+        [
+            "tyk.conf:1:43: http_server_options.write_timeout: invalid value: integer `-1`, expected a whole number, 0 or \
+             more"
+        ]
+    );
+}

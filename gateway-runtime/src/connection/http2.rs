@@ -20,8 +20,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Notify, watch};
 
-use super::Answer;
-use crate::clock::{Deadline, Timer};
+use super::{Answer, UntilEnd};
+use crate::clock::{self, Deadline, Moment, Timer};
 use crate::error::RequestError;
 use crate::gateway::Gateway;
 use crate::serve::{self, Peer};
@@ -55,6 +55,7 @@ where
     I: Read + Write + Unpin + 'static,
 {
     let (patience, address) = (gateway.config.read_timeout, peer.address);
+    let until_stuck = gateway.config.write_timeout;
     let linger = LINGER.min(gateway.config.shutdown_timeout / 2);
     let open = Rc::new(Open::default());
     let (gateway, counting) = (Arc::clone(gateway), Rc::clone(&open));
@@ -63,7 +64,7 @@ where
         async move {
             let response = answer(&gateway, &peer, request).await;
             counted.answered();
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _until_end: counted }))
+            Ok::<_, Infallible>(response.map(|body| Answer { body, until_end: counted }))
         }
     });
     let mut connection = std::pin::pin!(builder().serve_connection(io, service));
@@ -75,6 +76,10 @@ where
             _ = stop.wait_for(|stop| *stop), if !draining => draining = true,
             () = open.abandoned() => {
                 tracing::info!(client = %address, fault = "client", "connection ended: most of its requests are given up");
+                break Ok(());
+            }
+            () = open.stuck_for(until_stuck) => {
+                tracing::info!(client = %address, fault = "client", "connection ended: the client takes nothing of its answers");
                 break Ok(());
             }
             () = open.idle_for(if draining { linger } else { patience }) => {
@@ -168,6 +173,10 @@ struct Open {
     /// All of them so far, and those that were given up before there was an answer.
     begun: Cell<u64>,
     given_up: Cell<u64>,
+    /// Answers of which there is more than the client takes.
+    untaken: Cell<usize>,
+    /// When something was taken last.
+    taken: Cell<Option<Moment>>,
     changed: Notify,
 }
 
@@ -176,6 +185,23 @@ impl Open {
     async fn abandoned(&self) {
         while self.given_up.get() < ABANDONED || self.given_up.get() * 2 <= self.begun.get() {
             self.changed.notified().await;
+        }
+    }
+
+    /// Waits until the client has taken nothing for so long, of any of its answers. One that it does not read is its own
+    /// business, as long as it reads others, or waits for them.
+    async fn stuck_for(&self, patience: Duration) {
+        let mut deadline = Deadline::new();
+        loop {
+            while self.count.get() == 0 {
+                self.changed.notified().await;
+            }
+            let left = patience.saturating_sub(self.taken.get().map(Moment::elapsed).unwrap_or_default());
+            if left.is_zero() && self.untaken.get() == self.count.get() {
+                return;
+            }
+            deadline.set(if left.is_zero() { patience } else { left });
+            std::future::poll_fn(|cx| deadline.poll_over(cx)).await;
         }
     }
 
@@ -201,23 +227,42 @@ impl Open {
 struct Counted {
     open: Rc<Open>,
     is_answered: Cell<bool>,
+    is_untaken: Cell<bool>,
 }
 
 impl Counted {
     fn begin(open: &Rc<Open>) -> Self {
         open.count.set(open.count.get() + 1);
         open.begun.set(open.begun.get() + 1);
+        open.taken.set(Some(clock::now()));
         open.changed.notify_waiters();
-        Self { open: Rc::clone(open), is_answered: Cell::new(false) }
+        Self { open: Rc::clone(open), is_answered: Cell::new(false), is_untaken: Cell::new(false) }
     }
 
     fn answered(&self) {
         self.is_answered.set(true);
+        self.gave();
+    }
+}
+
+impl UntilEnd for Counted {
+    fn asked(&self) {
+        if self.is_untaken.replace(false) {
+            self.open.untaken.set(self.open.untaken.get() - 1);
+            self.open.taken.set(Some(clock::now()));
+        }
+    }
+
+    fn gave(&self) {
+        if !self.is_untaken.replace(true) {
+            self.open.untaken.set(self.open.untaken.get() + 1);
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        self.asked();
         let open = &self.open;
         open.count.set(open.count.get() - 1);
         open.given_up.set(open.given_up.get() + u64::from(!self.is_answered.get()));

@@ -326,8 +326,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Socket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state.is_http2() {
-            // It ends for hyper's HTTP/1.1 alone.
+        if self.state.is_http2() || self.state.refused().is_some() {
+            // It ends for hyper's HTTP/1.1 alone: more will be said.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.io).poll_shutdown(cx)

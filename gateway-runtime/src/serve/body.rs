@@ -123,8 +123,10 @@ impl http_body::Body for ClientBody {
             return self.pace.poll_over(cx, received).map(|why| Some(Err(BodyError::Broken(why.into()))));
         };
         self.pace.waits = false;
+        // Behind trailers there is nothing, and nobody asks.
+        let is_last = frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
         if let Some(read) = &self.read
-            && (frame.is_none() || self.incoming.is_end_stream())
+            && (is_last || self.incoming.is_end_stream())
         {
             read.store(true, Ordering::Relaxed);
         }

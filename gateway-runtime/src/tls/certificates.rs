@@ -25,6 +25,8 @@ const LATEST: u64 = 253_402_300_800;
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CertificateError {
+    #[error("is missing, or empty; name a PEM file that the gateway may read")]
+    Unnamed,
     #[error("{}: {reason}; name a PEM file that the gateway may read", file.display())]
     Read { file: PathBuf, reason: String },
     #[error(
@@ -116,6 +118,19 @@ impl Pair {
     fn refuse(&self, reason: String) -> CertificateError {
         CertificateError::Certificate { file: self.certificate.clone(), number: 1, reason }
     }
+}
+
+/// A certificate with those between it and its root, and its key, from one file.
+///
+/// # Errors
+/// When one of them cannot be used, or they do not belong together.
+pub(crate) fn chain_and_key(
+    file: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateError> {
+    let pair = Pair { certificate: file.to_owned(), key: file.to_owned(), domain: None, paths: Default::default() };
+    let (chain, key) = (certificates(file)?, private_key(file)?);
+    pair.join(chain.clone(), key.clone_key())?;
+    Ok((chain, key))
 }
 
 /// What a certificate says of itself.
@@ -213,6 +228,9 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
 /// Tyk names certificates by their store's ids too: hexadecimal digits, after those of the organisation.
 fn missing(file: &Path, error: &io::Error) -> CertificateError {
     let text = file.to_string_lossy();
+    if text.is_empty() {
+        return CertificateError::Unnamed;
+    }
     let is_id =
         text.len() >= 64 && text.bytes().rev().take(64).all(|byte| byte.is_ascii_hexdigit()) && !text.contains('/');
     if is_id && error.kind() == io::ErrorKind::NotFound {

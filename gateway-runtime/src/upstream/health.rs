@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gateway_model::{ApiDefinition, HostCheck};
-use gateway_sdk::http::header::{CONNECTION, HeaderName};
+use gateway_sdk::http::header::{CONNECTION, HeaderName, InvalidHeaderName};
 use gateway_sdk::{Body, HeaderValue, Method, Request, StatusCode, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -80,8 +80,13 @@ impl Check {
         transport: &Arc<Transport>,
     ) -> Result<Self, (&'static str, CheckError)> {
         let field = |name: &'static str, error: &dyn std::fmt::Display| (name, CheckError::Field(error.to_string()));
-        if entry.protocol == "tls" {
-            return Err(("protocol", CheckError::Tls));
+        match &*entry.protocol {
+            "tls" => return Err(("protocol", CheckError::Tls)),
+            "" | "http" | "https" | "tcp" => {}
+            other => return Err(field("protocol", &format_args!("`{other}` is not one of `http`, `https`, `tcp`"))),
+        }
+        if entry.url.is_empty() {
+            return Err(field("url", &"is empty; say what is asked, such as `http://orders:80/health`"));
         }
         if let Some(command) = entry.commands.iter().find(|command| !matches!(&*command.name, "send" | "expect")) {
             return Err(field("commands", &format_args!("`{}` is neither `send` nor `expect`", command.name)));
@@ -99,11 +104,12 @@ impl Check {
             Ask::Tcp
         } else {
             let method = if entry.method.is_empty() { "GET" } else { &entry.method };
-            let method = method.parse().map_err(|error| field("method", &error))?;
+            let method = method.parse().map_err(|error| field("method", &format_args!("`{method}`: {error}")))?;
             let mut headers = Vec::new();
             for (name, value) in &entry.headers {
-                let name = name.parse().map_err(|error| field("headers", &error))?;
-                headers.push((name, HeaderValue::from_str(value).map_err(|error| field("headers", &error))?));
+                let wrong = |error: &dyn std::fmt::Display| field("headers", &format_args!("`{name}`: {error}"));
+                let value = HeaderValue::from_str(value).map_err(|error| wrong(&error))?;
+                headers.push((name.parse().map_err(|error: InvalidHeaderName| wrong(&error))?, value));
             }
             Ask::Http { target: target.without_path().into(), uri, method, headers }
         };

@@ -74,7 +74,8 @@ impl http_body::Body for Watched {
         self.progress.waiting.store(frame.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(frame) = &frame {
             self.progress.moved();
-            let ended = frame.is_none() || self.body.is_end_stream();
+            let is_last = frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+            let ended = is_last || self.body.is_end_stream();
             self.progress.ended.store(ended, Ordering::Relaxed);
         }
         frame

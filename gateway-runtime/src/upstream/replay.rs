@@ -63,9 +63,7 @@ impl Replay {
     /// The body is not asked for again.
     pub(super) fn is_final(&self) {
         if let Self::Streamed(shared) = self {
-            let mut shared = lock(shared);
-            shared.whole = false;
-            shared.kept = Vec::new();
+            lock(shared).whole = false;
         }
     }
 
@@ -91,7 +89,6 @@ impl Shared {
             }
             _ => {
                 self.whole = false;
-                // A reader that is still behind takes what is there.
             }
         }
     }
@@ -114,6 +111,10 @@ impl http_body::Body for Played {
         if let Some(data) = shared.kept.get(this.at).cloned() {
             this.at += 1;
             return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if !shared.whole {
+            // It was all given, and nobody asks again.
+            (shared.kept, this.at) = (Vec::new(), 0);
         }
         let frame = std::task::ready!(Pin::new(&mut shared.body).poll_frame(cx));
         Poll::Ready(match frame {
@@ -205,5 +206,17 @@ mod tests {
         replay.is_final();
         assert!(!replay.is_whole());
         assert_eq!(body.bytes(100).await.expect("the rest"), "two");
+    }
+
+    #[tokio::test]
+    async fn who_is_behind_when_it_is_final_misses_nothing() {
+        let replay = replay(&[b"one", b"two", b"three"]);
+        let mut first = replay.body();
+        assert_eq!(next(&mut first).await.expect("a piece"), "one");
+        assert_eq!(next(&mut first).await.expect("a piece"), "two");
+        let mut second = replay.body();
+        assert_eq!(next(&mut second).await.expect("a piece"), "one");
+        replay.is_final();
+        assert_eq!(second.bytes(100).await.expect("the rest"), "twothree");
     }
 }

@@ -50,7 +50,8 @@ impl Transport {
     /// What cannot be done, with the field that asks for it. Warnings go into `told` in any case.
     pub(crate) fn of(api: &ApiDefinition, outbound: &Outbound, told: &mut Vec<Told>) -> Option<Self> {
         let mut reader = Reader { told, broken: false, files: Vec::new() };
-        let h2c = reader.protocol(&api.protocol);
+        // Others were refused when the definition was read.
+        let h2c = api.protocol.trim() == "h2c";
         let proxy = reader.proxy(&api.proxy.transport.proxy_url);
         let own = |map, off: bool| if off { None } else { Some(map) };
         let certificates = own(&api.upstream_certificates, api.upstream_certificates_disabled);
@@ -161,22 +162,6 @@ impl Reader<'_> {
 
     fn warn(&mut self, path: &str, reason: &str) {
         self.told.push((Severity::Warning, path.to_owned(), reason.to_owned()));
-    }
-
-    fn protocol(&mut self, protocol: &str) -> bool {
-        match protocol {
-            "" | "http" | "https" => false,
-            "h2c" => true,
-            "tcp" | "tls" => {
-                let reason = format!("`{protocol}` is not served by this gateway: it speaks HTTP; remove the API");
-                self.error("protocol".to_owned(), reason);
-                false
-            }
-            other => {
-                self.error("protocol".to_owned(), format!("`{other}` is not one of `http`, `https`, `h2c`"));
-                false
-            }
-        }
     }
 
     fn proxy(&mut self, url: &str) -> Option<Arc<ForwardProxy>> {

@@ -250,6 +250,19 @@ async fn who_asks_nothing_is_hung_up_on_in_time() {
 }
 
 #[tokio::test]
+async fn who_takes_nothing_of_its_answers_is_hung_up_on_in_time() {
+    let upstream = Upstream::start();
+    let conf = Conf::default().server("write_timeout", 1).server("read_timeout", 1000);
+    let gateway = conf.with(&api("mine", upstream.address)).start().await;
+    let mut raw = Raw::connect(gateway.address).await;
+    // Streams of which nothing may be sent: SETTINGS_INITIAL_WINDOW_SIZE is 0.
+    raw.write(&[frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]), get(1), get(3)].concat()).await;
+    while raw.said().await != Said::Closed {}
+    gateway.log().message("connection ended: the client takes nothing of its answers").await;
+    assert_eq!(gateway.get("/mine/get").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_head_over_the_bound_is_answered_with_431() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream).await;

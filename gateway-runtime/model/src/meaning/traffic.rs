@@ -29,6 +29,9 @@ impl Check<'_> {
         let proxy = &self.api.proxy;
         if proxy.enable_load_balancing {
             self.target_list(proxy, protocol);
+        } else if !proxy.target_list.is_empty() {
+            let reason = "has no effect: `enable_load_balancing` is false, so requests go to `target_url`";
+            self.warning(path(&["proxy", "target_list"]), reason);
         }
     }
 
@@ -87,6 +90,12 @@ impl Check<'_> {
         }
         if method.is_empty() {
             self.warning(at.key("method"), "is empty, so no request is meant; say which method it is for");
+        } else if method.contains(|c: char| c.is_ascii_lowercase()) {
+            let reason = format!(
+                "`{method}` is no method that clients send, so no request is meant; write `{}`",
+                method.to_ascii_uppercase()
+            );
+            self.warning(at.key("method"), reason);
         }
     }
 
@@ -105,7 +114,11 @@ impl Check<'_> {
 
     fn circuit_breaker(&mut self, at: &JsonPath, entry: &CircuitBreaker) {
         let share = entry.threshold_percent;
-        if share < 0.0 {
+        if share == 0.0 {
+            let reason =
+                "is 0, so that a single failure opens it, however many answers are good; write a share such as `0.5`";
+            self.warning(at.key("threshold_percent"), reason);
+        } else if share < 0.0 {
             self.error(at.key("threshold_percent"), format!("`{share}` is negative; write a share from 0 to 1"));
         } else if share > 1.0 {
             let reason = format!("`{share}` is never reached: it is a share from 0 to 1; write `0.5` for one half");

@@ -1,36 +1,30 @@
 //! What TLS takes from files: roots, the gateway's own certificates, and public keys.
 
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 
 use super::Roots;
+use crate::tls::certificates::{CertificateError, certificates, chain_and_key, read};
 
 /// A file or an id that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    #[error("cannot read `{file}`: {error}")]
-    Read { file: String, error: io::Error },
-    #[error("`{file}` has no {what}: it is not PEM, or of something else")]
-    Lacks { file: String, what: &'static str },
-    #[error("`{file}` has something that is no certificate: {reason}")]
-    Certificate { file: String, reason: String },
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     #[error(
         "`{id}` is the id of a certificate in a store, and this gateway has none: name a file with the certificate \
          and its key, PEM"
     )]
     Id { id: String },
-    #[error("is empty; name a file or a fingerprint")]
+    #[error("{file}: it has no public key; write one with `openssl x509 -in CERTIFICATE -pubkey -noout`")]
+    NoPublicKey { file: String },
+    #[error("an item of the list is empty; name a file of a public key or a fingerprint")]
     Empty,
-}
-
-fn read(file: &str) -> Result<Vec<u8>, FileError> {
-    std::fs::read(file).map_err(|error| FileError::Read { file: file.to_owned(), error })
 }
 
 /// A certificate of the gateway, and its key.
@@ -44,18 +38,12 @@ impl Identity {
     /// Reads a certificate, those between it and its root, and its key from one file.
     ///
     /// # Errors
-    /// When one of them is not there.
+    /// When one of them is not there, or the key is another's.
     pub(crate) fn read(file: &str) -> Result<Self, FileError> {
         if fingerprint(file).is_some() {
             return Err(FileError::Id { id: file.to_owned() });
         }
-        let text = read(file)?;
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
-        if chain.is_empty() {
-            return Err(FileError::Lacks { file: file.to_owned(), what: "certificate" });
-        }
-        let lacks = |_| FileError::Lacks { file: file.to_owned(), what: "private key" };
-        let key = PrivateKeyDer::from_pem_slice(&text).map_err(lacks)?;
+        let (chain, key) = chain_and_key(Path::new(file))?;
         Ok(Self { chain, key })
     }
 }
@@ -124,11 +112,9 @@ fn pin(text: &str) -> Result<Pin, FileError> {
     if let Some(pin) = fingerprint(text) {
         return Ok(pin);
     }
-    let pem = read(text)?;
-    match SubjectPublicKeyInfoDer::from_pem_slice(&pem) {
-        Ok(key) => Ok(Pin::of(&key)),
-        Err(pem::Error::NoItemsFound | _) => Err(FileError::Lacks { file: text.to_owned(), what: "public key" }),
-    }
+    let pem = read(Path::new(text))?;
+    let key = SubjectPublicKeyInfoDer::from_pem_slice(&pem);
+    key.map(|key| Pin::of(&key)).map_err(|_| FileError::NoPublicKey { file: text.to_owned() })
 }
 
 /// 64 hexadecimal digits, after the organisation's 24 in an id that Tyk gave. Source: Tyk, `certs/manager.go`.
@@ -161,16 +147,13 @@ pub(crate) fn roots(instead: Option<&Path>, also: Option<&Path>) -> Result<Roots
 }
 
 fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), FileError> {
-    let file = file.to_string_lossy().into_owned();
-    let text = read(&file)?;
-    let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let broken = |reason: String| FileError::Certificate { file: file.clone(), reason };
-        let certificate = certificate.map_err(|error| broken(error.to_string()))?;
-        roots.add(certificate).map_err(|error| broken(error.to_string()))?;
-    }
-    if roots.len() == before {
-        return Err(FileError::Lacks { file, what: "certificate" });
+    for (at, certificate) in certificates(file)?.into_iter().enumerate() {
+        let refuse = |error: rustls::Error| CertificateError::Certificate {
+            file: file.to_owned(),
+            number: at + 1,
+            reason: error.to_string(),
+        };
+        roots.add(certificate).map_err(refuse)?;
     }
     Ok(())
 }

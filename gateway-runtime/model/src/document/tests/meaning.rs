@@ -189,7 +189,11 @@ fn a_list_of_targets_is_one_of_hosts() {
         assert_eq!(found, expected, "{rest}");
     };
     told(r#""enable_load_balancing":true,"target_list":["http://a","b:81"]"#, &[]);
-    told(r#""target_url":"http://a","target_list":["/"]"#, &[]);
+    told(r#""target_url":"http://a","target_list":[]"#, &[]);
+    told(
+        r#""target_url":"http://a","target_list":["/"]"#,
+        &["proxy.target_list: has no effect: `enable_load_balancing` is false, so requests go to `target_url`"],
+    );
     let form = "is not of the form `[scheme://]host[:port][/path]`";
     told(
         r#""enable_load_balancing":true,"target_list":["a","/x","b c"]"#,
@@ -227,7 +231,7 @@ fn times_and_breakers_that_cannot_be_meant_are_told() {
 "extended_paths":{"hard_timeouts":[{"path":"/","method":"GET","timeout":0},{"path":"","timeout":-1},
 {"path":"/","method":"GET","duration":"1x"},{"disabled":true}],
 "circuit_breakers":[{"path":"/","method":"GET","threshold_percent":50,"samples":-1},
-{"path":"/","method":"GET","threshold_percent":-0.5,"return_to_service_after":-1}]}}}}"#,
+{"path":"/","method":"get","threshold_percent":-0.5,"return_to_service_after":-1}]}}}}"#,
     );
     let found: Vec<_> = read(&text).findings.iter().map(|f| format!("{} {}", f.path, f.reason)).collect();
     let lists = "version_data.versions.D.extended_paths.";
@@ -246,6 +250,7 @@ fn times_and_breakers_that_cannot_be_meant_are_told() {
             "circuit_breakers[0].threshold_percent `50` is never reached: it is a share from 0 to 1; write `0.5` for \
              one half",
             "circuit_breakers[0].samples `-1` is negative; write a number of answers",
+            "circuit_breakers[1].method `get` is no method that clients send, so no request is meant; write `GET`",
             "circuit_breakers[1].threshold_percent `-0.5` is negative; write a share from 0 to 1",
             "circuit_breakers[1].return_to_service_after `-1` is negative; write seconds",
         ]
