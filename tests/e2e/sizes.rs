@@ -67,19 +67,19 @@ async fn receive(stream: &mut BufReader<impl AsyncRead + Unpin>, size: usize) ->
     let head = lines(stream).await;
     let is_chunked = head.iter().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
     let mut body = Check { left: size, piece: Vec::new() };
-    if !is_chunked {
+    if is_chunked {
+        loop {
+            let length = usize::from_str_radix(&line(stream).await, 16).expect("a size");
+            body.take(stream, length).await;
+            assert_eq!(line(stream).await, "");
+            if length == 0 {
+                break;
+            }
+        }
+    } else {
         let length = format!("content-length: {size}");
         assert!(head.iter().any(|line| line.eq_ignore_ascii_case(&length)), "{head:?}");
         body.take(stream, size).await;
-    }
-    while is_chunked {
-        let length = usize::from_str_radix(&line(stream).await, 16).expect("a size");
-        if length == 0 {
-            assert_eq!(line(stream).await, "");
-            break;
-        }
-        body.take(stream, length).await;
-        assert_eq!(line(stream).await, "");
     }
     assert_eq!(body.left, 0, "a body of {size} bytes");
     head.into_iter().next().expect("a first line")
