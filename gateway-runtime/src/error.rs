@@ -189,7 +189,7 @@ impl RequestError {
                     metrics::upstream_failed(UpstreamFailed::Connect);
                 }
                 ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
-                    metrics::upstream_failed(UpstreamFailed::Timeout)
+                    metrics::upstream_failed(UpstreamFailed::Timeout);
                 }
                 ForwardError::Framing(_) | ForwardError::Unasked => metrics::upstream_failed(UpstreamFailed::Malformed),
                 ForwardError::Exchange(error) => metrics::upstream_failed(UpstreamFailed::of(error)),

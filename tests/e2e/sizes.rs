@@ -72,12 +72,9 @@ async fn receive(stream: &mut BufReader<impl AsyncRead + Unpin>, size: usize) ->
         assert!(head.iter().any(|line| line.eq_ignore_ascii_case(&length)), "{head:?}");
         body.take(stream, size).await;
     }
-    while is_chunked {
-        let length = usize::from_str_radix(&line(stream).await, 16).expect("a size");
-        if length == 0 {
-            assert_eq!(line(stream).await, "");
-            break;
-        }
+    let mut length = usize::from(is_chunked);
+    while length > 0 {
+        length = usize::from_str_radix(&line(stream).await, 16).expect("a size");
         body.take(stream, length).await;
         assert_eq!(line(stream).await, "");
     }
