@@ -89,6 +89,7 @@ const CASES: &[Case] = &[
         name: "any other method for the server as a whole",
         request: "GET * HTTP/1.1\r\nHost: g\r\n\r\n",
         expected: (400, ""),
+        goes_on: false,
         ..PLAIN
     },
     Case { name: "HTTP/1.0 without Host, and its end", request: "GET /a/x HTTP/1.0\r\n\r\n", goes_on: false, ..PLAIN },

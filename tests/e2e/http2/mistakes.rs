@@ -159,7 +159,7 @@ async fn a_preface_that_is_none_is_no_http_and_one_in_pieces_is_one() {
     wrong.write_all(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n").await.expect("written");
     let mut answer = String::new();
     gateway_tests::within_deadline("an answer", wrong.read_to_string(&mut answer)).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 505 HTTP Version Not Supported\r\n"), "{answer}");
 
     let mut pieces = TcpStream::connect(gateway.address).await.expect("a connection");
     pieces.set_nodelay(true).expect("a mode of sockets");
