@@ -86,7 +86,7 @@ async fn answers_that_are_no_failures_keep_it_closed() {
 async fn connections_that_break_and_answers_that_never_come_are_failures() {
     let upstream = Upstream::start();
     let definition = guarded(&upstream, json!({}))
-        .set(&format!("{ENTRIES}/hard_timeouts"), json!([{"path": "/flaky", "method": "GET", "duration": "50ms"}]));
+        .set(&format!("{ENTRIES}/hard_timeouts"), json!([{"path": "/flaky", "method": "GET", "duration": "2s"}]));
     let gateway = Gateway::serving(&definition).await;
     upstream.ignore("/flaky");
     gateway.get("/guarded/flaky").await.is_error(504, "Upstream service reached hard timeout.");
