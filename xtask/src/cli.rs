@@ -233,6 +233,10 @@ pub struct BenchArgs {
     /// Only times, in short rounds, to see that everything works: a minute after all is built.
     #[arg(long, conflicts_with = "counts")]
     pub quick: bool,
+    /// Only whether the gateway keeps its memory and descriptors under mixed load with reloads, for so many minutes.
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["counts", "quick", "peers"], num_args = 0..=1,
+        require_equals = true, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub soak: Option<u32>,
     /// Exit code 1 when a count is over its budget. Times decide nothing.
     #[arg(long)]
     pub check: bool,
@@ -245,9 +249,12 @@ pub struct BenchArgs {
 }
 
 impl BenchArgs {
-    /// Who is measured beside the gateway.
+    /// Who is measured beside the gateway; nobody in a soak.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
+        if self.soak.is_some() {
+            return Vec::new();
+        }
         let all = || Peer::value_variants().to_vec();
         let mut peers = if self.peers.is_empty() { all() } else { self.peers.clone() };
         peers.retain(|peer| *peer != Peer::None);

@@ -54,6 +54,14 @@ pub enum Row {
     SdkPackages,
     /// Packages of gateway-runtime, with itself.
     RuntimePackages,
+    /// What memory grows by in a soak: last fifth − second fifth.
+    SoakGrowth,
+    /// Descriptors some seconds after a soak − before it, without those of the connections to upstreams that are kept.
+    SoakDescriptors,
+    /// Requests of a soak that must succeed, and did not.
+    SoakFailed,
+    /// Memory some seconds after a soak − before it.
+    SoakFloor,
 }
 
 /// Whether a value is the same whenever and wherever it is taken.
@@ -143,6 +151,14 @@ pub const BUDGETS: &[Budget] = &[
         "http, serde and the macro's"),
     count(Row::RuntimePackages, "packages of gateway-runtime", Unit::Packages, 180.0, 0.0,
         "without optional features"),
+    count(Row::SoakGrowth, "soak: resident memory, last fifth − second", Unit::Mebibytes, 1.0, 0.0,
+        "what is held grows with what is open, not with what has been"),
+    count(Row::SoakDescriptors, "soak: descriptors at rest, after − before", Unit::Descriptors, 0.0, 0.0,
+        "as many are closed as are opened; connections that are kept to the upstream do not count"),
+    count(Row::SoakFailed, "soak: requests that failed and must not", Unit::Requests, 0.0, 0.0,
+        "a reload, a broken upstream and clients that leave are nobody else's matter"),
+    sample(Row::SoakFloor, "soak: resident memory at rest, after − before", Unit::Mebibytes, 4.0,
+        "memory returns to its floor; what a pool and an allocator keep is a few MiB"),
 ];
 
 #[cfg(test)]

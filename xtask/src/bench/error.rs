@@ -108,6 +108,15 @@ pub enum BenchError {
         /// Its folder.
         dir: PathBuf,
     },
+    /// A signal to reload came to nothing.
+    #[error(
+        "SIGHUP was sent to the gateway, and five seconds later it had not loaded the definitions of then\n  = what it logged: {}",
+        shown(log)
+    )]
+    Deaf {
+        /// Its log.
+        log: PathBuf,
+    },
     /// A reload was refused.
     #[error("the gateway does not reload: {said}\n  = what it logged: {}", shown(log))]
     Reload {

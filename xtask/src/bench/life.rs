@@ -16,7 +16,9 @@ use crate::report::Report;
 
 /// APIs that are reloaded.
 const RELOADED: usize = 1_000;
-/// How long memory may take to come to rest.
+/// How long connections are idle before memory is looked at: the gateway takes their buffers back after 2 s.
+const IDLE: Duration = Duration::from_secs(4);
+/// How long memory may take to come to rest after that.
 const REST: Duration = Duration::from_secs(5);
 
 /// Measures all of it.
@@ -68,14 +70,15 @@ fn memory(load: &Load, gateway: &Gateway, open_files: u64, outcome: &mut Outcome
     Ok(())
 }
 
-/// Resident memory in KiB, when it is the same twice.
-fn rested(running: &Running) -> f64 {
-    let deadline = Instant::now() + REST;
+/// Resident memory in KiB, after [`IDLE`], when it is the same twice.
+pub(super) fn rested(running: &Running) -> f64 {
+    let idle = Instant::now() + IDLE;
     let mut last = resident(&running.tree);
     loop {
         thread::sleep(Duration::from_millis(100));
         let now = resident(&running.tree);
-        if (now - last).abs() < 8.0 || Instant::now() > deadline {
+        let is_same = (now - last).abs() < 8.0;
+        if Instant::now() > idle && (is_same || Instant::now() > idle + REST) {
             return now;
         }
         last = now;

@@ -1,5 +1,6 @@
 //! The load generator and the upstream: xtask/bench/load, from outside.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::BenchError;
 use super::machine::{Side, on};
@@ -39,6 +40,16 @@ pub(super) struct Job {
     pub(super) pace: Pace,
 }
 
+/// A mixed load for a long time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Soak {
+    /// Requests per second.
+    pub(super) rate: u32,
+    pub(super) seconds: u32,
+    /// Connections that come, ask once, and go.
+    pub(super) crowd: u32,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct Tally {
@@ -56,6 +67,16 @@ impl Tally {
     }
 }
 
+/// What became of the requests of one kind, in a soak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Count {
+    pub(super) asked: u64,
+    pub(super) failed: u64,
+}
+
+/// By kind, as the load generator calls them.
+pub(super) type Counts = BTreeMap<String, Count>;
+
 /// What the load generator tells.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -63,6 +84,8 @@ enum Event {
     Begin,
     End,
     Result(Tally),
+    Look { crowd: bool },
+    Soaked { parts: Counts },
 }
 
 /// A moment of a job.
@@ -138,17 +161,12 @@ impl Load {
             "threads": threads,
             "pace": pace,
         });
-        let log = self.place.dir.join("load.log");
-        let file = File::create(&log).map_err(BenchError::io("write", &log))?;
-        let mut command = Command::new(&self.program);
-        command.arg("run").arg(job.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
-        let mut load = on(Side::Helper, || Process::spawn_with("the load generator", &mut command, log))?;
-        let out = load.child.stdout.take();
-        for line in out.into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(Result::ok) {
-            match serde_json::from_str(&line) {
-                Ok(Event::Result(tally)) => return Ok(tally),
-                Ok(Event::End) => at(Mark::End, load.child.id())?,
-                Ok(Event::Begin) => {
+        let (mut load, events) = self.begin("run", &job)?;
+        for event in events {
+            match event {
+                Event::Result(tally) => return Ok(tally),
+                Event::End => at(Mark::End, load.child.id())?,
+                Event::Begin => {
                     at(Mark::Begin, load.child.id())?;
                     if pace == "hold" {
                         // Its end of stdin is that of the connections.
@@ -156,9 +174,48 @@ impl Load {
                         return Ok(Tally::default());
                     }
                 }
-                Err(_) => break,
+                Event::Look { .. } | Event::Soaked { .. } => break,
             }
         }
         Err(BenchError::Load { said: load.said(), log: running.process.log.clone() })
+    }
+
+    /// Asks everything at once. `look` is called every five seconds: when the crowd has come, and is at rest, and when it has
+    /// gone.
+    ///
+    /// # Errors
+    /// When the load generator stops, or `look` does.
+    pub(super) fn soak(
+        &self,
+        running: &Running,
+        soak: &Soak,
+        mut look: impl FnMut(bool) -> Result<(), BenchError>,
+    ) -> Result<Counts, BenchError> {
+        let Soak { rate, seconds, crowd } = soak;
+        let prefix = &running.prefix;
+        let job = json!({
+            "address": running.address, "prefix": prefix, "rate": rate, "seconds": seconds, "crowd": crowd,
+        });
+        let (load, events) = self.begin("soak", &job)?;
+        for event in events {
+            match event {
+                Event::Soaked { parts } => return Ok(parts),
+                Event::Look { crowd } => look(crowd)?,
+                Event::Begin | Event::End | Event::Result(_) => {}
+            }
+        }
+        Err(BenchError::Load { said: load.said(), log: running.process.log.clone() })
+    }
+
+    /// Starts the load generator; what it tells ends when it does.
+    fn begin(&self, command: &str, job: &Value) -> Result<(Process, impl Iterator<Item = Event> + use<>), BenchError> {
+        let log = self.place.dir.join("load.log");
+        let file = File::create(&log).map_err(BenchError::io("write", &log))?;
+        let mut program = Command::new(&self.program);
+        program.arg(command).arg(job.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
+        let mut load = on(Side::Helper, || Process::spawn_with("the load generator", &mut program, log))?;
+        let out = load.child.stdout.take();
+        let lines = out.into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(Result::ok);
+        Ok((load, lines.map_while(|line| serde_json::from_str(&line).ok())))
     }
 }

@@ -5,6 +5,7 @@
 //! counts.rs     instructions and system calls per request: the same on every machine, whatever else it does
 //! rounds.rs     processor time per request, and latency, in interleaved rounds with the peers
 //! life.rs       memory, start, reload
+//! soak.rs       memory and descriptors under mixed load, for minutes
 //! product.rs    size, rebuild, packages
 //! outcome.rs  value.rs      the table; samples, and how they are written
 //! subject.rs  gateway.rs    what is measured: peers; the gateway, its configuration and definitions
@@ -37,6 +38,7 @@ pub mod outcome;
 mod process;
 mod product;
 mod rounds;
+mod soak;
 mod subject;
 mod tools;
 pub mod value;
@@ -116,6 +118,10 @@ pub fn command(args: &BenchArgs, report: &Report) -> Result<ExitCode, BenchError
         let what = "the binary has no plugins of tests/plugins/measured, so what a plugin costs is not measured";
         outcome.notes.push(what.to_owned());
     }
+    if let Some(minutes) = args.soak {
+        soak::measure(&load, &gateway, minutes, open_files, &mut outcome, report)?;
+        return Ok(tell(args, &machine, &outcome, report));
+    }
     product::count(&repository, &gateway.binary, &mut outcome)?;
     if !args.quick {
         count(&load, &gateway, &peers, &mut outcome, report)?;
@@ -138,14 +144,19 @@ fn tell(args: &BenchArgs, machine: &Machine, outcome: &Outcome, report: &Report)
     report.product("machine", &machine.to_string(), machine);
     let lines = outcome.lines();
     lines.iter().for_each(|line| report.fact("row", line));
-    outcome.peers.iter().for_each(|figure| report.fact("figure", figure));
+    outcome.figures.iter().for_each(|figure| report.fact("figure", figure));
     outcome.notes.iter().for_each(|note| report.fact("remark", &json!({ "text": note })));
     report.lines(&outcome.table());
     let failing: Vec<&str> = lines.iter().filter(|line| line.fails).map(|line| line.budget.what).collect();
     if args.check && !failing.is_empty() {
         report.warn(&format!(
-            "over budget: {}\n  = find what has grown: valgrind --tool=callgrind, or strace -c; budgets: xtask/src/bench/budgets.rs",
-            failing.join("; ")
+            "over budget: {}\n  = find what has grown: {}; budgets: xtask/src/bench/budgets.rs",
+            failing.join("; "),
+            if args.soak.is_some() {
+                "the samples above, what the load generator saw in target/gw/bench/run/load.log, /proc/PID/smaps"
+            } else {
+                "valgrind --tool=callgrind, or strace -c"
+            }
         ));
         return ExitCode::from(crate::FAILED);
     }
@@ -154,7 +165,7 @@ fn tell(args: &BenchArgs, machine: &Machine, outcome: &Outcome, report: &Report)
 
 /// The programs that a run needs.
 fn wanted(args: &BenchArgs) -> Vec<Tool> {
-    let mut tools = if args.quick { vec![] } else { vec![Tool::Valgrind, Tool::Strace] };
+    let mut tools = if args.quick || args.soak.is_some() { vec![] } else { vec![Tool::Valgrind, Tool::Strace] };
     for peer in args.peers() {
         match peer {
             Peer::Nginx => tools.push(Tool::Nginx),
@@ -217,7 +228,7 @@ fn count(
         let calls = count(peer, Counter::Strace)?;
         let figures =
             [("instructions", Unit::Instructions, instructions(peer)?), ("system calls", Unit::Calls, sum(&calls))];
-        outcome.peers.extend(figures.into_iter().filter_map(|(what, unit, number)| {
+        outcome.figures.extend(figures.into_iter().filter_map(|(what, unit, number)| {
             Some(Figure { name: peer.name, what, unit, value: Value::of([number])? })
         }));
     }
@@ -259,14 +270,19 @@ fn time(
     for subject in &subjects {
         let name = subject.name;
         let value = samples.value(Work::Small, name, cpu);
-        outcome.peers.extend(value.map(|value| Figure {
+        outcome.figures.extend(value.map(|value| Figure {
             name,
             what: "CPU per request",
             unit: Unit::Microseconds,
             value,
         }));
         let p99 = samples.value(Work::Paced, name, |sample| sample.p99_us);
-        outcome.peers.extend(p99.map(|value| Figure { name, what: "p99 at 2,000/s", unit: Unit::Microseconds, value }));
+        outcome.figures.extend(p99.map(|value| Figure {
+            name,
+            what: "p99 at 2,000/s",
+            unit: Unit::Microseconds,
+            value,
+        }));
     }
     outcome.notes.extend(samples.notes());
     Ok(())
@@ -293,6 +309,7 @@ mod tests {
         assert_eq!(wanted(&counts), [Tool::Valgrind, Tool::Strace]);
         let quick = BenchArgs { quick: true, ..args(&[Peer::Haproxy, Peer::Hyper]) };
         assert_eq!(wanted(&quick), [Tool::Haproxy]);
+        assert!(wanted(&BenchArgs { soak: Some(5), ..args(&[]) }).is_empty());
     }
 
     #[test]

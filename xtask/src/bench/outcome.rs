@@ -11,8 +11,8 @@ use super::value::{Unit, Value};
 #[derive(Debug, Default)]
 pub struct Outcome {
     rows: BTreeMap<Row, Value>,
-    /// For orientation: whoever stands in the same place.
-    pub peers: Vec<Figure>,
+    /// For orientation: whoever stands in the same place, or the same at other times.
+    pub figures: Vec<Figure>,
     /// What is to be known of the values.
     pub notes: Vec<String>,
 }
@@ -89,12 +89,12 @@ impl Outcome {
             ]
         }));
         let mut table = aligned(&cells);
-        if !self.peers.is_empty() {
+        if !self.figures.is_empty() {
             let mut cells = vec![["for orientation", "", "measured", ""].map(str::to_owned)];
             let cell = |figure: &Figure| {
                 [figure.name.to_owned(), figure.what.to_owned(), figure.value.write(figure.unit), String::new()]
             };
-            cells.extend(self.peers.iter().map(cell));
+            cells.extend(self.figures.iter().map(cell));
             table.push(String::new());
             table.extend(aligned(&cells));
         }

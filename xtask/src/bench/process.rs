@@ -121,7 +121,8 @@ impl Drop for Process {
     }
 }
 
-fn signal(process: u32, signal: Signal) {
+/// Tells a process something.
+pub(super) fn signal(process: u32, signal: Signal) {
     if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
         // It may have ended just now.
         let _ = kill_process(process, signal);
@@ -169,14 +170,54 @@ pub(super) fn cpu(processes: &[u32]) -> u64 {
     processes.iter().map(of).sum()
 }
 
+/// What processes hold, as the kernel counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Held {
+    /// Resident memory, in KiB.
+    pub(super) rss: f64,
+    /// The same, where what is shared with others counts by their number.
+    pub(super) pss: f64,
+    pub(super) descriptors: usize,
+    pub(super) threads: usize,
+}
+
+/// What processes hold now.
+pub(super) fn held(processes: &[u32]) -> Held {
+    let mut sum = Held::default();
+    for process in processes {
+        let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+        sum.rss += kib(&text, "Rss:");
+        sum.pss += kib(&text, "Pss:");
+        sum.descriptors += numbered(&format!("/proc/{process}/fd")).len();
+        sum.threads += numbered(&format!("/proc/{process}/task")).len();
+    }
+    sum
+}
+
+/// How many connections a port of loopback has on the side of those who have connected.
+pub(super) fn connections_to(port: u16) -> usize {
+    connections(&fs::read_to_string("/proc/net/tcp").unwrap_or_default(), port)
+}
+
+/// `sl local_address rem_address st …` with the inode as tenth word; that of a socket that nobody holds is 0.
+fn connections(table: &str, port: u16) -> usize {
+    let suffix = format!(":{port:04X}");
+    let is_held = |line: &&str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.get(2).is_some_and(|remote| remote.ends_with(&suffix)) && words.get(9).is_some_and(|inode| *inode != "0")
+    };
+    table.lines().skip(1).filter(is_held).count()
+}
+
+/// A line of smaps_rollup; 0 if the process has gone.
+fn kib(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
 /// Resident memory of processes, in KiB.
 pub(super) fn resident(processes: &[u32]) -> f64 {
-    let of = |process: &u32| {
-        let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
-        line.split_whitespace().next()?.parse::<f64>().ok()
-    };
-    processes.iter().filter_map(of).sum()
+    held(processes).rss
 }
 
 #[cfg(test)]
@@ -226,5 +267,37 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         assert!(resident(&me) > 100.0);
+    }
+
+    #[test]
+    fn connections_are_found_by_the_port_that_they_go_to() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 52511 1
+   1: 0100007F:D431 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 52510 1
+   2: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 52512 1
+   3: 0100007F:D433 0100007F:1F90 06 00000000:00000000 03:00000B5E 00000000     0        0 0 3
+";
+        assert_eq!((connections(table, 8080), connections(table, 80)), (1, 0));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("known").port();
+        let _one = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        assert_eq!(connections_to(port), 1);
+    }
+
+    #[test]
+    fn what_a_process_holds_is_read() {
+        let text = "Rss:                6996 kB\nPss:                6990 kB\nPss_Dirty:          1236 kB\n";
+        assert_eq!((kib(text, "Rss:"), kib(text, "Pss:"), kib("", "Rss:")), (6996.0, 6990.0, 0.0));
+        let me = [std::process::id()];
+        let before = held(&me);
+        let files: Vec<File> = (0..40).map_while(|_| File::open("/dev/null").ok()).collect();
+        let with_files = held(&me);
+        // Other tests may open and close some meanwhile.
+        assert!(files.len() == 40 && with_files.descriptors > before.descriptors + 20, "{before:?} {with_files:?}");
+        assert!(
+            with_files.threads >= 1 && with_files.pss > 100.0 && with_files.pss <= with_files.rss,
+            "{with_files:?}"
+        );
     }
 }

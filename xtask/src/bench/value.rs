@@ -26,12 +26,16 @@ pub enum Unit {
     Packages,
     /// To the gateway.
     Requests,
+    /// Of a process.
+    Descriptors,
+    /// Of a process.
+    Threads,
 }
 
 impl Unit {
     fn decimals(self) -> usize {
         match self {
-            Self::Instructions | Self::Packages | Self::Requests => 0,
+            Self::Instructions | Self::Packages | Self::Requests | Self::Descriptors | Self::Threads => 0,
             Self::Calls | Self::Ratio => 2,
             _ => 1,
         }

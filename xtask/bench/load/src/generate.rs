@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -70,7 +71,11 @@ pub(crate) struct Shared {
 fn worker(job: &Job, index: usize, ready: &Barrier) -> io::Result<Tally> {
     let share = job.connections / job.threads + usize::from(index < job.connections % job.threads);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let shared = Rc::new(Shared { job: job.clone(), request: request(job)?, tally: RefCell::new(Tally::new()?) });
+    let shared = Rc::new(Shared {
+        job: job.clone(),
+        request: request(job.address, &job.path, job.post)?,
+        tally: RefCell::new(Tally::new()?),
+    });
     let connected = runtime.block_on(async {
         let mut clients = Vec::with_capacity(share);
         for _ in 0..share {
@@ -109,13 +114,14 @@ fn worker(job: &Job, index: usize, ready: &Barrier) -> io::Result<Tally> {
     Ok(shared.tally.replace(Tally::new()?))
 }
 
-fn request(job: &Job) -> io::Result<Request<Full<Bytes>>> {
-    let mut request = Request::new(Full::new(Bytes::from(vec![b'x'; job.post])));
-    *request.uri_mut() = job.path.parse().map_err(io::Error::other)?;
-    if job.post > 0 {
+/// `GET`, or `POST` of so many bytes.
+pub(crate) fn request(address: SocketAddr, path: &str, post: usize) -> io::Result<Request<Full<Bytes>>> {
+    let mut request = Request::new(Full::new(Bytes::from(vec![b'x'; post])));
+    *request.uri_mut() = path.parse().map_err(io::Error::other)?;
+    if post > 0 {
         *request.method_mut() = Method::POST;
     }
-    let host = HeaderValue::from_str(&job.address.to_string()).map_err(io::Error::other)?;
+    let host = HeaderValue::from_str(&address.to_string()).map_err(io::Error::other)?;
     request.headers_mut().insert(HOST, host);
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("load/1"));
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -123,37 +129,46 @@ fn request(job: &Job) -> io::Result<Request<Full<Bytes>>> {
 }
 
 /// A connection.
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
+
+/// Connects.
+pub(crate) async fn open(address: SocketAddr) -> io::Result<Sender> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (sender, driver) = connected.map_err(io::Error::other)?;
+    tokio::task::spawn_local(async move {
+        // What went wrong is known to whoever has sent.
+        let _ = driver.await;
+    });
+    Ok(sender)
+}
+
+/// Asks on a connection that is ready: the status, and how long the body was.
+pub(crate) async fn ask(sender: &mut Sender, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, usize)> {
+    let (head, mut body) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame.map_err(io::Error::other)?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok((head.status, length))
+}
+
+/// A connection, and what is asked on it.
 pub(crate) struct Client {
     pub(crate) shared: Rc<Shared>,
-    sender: SendRequest<Full<Bytes>>,
+    sender: Sender,
 }
 
 impl Client {
     async fn connect(shared: Rc<Shared>) -> io::Result<Self> {
-        let sender = Self::open(&shared).await?;
+        let sender = open(shared.job.address).await?;
         Ok(Self { shared, sender })
-    }
-
-    async fn open(shared: &Shared) -> io::Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(shared.job.address).await?;
-        stream.set_nodelay(true)?;
-        let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (sender, driver) = connected.map_err(io::Error::other)?;
-        tokio::task::spawn_local(async move {
-            // What went wrong is known to whoever has sent.
-            let _ = driver.await;
-        });
-        Ok(sender)
     }
 
     async fn ask(&mut self) -> io::Result<StatusCode> {
         self.sender.ready().await.map_err(io::Error::other)?;
-        let answer = self.sender.send_request(self.shared.request.clone()).await;
-        let (head, mut body) = answer.map_err(io::Error::other)?.into_parts();
-        while let Some(frame) = body.frame().await {
-            frame.map_err(io::Error::other)?;
-        }
-        Ok(head.status)
+        ask(&mut self.sender, self.shared.request.clone()).await.map(|(status, _)| status)
     }
 
     /// One request; counted if its moment was in the window. A connection that failed is made again.
@@ -180,7 +195,7 @@ impl Client {
     }
 
     async fn reopen(&mut self) -> io::Result<()> {
-        self.sender = Self::open(&self.shared).await?;
+        self.sender = open(self.shared.job.address).await?;
         Ok(())
     }
 

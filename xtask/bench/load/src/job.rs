@@ -1,5 +1,6 @@
 //! What is to be done, and what came of it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -125,6 +126,18 @@ pub(crate) enum Event {
     End,
     /// All is over.
     Result { answered: u64, refused: u64, failed: u64, unanswered: u64, p50_us: f64, p99_us: f64, p999_us: f64 },
+    /// Of a soak: time to look at the proxy. The crowd is there, or has gone.
+    Look { crowd: bool },
+    /// A soak is over.
+    Soaked { parts: BTreeMap<&'static str, Count> },
+}
+
+/// What became of the requests of one kind.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Count {
+    pub(crate) asked: u64,
+    /// Not answered as they must be.
+    pub(crate) failed: u64,
 }
 
 impl Event {
