@@ -257,6 +257,17 @@ impl Timer for Exact {
     }
 }
 
+/// What never comes.
+pub(crate) struct Never;
+
+impl Timer for Never {
+    fn set(&mut self, _after: Duration) {}
+
+    fn poll_over(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;

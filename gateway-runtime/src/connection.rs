@@ -104,7 +104,8 @@ where
     loop {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let answering = Answering::begin(state, &request, gateway.config.upgrades);
-            answer(gateway, peer, request, answering, &tunnel)
+            let (read, tunnel) = (answering.read.clone(), &tunnel);
+            serve::answer(gateway, peer, request, read, move |response| answering.over(response, tunnel))
         });
         let mut builder = http1::Builder::new();
         // The keeper looks at the clock.
@@ -142,22 +143,6 @@ where
             return None;
         }
     }
-}
-
-async fn answer(
-    gateway: &Arc<Gateway>,
-    peer: &Peer,
-    request: hyper::Request<Incoming>,
-    mut answering: Answering,
-    tunnel: &Cell<Option<Tunnel>>,
-) -> Result<hyper::Response<Answer<Answering>>, Infallible> {
-    let read = answering.read.clone();
-    let mut response = serve::answer(gateway, peer, request, read).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        answering.is_last = true;
-        tunnel.set(upgrade::tunnel(&mut response));
-    }
-    Ok(response.map(|body| Answer { body, until_end: answering }))
 }
 
 /// What the client says from now on is for the upstream, and what it has said behind its request too.
@@ -305,6 +290,19 @@ impl Answering {
             None => Stage::Answering,
         });
         Self { state: Rc::clone(state), read, is_last: false }
+    }
+
+    /// Is held until the end of this response. The tunnel that may follow it goes to `tunnel`.
+    fn over(
+        mut self,
+        mut response: hyper::Response<Body>,
+        tunnel: &Cell<Option<Tunnel>>,
+    ) -> hyper::Response<Answer<Self>> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.is_last = true;
+            tunnel.set(upgrade::tunnel(&mut response));
+        }
+        response.map(|body| Answer { body, until_end: self })
     }
 }
 

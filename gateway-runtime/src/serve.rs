@@ -45,13 +45,14 @@ impl Peer {
     }
 }
 
-/// Answers one request. `read` turns true when its body was read to the end.
-pub(crate) async fn answer(
+/// Answers one request. `read` turns true when its body was read to the end; `finish` makes the answer the connection's.
+pub(crate) async fn answer<B>(
     gateway: &Arc<Gateway>,
     peer: &Peer,
     request: hyper::Request<Incoming>,
     read: Option<Arc<AtomicBool>>,
-) -> Result<hyper::Response<Body>, Infallible> {
+    finish: impl FnOnce(hyper::Response<Body>) -> hyper::Response<B>,
+) -> Result<hyper::Response<B>, Infallible> {
     let (mut head, incoming) = request.into_parts();
     if gateway.config.upgrades {
         upgrade::remember(&mut head);
@@ -88,7 +89,7 @@ pub(crate) async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (head, body) = response.into_parts();
-    Ok(hyper::Response::from_parts(head, body))
+    Ok(finish(hyper::Response::from_parts(head, body)))
 }
 
 #[cold]

@@ -120,9 +120,12 @@ async fn answer(gateway: &Arc<Gateway>, peer: &Peer, request: hyper::Request<Inc
         let (head, body) = error.response(&gateway.config, &head.headers).into_parts();
         return hyper::Response::from_parts(head, body);
     }
-    let Ok(mut response) = serve::answer(gateway, peer, hyper::Request::from_parts(head, body), None).await;
-    // A connection ends in another way here. RFC 9113 §8.2.2.
-    response.headers_mut().remove(CONNECTION);
+    let finish = |mut response: hyper::Response<Body>| {
+        // A connection ends in another way here. RFC 9113 §8.2.2.
+        response.headers_mut().remove(CONNECTION);
+        response
+    };
+    let Ok(response) = serve::answer(gateway, peer, hyper::Request::from_parts(head, body), None, finish).await;
     response
 }
 

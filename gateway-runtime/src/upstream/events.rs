@@ -15,23 +15,17 @@ const LAST_WORDS: &[u8] = b"event: error\ndata: upstream connection terminated u
 /// Watches over the end of an event stream; of any other response nothing is changed.
 ///
 /// One whose length is known is left alone: nothing can be added to it.
-pub(super) fn watched(response: Response) -> Response {
-    if response.body().len().is_some() || !is_event_stream(&response) {
-        return response;
+pub(super) fn watch(response: &mut Response) {
+    if response.body().len().is_none() && is_event_stream(response) {
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = Body::stream(Box::pin(Events { body: Some(body) }));
     }
-    cold(response)
 }
 
 fn is_event_stream(response: &Response) -> bool {
     let media_type = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let media_type = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
     media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-}
-
-#[cold]
-fn cold(response: Response) -> Response {
-    let (head, body) = response.into_parts();
-    Response::from_parts(head, Body::stream(Box::pin(Events { body: Some(body) })))
 }
 
 struct Events {
@@ -91,7 +85,9 @@ mod tests {
         let body = Body::stream(Box::pin(Breaks([event].into_iter().chain(end.map(Err)).collect())));
         let (mut head, _) = Response::new(StatusCode::OK).into_parts();
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-        watched(Response::from_parts(head, body))
+        let mut response = Response::from_parts(head, body);
+        watch(&mut response);
+        response
     }
 
     #[tokio::test]

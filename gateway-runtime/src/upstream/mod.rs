@@ -36,7 +36,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use gateway_sdk::http::Version;
@@ -46,7 +46,7 @@ use gateway_sdk::{BodyError, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use crate::apis::listen_path::ListenPath;
-use crate::clock::Timer;
+use crate::clock::{Never, Timer};
 use crate::config::Config;
 use crate::serve::body::Stalled;
 use crate::tls::client::TlsError;
@@ -167,34 +167,80 @@ pub(crate) struct Forward<'a> {
 pub(crate) async fn forward(
     request: &mut Request,
     how: Forward<'_>,
-    mut timer: impl Timer,
+    timer: impl Timer,
 ) -> Result<Response, ForwardError> {
     let chosen = request.upstream().map(|uri| Target::of(uri, how.transport)).transpose()?;
     let aim = chosen.as_ref().map_or(how.aim, Aim::One);
     headers::toward_upstream(request, how.client);
     let keep_host = how.keep_host && request.headers().contains_key(HOST);
-    let mut way = Way { aim, written: None, strip: how.strip, keep_host, rules: how.rules };
+    let mut way = Way { aim, written: None, strip: how.strip, keep_host };
     way.prepare(request)?;
-    let progress = Progress::watch(request.body_mut());
-    let timeout = how.enforced.unwrap_or(how.rules.timeout);
-    timer.set(timeout);
-    let mut exchange = pin!(exchange(request, progress.as_ref(), way));
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(response) = exchange.as_mut().poll(cx) {
-            return Poll::Ready(response.map(events::watched));
-        }
-        while timer.poll_over(cx).is_ready() {
-            if how.enforced.is_some() {
-                return Poll::Ready(Err(ForwardError::Deadline(timeout)));
+    let sent = Progress::watch(request.body_mut());
+    let (timeout, is_enforced) = (how.enforced.unwrap_or(how.rules.timeout), how.enforced.is_some());
+    let mut limit = Limit { timer, timeout, is_enforced, sent };
+    limit.timer.set(timeout);
+    loop {
+        let origin = &way.aim.target().origin;
+        let upgrades = upgrade::is_wanted(request);
+        let response = if upgrades || origin.is_special() {
+            let sent = limit.sent.clone();
+            limit.within(special::exchange(request, sent.as_ref(), origin, how.rules)).await
+        } else {
+            http1(request, &mut limit, origin, None, how.rules).await
+        };
+        match response {
+            Ok(mut response) => {
+                events::watch(&mut response);
+                return Ok(response);
             }
-            match left(timeout, progress.as_deref()) {
-                Duration::ZERO => return Poll::Ready(Err(ForwardError::Timeout(timeout))),
-                left => timer.set(left),
+            // What asked for another protocol is not whole any more.
+            Err(error) if error.is_unreached() && !upgrades => way.pass_over(request, error)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How long an upstream may take until there is an answer.
+struct Limit<T> {
+    timer: T,
+    timeout: Duration,
+    /// Whatever the client's body does.
+    is_enforced: bool,
+    /// The request's body, if it is still arriving.
+    sent: Option<Arc<Progress>>,
+}
+
+impl<T: Timer> Limit<T> {
+    /// Ready when it is over.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<ForwardError> {
+        loop {
+            std::task::ready!(self.timer.poll_over(cx));
+            if self.is_enforced {
+                return Poll::Ready(ForwardError::Deadline(self.timeout));
+            }
+            match left(self.timeout, self.sent.as_deref()) {
+                Duration::ZERO => return Poll::Ready(ForwardError::Timeout(self.timeout)),
+                left => self.timer.set(left),
             }
         }
-        Poll::Pending
-    })
-    .await
+    }
+
+    /// Waits for something no longer than that.
+    async fn within<V>(&mut self, work: impl Future<Output = Result<V, ForwardError>>) -> Result<V, ForwardError> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => self.poll_over(cx).map(Err),
+        })
+        .await
+    }
+}
+
+impl Limit<Never> {
+    /// For what is limited by somebody else.
+    fn none(sent: Option<&Arc<Progress>>) -> Self {
+        Self { timer: Never, timeout: Duration::MAX, is_enforced: false, sent: sent.cloned() }
+    }
 }
 
 /// What an upstream has left of its time when it is over by the clock.
@@ -214,7 +260,6 @@ struct Way<'a> {
     written: Option<PathAndQuery>,
     strip: Option<&'a ListenPath>,
     keep_host: bool,
-    rules: Rules,
 }
 
 impl Way<'_> {
@@ -256,36 +301,13 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
     Ok(())
 }
 
-/// One request and response, however they travel; at the next target if nobody is at this one.
-async fn exchange(
-    request: &mut Request,
-    sent: Option<&Arc<Progress>>,
-    mut way: Way<'_>,
-) -> Result<Response, ForwardError> {
-    let rules = way.rules;
-    loop {
-        let origin = &way.aim.target().origin;
-        let response = if upgrade::is_wanted(request) {
-            return special::exchange(request, sent, origin, rules).await;
-        } else if origin.is_special() {
-            special::exchange(request, sent, origin, rules).await
-        } else {
-            http1(request, sent, origin, None, rules).await
-        };
-        match response {
-            Err(error) if error.is_unreached() => way.pass_over(request, error)?,
-            response => return response,
-        }
-    }
-}
-
 /// One request and response by HTTP/1.1, on `first` or on a pooled connection if there is one.
 ///
 /// A server may close an idle connection in the moment it is used again. What it has not seen is sent again, and so is
 /// what may be sent twice, as long as no answer has begun.
 async fn http1(
     request: &mut Request,
-    sent: Option<&Arc<Progress>>,
+    limit: &mut Limit<impl Timer>,
     origin: &Arc<Origin>,
     mut first: Option<Box<Wire>>,
     rules: Rules,
@@ -296,16 +318,19 @@ async fn http1(
         let was_pooled = pooled.is_some();
         let mut wire = match first.take().or(pooled) {
             Some(wire) => wire,
-            None => connect(origin, rules).await?,
+            None => Box::pin(limit.within(connect(origin, rules))).await?,
         };
         let spare = if was_pooled && may_repeat { Spare::of(request, &wire.written) } else { None };
         let mut response = pin!(wire.send(request.take()));
-        let answered = std::future::poll_fn(|cx| wire.poll_response(cx, response.as_mut())).await;
-        let mut failed = match answered {
+        let answered = std::future::poll_fn(|cx| match wire.poll_response(cx, response.as_mut()) {
+            Poll::Ready(answered) => Poll::Ready(Ok(answered)),
+            Poll::Pending => limit.poll_over(cx).map(Err),
+        });
+        let mut failed = match answered.await? {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => return Err(ForwardError::Unasked),
             Ok(response) => {
                 let most = if rules.close { 0 } else { rules.max_idle };
-                return received(response, Lease::new(wire, Arc::clone(origin), sent.cloned(), most));
+                return received(response, Lease::new(wire, Arc::clone(origin), limit.sent.clone(), most));
             }
             Err(failed) => failed,
         };

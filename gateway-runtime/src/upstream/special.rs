@@ -12,7 +12,7 @@ use gateway_sdk::{Request, Response};
 use super::progress::Progress;
 use super::target::{Origin, Speech};
 use super::wire::Wire;
-use super::{ForwardError, Rules, h2, http1, upgrade};
+use super::{ForwardError, Limit, Rules, h2, http1, upgrade};
 use crate::tls::client::TlsError;
 
 /// One request and response.
@@ -37,14 +37,14 @@ async fn any(
         return upgrade::exchange(request.take(), wanted, origin, rules).await;
     }
     if !origin.may_speak_http2() {
-        return http1(request, sent, origin, None, rules).await;
+        return http1(request, &mut Limit::none(sent), origin, None, rules).await;
     }
     let first = match h2::way(origin, rules).await? {
         h2::Way::Http2(lease) => return h2::exchange(lease, request.take(), origin, rules).await,
         h2::Way::Http1(stream) => Some(Wire::new(stream, rules.canonical_names).await.map_err(ForwardError::Exchange)?),
         h2::Way::Http1Again => None,
     };
-    http1(request, sent, origin, first, rules).await
+    http1(request, &mut Limit::none(sent), origin, first, rules).await
 }
 
 /// A server of TLS 1.3 says what it thinks of the gateway's certificate when the handshake is over already.
