@@ -34,6 +34,7 @@ use crate::clock::{self, Deadline, Moment, Timer};
 use crate::gateway::{Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
+use crate::stream::Stream;
 use crate::tls::{self, Accepted, Tls};
 use crate::upstream::upgrade::{self, Tunnel};
 use refusal::Refusal;
@@ -60,7 +61,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: So
         return Box::pin(encrypted(gateway, tls, stream, address, stop)).await;
     }
     let peer = Peer::new(address);
-    let Some((read, stream)) = http1(gateway, stream, &peer, true).await else { return };
+    let Some((read, stream)) = http1(gateway, Stream::Plain(stream), &peer, true).await else { return };
     // The client knew beforehand that this is a server of HTTP/2. RFC 9113 §3.3.
     Box::pin(http2::serve(gateway, Replay::new(read, TokioIo::new(stream)), peer.into(), stop)).await;
 }
@@ -79,9 +80,10 @@ async fn encrypted(
         () = given_up(&mut stop, gateway.config.shutdown_timeout / 2) => None,
     };
     let Some(Accepted { stream, client, is_http2 }) = accepted else { return };
+    let stream = Stream::Tls(Box::new(stream.into()));
     let peer = Peer { tls: Some(Arc::new(client)), ..Peer::new(address) };
     if is_http2 {
-        http2::serve(gateway, TokioIo::new(stream), peer.into(), stop).await;
+        http2::serve(gateway, Replay::new(Bytes::new(), TokioIo::new(stream)), peer.into(), stop).await;
     } else {
         http1(gateway, stream, &peer, false).await;
     }

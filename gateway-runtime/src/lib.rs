@@ -58,6 +58,7 @@ mod quiet;
 mod serve;
 mod server;
 mod sockets;
+mod stream;
 mod telemetry;
 mod tls;
 mod upstream;

@@ -229,7 +229,7 @@ impl TlsClient {
 }
 
 /// Whether the server chose HTTP/2.
-pub(crate) fn chose_http2(stream: &TlsStream<TcpStream>) -> bool {
+pub(crate) fn chose_http2(stream: &tokio_rustls::TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(H2)
 }
 

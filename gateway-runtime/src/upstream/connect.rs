@@ -1,9 +1,7 @@
 //! From an origin to a connection: its addresses, TCP, a proxy if there is one, TLS if it is spoken.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use gateway_sdk::http::header::{HOST, PROXY_AUTHORIZATION};
@@ -12,29 +10,19 @@ use gateway_sdk::{Body, Method, StatusCode};
 use hyper::client::conn::http1;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use super::target::{Origin, Speech};
 use super::transport::ForwardProxy;
 use super::{ForwardError, dns};
+use crate::stream::Stream;
 use crate::tls::client;
 
-/// The bytes between the gateway and an upstream.
-pub(super) enum Stream {
-    Plain(TcpStream),
-    /// Much larger than the other.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Stream {
-    /// Whether HTTP/2 is spoken on it, by the server's choice or as it is known to be.
-    pub(super) fn speaks_http2(&self, origin: &Origin) -> bool {
-        match self {
-            Self::Plain(_) => origin.speech == Speech::H2c,
-            Self::Tls(stream) => client::chose_http2(stream),
-        }
+/// Whether HTTP/2 is spoken on a stream, by the server's choice or as it is known to be.
+pub(super) fn speaks_http2(stream: &Stream, origin: &Origin) -> bool {
+    match stream {
+        Stream::Plain(_) => origin.speech == Speech::H2c,
+        Stream::Tls(stream) => client::chose_http2(stream),
     }
 }
 
@@ -53,7 +41,7 @@ pub(super) async fn connect(origin: &Arc<Origin>, only_http1: bool) -> Result<St
     };
     let Speech::Tls(tls) = &origin.speech else { return Ok(Stream::Plain(stream)) };
     match tls.connect(&origin.host, stream, only_http1).await {
-        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream.into()))),
         Err(error) => Err(ForwardError::Tls { origin: Arc::clone(origin), error }),
     }
 }
@@ -112,54 +100,4 @@ async fn tunnel(origin: &Arc<Origin>, proxy: &ForwardProxy, stream: TcpStream) -
 fn parts(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     Some((parts.io.into_inner(), parts.read_buf))
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }

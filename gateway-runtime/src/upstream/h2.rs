@@ -26,10 +26,11 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Mutex;
 
 use super::body::Plain;
-use super::connect::{self, Stream};
+use super::connect;
 use super::replay::Replay;
 use super::target::{Origin, Speech, TargetError};
 use super::{ForwardError, Rules, headers};
+use crate::stream::Stream;
 
 /// A connection that was idle for longer is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -118,7 +119,7 @@ pub(super) async fn way(origin: &Arc<Origin>, rules: Rules) -> Result<Way, Forwa
 /// Makes a connection, and remembers it if it is for many.
 pub(super) async fn open(origin: &Arc<Origin>, rules: Rules) -> Result<Way, ForwardError> {
     let stream = connect::connect(origin, false).await?;
-    let speaks_http2 = stream.speaks_http2(origin);
+    let speaks_http2 = connect::speaks_http2(&stream, origin);
     if !speaks_http2 {
         with(origin, |known| known.chose_http1 = true);
         return Ok(Way::Http1(stream));

@@ -16,9 +16,9 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::again::Written;
-use super::connect::Stream;
 use crate::clock::{self, Moment};
 use crate::quiet::{Ear, Quiet};
+use crate::stream::Stream;
 
 /// Why there is no response; a request that was not sent is given back.
 pub(super) type Failed = TrySendError<hyper::Request<Body>>;
