@@ -270,7 +270,11 @@ impl Way<'_> {
         let target = self.aim.target();
         address(request, target, self.strip)?;
         if !self.keep_host {
-            request.headers_mut().insert(HOST, target.host.clone());
+            // There is one already, nearly always.
+            match request.headers_mut().get_mut(HOST) {
+                Some(host) => *host = target.host.clone(),
+                None => _ = request.headers_mut().insert(HOST, target.host.clone()),
+            }
         }
         Ok(())
     }
@@ -294,7 +298,14 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
         return Ok(());
     }
     let path = strip.map_or(Cow::Borrowed(uri.path()), |listen| listen.strip(uri.path()));
-    let joined = target.join(&path, uri.query());
+    let joined = match (&path, uri.path_and_query()) {
+        // What is left of the path is its end, and the query is behind it.
+        (Cow::Borrowed(rest), Some(whole)) if target.is_bare() => {
+            let taken = uri.path().len() - rest.len();
+            target::as_target(whole.as_str()[taken..].to_owned())
+        }
+        _ => target.join(&path, uri.query()),
+    };
     let joined: PathAndQuery =
         joined.ok_or_else(|| TargetError::Syntax("the path cannot be joined to the target's".to_owned()))?;
     request.set_uri(Uri::from(joined));

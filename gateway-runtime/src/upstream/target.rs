@@ -170,7 +170,7 @@ impl Target {
         let parts = [base, slash, rest, marks[0], queries[0], marks[1], queries[1]];
         let mut joined = String::with_capacity(parts.iter().map(|part| part.len()).sum());
         parts.iter().for_each(|part| joined.push_str(part));
-        PathAndQuery::from_maybe_shared(Bytes::from(joined)).ok()
+        as_target(joined)
     }
 
     /// The path of a request at the upstream; `None` where it is the request's own.
@@ -188,6 +188,11 @@ impl Target {
     pub(crate) fn is_bare(&self) -> bool {
         self.path == "/" && self.query.is_none()
     }
+}
+
+/// A path and a query as the target of a request, without another copy.
+pub(super) fn as_target(text: String) -> Option<PathAndQuery> {
+    PathAndQuery::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// Whether an authority has a colon after its host, whatever follows.
