@@ -300,7 +300,9 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
     let path = strip.map_or(Cow::Borrowed(uri.path()), |listen| listen.strip(uri.path()));
     let joined = match (&path, uri.path_and_query()) {
         // What is left of the path is its end, and the query is behind it.
-        (Cow::Borrowed(rest), Some(whole)) if target.is_bare() => {
+        (Cow::Borrowed(rest), Some(whole))
+            if target.is_bare() && !rest.starts_with("//") && uri.query() != Some("") =>
+        {
             let taken = uri.path().len() - rest.len();
             target::as_target(whole.as_str()[taken..].to_owned())
         }

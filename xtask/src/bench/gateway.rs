@@ -69,6 +69,8 @@ impl Conf {
             "secret": SECRET,
             "app_path": apps,
             "log_level": "warn",
+            // Idle clients need no connection to the upstream: there may be more of them than it has room for by default.
+            "http_server_options": { "max_connections": 12_000 },
         });
         fs::write(&conf, format!("{text:#}\n")).map_err(BenchError::io("write", &conf))?;
         path::absolute(&conf).map_err(BenchError::io("find", &conf))

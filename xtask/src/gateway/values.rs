@@ -245,9 +245,21 @@ pub fn flags(plan: &Plan) -> Vec<String> {
 pub fn pinned_profile(plan: &Plan) -> Result<Vec<String>, GenerateError> {
     let profiles: toml::Table = profiles(&plan.core, Some(plan.profile))?.parse().unwrap_or_default();
     let name = plan.profile.name();
-    let profile = profiles.get("profile").and_then(|all| all.get(name)).and_then(toml::Value::as_table);
-    let options = profile.into_iter().flatten().map(|(key, value)| format!("profile.{name}.{key}={value}"));
-    Ok(options.collect())
+    let mut options = Vec::new();
+    if let Some(profile) = profiles.get("profile").and_then(|all| all.get(name)) {
+        pin(&format!("profile.{name}"), profile, &mut options);
+    }
+    Ok(options)
+}
+
+/// A value as options, one for each member of its tables: cargo takes no table as one.
+fn pin(key: &str, value: &toml::Value, options: &mut Vec<String>) {
+    match value {
+        toml::Value::Table(members) => {
+            members.iter().for_each(|(name, member)| pin(&format!("{key}.{name}"), member, options));
+        }
+        value => options.push(format!("{key}={value}")),
+    }
 }
 
 /// Places of this machine, and what the binary says instead. Of two that fit, the last one counts.
@@ -287,6 +299,15 @@ mod tests {
         assert!(gnu.contains("[target.x86_64-unknown-linux-gnu]\nrustflags = [\"-C\", \"target-feature=+crt-static\""));
         assert!(gnu.contains(r#""getrandom_backend=\"linux_getrandom\"""#), "{gnu}");
         assert!(!static_flags("x86_64-unknown-linux-musl").contains("rustflags"));
+    }
+
+    /// cargo refuses a table as the value of an option.
+    #[test]
+    fn a_profile_is_pinned_member_by_member() {
+        let profile = "lto = \"fat\"\n[package.a]\nopt-level = \"s\"\n".parse().map(toml::Value::Table);
+        let mut options = Vec::new();
+        pin("profile.ship", &profile.expect("valid"), &mut options);
+        assert_eq!(options, ["profile.ship.lto=\"fat\"", "profile.ship.package.a.opt-level=\"s\""]);
     }
 
     #[test]
