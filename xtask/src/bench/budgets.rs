@@ -70,7 +70,7 @@ pub enum Row {
 pub enum Kind {
     /// It is, up to `margin` in the row's unit: `--check` fails when budget and margin are exceeded.
     Count {
-        /// What repeated runs differ by, with room to spare.
+        /// What repeated runs differ by, with room to spare; and, where a row says so, what is over and not yet mended.
         margin: f64,
     },
     /// It is not, so it decides nothing.
@@ -105,8 +105,8 @@ const fn sample(row: Row, what: &'static str, unit: Unit, limit: f64, source: &'
 /// In the order in which they are printed.
 #[rustfmt::skip]
 pub const BUDGETS: &[Budget] = &[
-    // Reached without TLS, HTTP/2 and the look at heads: 27,800; with them 29,300. The margin keeps it there.
-    count(Row::Instructions, "keyless request: instructions", Unit::Instructions, 28_000.0, 1_700.0,
+    // Reached without TLS, HTTP/2 and the look at heads: 27,800; with them 29,430: over the budget, and not yet mended.
+    count(Row::Instructions, "keyless request: instructions", Unit::Instructions, 28_000.0, 1_600.0,
         "bare hyper proxy, thread per core: 24,500; the rest is for routing, chain and accounting"),
     count(Row::SystemCalls, "keyless request: system calls", Unit::Calls, 6.0, 0.1,
         "wait, read and write, on both sides: no proxy on epoll has fewer; nginx 7, HAProxy 10"),
@@ -144,8 +144,8 @@ pub const BUDGETS: &[Budget] = &[
         "0.2 ms for each definition: read, parsed, compiled"),
     count(Row::ReloadFailed, "requests that failed while reloading", Unit::Requests, 0.0, 0.0,
         "the table is swapped whole"),
-    // Reached without TLS and HTTP/2: 6.2; with them 10.2. The margin keeps it there.
-    count(Row::Binary, "static binary, stripped", Unit::Mebibytes, 9.0, 1.5,
+    // Reached without TLS and HTTP/2: 6.2; with them 10.2: over the budget, and not yet mended.
+    count(Row::Binary, "static binary, stripped", Unit::Mebibytes, 9.0, 1.3,
         "without optional features"),
     sample(Row::Rebuild, "fast build after editing one plugin", Unit::Seconds, 3.0,
         "one small crate compiled, and one link"),
