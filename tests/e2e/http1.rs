@@ -203,3 +203,20 @@ async fn a_client_whose_body_is_not_wanted_is_not_told_to_go_on() {
     client.ends().await;
     assert!(upstream.seen().is_empty());
 }
+
+/// A client that compares names byte by byte is served by one key of the configuration.
+#[tokio::test]
+async fn names_are_written_in_lower_case_unless_somebody_needs_the_other() {
+    let upstream = Upstream::start();
+    for (canonical, name) in [(false, "x-ratelimit-limit: 0\r\n"), (true, "X-Ratelimit-Limit: 0\r\n")] {
+        let conf = Conf::default().with(&api("a", upstream.address)).server("canonical_header_names", canonical);
+        let gateway = conf.start().await;
+        let mut stream = tokio::net::TcpStream::connect(gateway.address).await.expect("the gateway listens");
+        let ask = b"GET /a/get HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, ask).await.expect("the gateway reads");
+        let mut answer = String::new();
+        let read = tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer);
+        gateway_tests::within_deadline("an answer", read).await.expect("text");
+        assert!(answer.contains(name), "{answer}");
+    }
+}
