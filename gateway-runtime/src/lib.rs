@@ -51,6 +51,7 @@ mod gateway;
 mod handover;
 mod host;
 mod listener;
+mod memory;
 mod metrics;
 mod middleware;
 mod notify;

@@ -14,6 +14,7 @@ use crate::clock::{self, Beat, Moment};
 use crate::connection;
 use crate::connection::refusal;
 use crate::gateway::Gateway;
+use crate::memory;
 use crate::metrics::{self, Open, Refused};
 use crate::upstream::pool;
 
@@ -41,14 +42,18 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
     let Share { core, beat, listeners, inherited, mut stop } = share;
     let (open, mut closed) = mpsc::channel::<()>(1);
     let clock = tokio::task::spawn_local(async move {
-        let mut swept = clock::now();
-        let sweep = || {
+        let (mut swept, mut settled) = (clock::now(), clock::now());
+        let tidy = || {
             if swept.elapsed() >= pool::SWEEP_INTERVAL {
                 swept = clock::now();
                 pool::sweep();
             }
+            if settled.elapsed() >= memory::SETTLE_INTERVAL {
+                settled = clock::now();
+                memory::settle();
+            }
         };
-        beat.keep(core, sweep).await;
+        beat.keep(core, tidy).await;
     });
     let mut accepting = JoinSet::new();
     let clients = Clients { gateway: Arc::clone(&gateway), stop: stop.clone(), open, turned_away: Rc::default() };
