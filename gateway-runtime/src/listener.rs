@@ -50,6 +50,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
             }
             if settled.elapsed() >= memory::SETTLE_INTERVAL {
                 settled = clock::now();
+                pool::rest();
                 memory::settle();
             }
         };

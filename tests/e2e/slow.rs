@@ -3,8 +3,12 @@
 //! The bounds are a second. Nothing here says when something happens, only that it does.
 
 use bytes::Bytes;
+use gateway_tests::feed::feed;
 use gateway_tests::wire::Wire;
-use gateway_tests::{Conf, Gateway, Upstream, api, get, within_deadline};
+use gateway_tests::{Conf, Gateway, Upstream, api, ask, get, within_deadline};
+use http::Method;
+use http_body_util::BodyExt;
+use tokio::task::JoinSet;
 
 async fn serving(upstream: &Upstream) -> Gateway {
     let conf = Conf::default().server("read_timeout", 1).server("write_timeout", 1);
@@ -140,4 +144,34 @@ async fn who_is_idle_for_too_long_is_hung_up_on() {
     }
     gateway.descriptors_at_most(floor).await;
     assert_eq!(gateway.log().all(|line| line.message() == "connection refused").len(), 0, "there is nothing to tell");
+}
+
+/// What four hundred uploads at once have needed is not kept while their clients are idle.
+#[tokio::test]
+async fn memory_goes_back_to_the_system_when_clients_rest() {
+    const CLIENTS: usize = 400;
+    let upstream = Upstream::start();
+    let gateway = Gateway::serving(&api("rest", upstream.address)).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(gateway.connect().await);
+    }
+    clients[0].ask(get("/rest/get")).await;
+    let before = gateway.memory("VmRSS");
+    // They have begun, and none can end.
+    let (feeds, bodies): (Vec<_>, Vec<_>) = (0..CLIENTS).map(|_| feed()).unzip();
+    let mut asking = JoinSet::new();
+    for (mut client, body) in clients.into_iter().zip(bodies) {
+        asking.spawn(async move {
+            let response = client.open(ask(Method::POST, "/rest/post").body(body)).await.expect("a response");
+            response.into_body().collect().await.expect("a body");
+            client
+        });
+    }
+    feeds.iter().for_each(|feed| feed.data(Bytes::from(vec![b'x'; 4 << 10])));
+    gateway.memory_until(|kib| kib > before + (5 << 10)).await;
+    drop(feeds);
+    let clients = asking.join_all().await;
+    gateway.memory_until(|kib| kib < before + (3 << 10)).await;
+    assert_eq!(clients.len(), CLIENTS);
 }

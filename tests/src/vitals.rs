@@ -46,6 +46,17 @@ impl Gateway {
         .await;
     }
 
+    /// Looks at what it has, in KiB of resident memory, until that is as it should be.
+    pub async fn memory_until(&self, is_it: impl Fn(u64) -> bool) {
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(50));
+        let looked = tokio::time::timeout(crate::DEADLINE, async {
+            while !is_it(self.memory("VmRSS")) {
+                look.tick().await;
+            }
+        });
+        assert!(looked.await.is_ok(), "it is at {} KiB after {:?}", self.memory("VmRSS"), crate::DEADLINE);
+    }
+
     /// Memory in KiB: `VmRSS` is what it has, `VmHWM` the most it has had.
     ///
     /// # Panics

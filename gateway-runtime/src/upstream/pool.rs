@@ -18,6 +18,8 @@ use crate::clock::{self, Moment};
 
 /// An idle connection older than this is not trusted: servers close theirs at about this age.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// A connection that is idle for so long needs no buffers.
+const REST_AFTER: Duration = Duration::from_secs(2);
 /// How often a thread should [`sweep`].
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -44,16 +46,17 @@ thread_local! {
 pub(super) fn take(origin: &Arc<Origin>, age: Option<Duration>) -> Option<Box<Wire>> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.0.get_mut(origin)?;
-        let mut last = idle.pop()?;
-        while age.is_some_and(|age| last.wire.begun.elapsed() >= age) {
-            last = idle.pop()?;
+        loop {
+            let mut last = idle.pop()?;
+            if !last.is_fresh() {
+                // The others are older.
+                idle.clear();
+                return None;
+            }
+            if age.is_none_or(|age| last.wire.begun.elapsed() < age) && last.wire.wake() {
+                return Some(last.wire);
+            }
         }
-        if last.is_fresh() {
-            return Some(last.wire);
-        }
-        // The others are older.
-        idle.clear();
-        None
     })
 }
 
@@ -67,6 +70,14 @@ fn put(origin: &Arc<Origin>, wire: Box<Wire>, most: usize) {
             Some(others) => others.push(idle),
             None => _ = pool.0.insert(Arc::clone(origin), vec![idle]),
         }
+    });
+}
+
+/// Takes the buffers of what has been idle for a while.
+pub(crate) fn rest() {
+    POOL.with_borrow_mut(|pool| {
+        let idle = pool.0.values_mut().flatten();
+        idle.filter(|idle| idle.since.elapsed() >= REST_AFTER).for_each(|idle| idle.wire.give_back());
     });
 }
 

@@ -2,9 +2,9 @@
 //!
 //! hyper gives a connection in two halves: one that takes requests, and one that moves bytes. The second is usually a task
 //! of its own; here it is polled by the task that waits for the response, and then for its body. So a request wakes one
-//! task in place of two, and a connection that rests costs nothing.
+//! task in place of two, and a connection that rests costs nothing: after a while it gives even its buffers back.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::again::Written;
 use crate::clock::{self, Moment};
@@ -25,8 +26,11 @@ pub(super) type Failed = TrySendError<hyper::Request<Body>>;
 
 pub(super) struct Wire {
     sender: SendRequest<Body>,
-    /// `None` once the connection has ended.
+    /// `None` once the connection has ended, and while it has no buffers.
     driver: Option<Connection<TokioIo<Quiet<Stream>>, Body>>,
+    /// The stream of a connection without buffers.
+    bare: Option<Quiet<Stream>>,
+    canonical_names: bool,
     /// It has ended in the middle of something.
     unread: bool,
     ear: Arc<Ear>,
@@ -78,11 +82,33 @@ impl Wire {
         let talk =
             Arc::new(Talk { ear: Arc::clone(&ear), covered: AtomicBool::new(false), told: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&talk));
-        let mut builder = Builder::new();
-        builder.title_case_headers(canonical_names);
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
+        let (sender, driver) = speak(stream, canonical_names).await?;
         let (driver, begun) = (Some(driver), clock::now());
-        Ok(Box::new(Self { sender, driver, unread: false, ear, talk, waker, begun, written }))
+        let wire =
+            Self { sender, driver, bare: None, canonical_names, unread: false, ear, talk, waker, begun, written };
+        Ok(Box::new(wire))
+    }
+
+    /// Gives the buffers of a connection back that has been at rest for a while.
+    pub(super) fn give_back(&mut self) {
+        if self.sender.is_ready()
+            && let Some(driver) = self.driver.take()
+        {
+            let parts = driver.into_parts();
+            // What has come unasked is the upstream's last word, as hyper sees it.
+            self.bare = parts.read_buf.is_empty().then(|| parts.io.into_inner());
+        }
+    }
+
+    /// Makes it ready for another request; `false` if it has ended.
+    pub(super) fn wake(&mut self) -> bool {
+        let Some(stream) = self.bare.take() else { return self.driver.is_some() };
+        // There is nothing to wait for.
+        let Poll::Ready(Ok((sender, driver))) = pin!(speak(stream, self.canonical_names)).poll(&mut unheard()) else {
+            return false;
+        };
+        (self.sender, self.driver) = (sender, Some(driver));
+        true
     }
 
     /// Queues a request. What it comes to is polled by [`Wire::poll_response`].
@@ -160,12 +186,89 @@ impl Wire {
 
     /// Whether the upstream is known to have ended it.
     pub(super) fn has_ended(&mut self) -> bool {
+        if let Some(stream) = &mut self.bare {
+            // Nothing is to come: whatever does is the end.
+            let mut byte = [0];
+            return Pin::new(stream).poll_read(&mut unheard(), &mut ReadBuf::new(&mut byte)).is_ready();
+        }
         self.drive(&mut unheard());
         self.driver.is_none() || self.sender.is_closed()
     }
 }
 
+/// Both halves of a connection, with new buffers.
+async fn speak(
+    stream: Quiet<Stream>,
+    canonical_names: bool,
+) -> hyper::Result<(SendRequest<Body>, Connection<TokioIo<Quiet<Stream>>, Body>)> {
+    Builder::new().title_case_headers(canonical_names).handshake(TokioIo::new(stream)).await
+}
+
 /// For what becomes ready only by a poll of ours.
 fn unheard() -> Context<'static> {
     Context::from_waker(Waker::noop())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Both ends of a connection.
+    async fn connected() -> (Box<Wire>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let wire = Wire::new(Stream::Plain(stream.expect("connected")), false).await.expect("nothing is said yet");
+        (wire, accepted.expect("accepted").0)
+    }
+
+    /// Asks once, and lets it rest.
+    async fn ask(wire: &mut Wire, server: &mut TcpStream, path: &'static str) {
+        let mut response = pin!(wire.send(hyper::Request::get(path).body(Body::empty()).expect("a request")));
+        let answers = async {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(server.read_u8().await.expect("a request"));
+            }
+            server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("it listens");
+            String::from_utf8(head).expect("ASCII")
+        };
+        let answered = poll_fn(|cx| wire.poll_response(cx, response.as_mut()));
+        let (answer, asked) = tokio::join!(answered, answers);
+        assert_eq!(answer.map_err(|failed| failed.into_error()).expect("an answer").status(), 204);
+        assert!(asked.starts_with(&format!("GET {path} ")), "{asked}");
+        assert!(wire.rest(), "it can be asked again");
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_buffers_gets_new_ones_with_its_next_request() {
+        let (mut wire, mut server) = connected().await;
+        for path in ["/first", "/second", "/third"] {
+            ask(&mut wire, &mut server, path).await;
+            wire.give_back();
+            assert!(wire.driver.is_none() && !wire.has_ended());
+            assert!(wire.wake() && wire.driver.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_connection_without_buffers_is_seen() {
+        let (mut wire, mut server) = connected().await;
+        ask(&mut wire, &mut server, "/").await;
+        wire.give_back();
+        assert!(!wire.has_ended());
+        drop(server);
+        let seen = async {
+            while !wire.has_ended() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the runtime hears of it");
+    }
 }
