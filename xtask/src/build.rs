@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::apis::{self, Candidate};
-use crate::cli::BuildArgs;
+use crate::cli::{BuildArgs, Profile};
 use crate::gateway::describe::{About, Described, describe};
 use crate::gateway::graph::Graph;
 use crate::gateway::place::Placed;
 use crate::gateway::plan::{Plan, PlanError};
 use crate::gateway::plugin::Plugin;
 use crate::gateway::prove::{Linkage, Proof};
+use crate::gateway::recording::Recording;
 use crate::gateway::resolve::Resolved;
 use crate::gateway::stage::Stage;
 use crate::gateway::turn::Turn;
@@ -36,8 +37,27 @@ pub fn command(args: &BuildArgs, report: &Report) -> Result<ExitCode, BuildError
 /// # Errors
 /// Those of the steps.
 pub fn build(repository: &Repository, args: &BuildArgs, report: &Report) -> Result<(Placed, Proof), BuildError> {
+    build_as(repository, args, report, |_| ())
+}
+
+/// As [`build`], of a plan that is changed first.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_as(
+    repository: &Repository,
+    args: &BuildArgs,
+    report: &Report,
+    change: impl FnOnce(&mut Plan),
+) -> Result<(Placed, Proof), BuildError> {
     let of = if args.verify { 8 } else { 7 };
-    let (turn, plan, resolved) = settled(repository, args, report, of)?;
+    let (turn, plan, resolved) = settled_as(repository, args, report, of, change)?;
+    if plan.profile == Profile::Ship && plan.recording == Recording::None {
+        report.note(&format!(
+            "nothing is recorded for {} and {}: the gateway will need more instructions (xtask/recorded/README.md)",
+            plan.toolchain.version, plan.target
+        ));
+    }
     plan::probe(&plan.output)?;
     let (stage, described) = report.step((4, of), "check", || prepare(&plan, &resolved, report), |_| String::new())?;
     let product = report.step(

@@ -237,6 +237,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["counts", "quick", "peers"], num_args = 0..=1,
         require_equals = true, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub soak: Option<u32>,
+    /// Only what a gateway runs through under load, as the compiler counts it, for the compiler: writes xtask/recorded/.
+    #[arg(long, conflicts_with_all = ["counts", "quick", "soak", "peers", "check", "gateway"])]
+    pub record: bool,
     /// Exit code 1 when a count is over its budget. Times decide nothing.
     #[arg(long)]
     pub check: bool,
@@ -249,10 +252,10 @@ pub struct BenchArgs {
 }
 
 impl BenchArgs {
-    /// Who is measured beside the gateway; nobody in a soak.
+    /// Who is measured beside the gateway; nobody in a soak, or where something is recorded.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        if self.soak.is_some() {
+        if self.soak.is_some() || self.record {
             return Vec::new();
         }
         let all = || Peer::value_variants().to_vec();

@@ -19,6 +19,8 @@ pub struct Toolchain {
     pub sysroot: PathBuf,
     /// The triple of this machine.
     pub host: String,
+    /// The major version of its LLVM.
+    pub llvm: u32,
 }
 
 /// Why the toolchain cannot be used.
@@ -76,6 +78,7 @@ impl Toolchain {
             release: release.ok_or_else(|| ToolchainError::NoHost(text.clone().into_owned()))?,
             sysroot: PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim()),
             host: host.to_owned(),
+            llvm: text.lines().find_map(llvm_major).unwrap_or_default(),
         })
     }
 
@@ -104,6 +107,21 @@ impl Toolchain {
         }
     }
 
+    /// The version of the glibc that static programs for `target` are linked with, read out of its `libc.a`; `None` if
+    /// they are linked with another C library, or it does not say.
+    #[must_use]
+    pub fn glibc(&self, target: &str) -> Option<(u32, u32)> {
+        if !target.contains("-linux-gnu") {
+            return None;
+        }
+        let linker = env::var_os(linker_variable(target)).unwrap_or_else(|| match self.cross(target) {
+            Some(cross) => cross.linker.into(),
+            None => "cc".into(),
+        });
+        let output = run(Command::new(linker).arg("-print-file-name=libc.a")).ok()?;
+        glibc_in(&std::fs::read(String::from_utf8_lossy(&output.stdout).trim()).ok()?)
+    }
+
     /// What links for another kind of processor, unless the user has chosen a linker.
     #[must_use]
     pub fn cross(&self, target: &str) -> Option<Cross> {
@@ -116,6 +134,20 @@ impl Toolchain {
         }
         Some(Cross { linker: format!("{prefix}-gcc"), package: format!("gcc-{}", prefix.replace('_', "-")) })
     }
+}
+
+/// `LLVM version: 22.1.2` → 22
+fn llvm_major(line: &str) -> Option<u32> {
+    line.strip_prefix("LLVM version: ")?.split('.').next()?.parse().ok()
+}
+
+/// What glibc says of itself: `GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.`
+fn glibc_in(library: &[u8]) -> Option<(u32, u32)> {
+    const BEFORE: &[u8] = b"release version ";
+    let at = memchr::memmem::find(library, BEFORE)? + BEFORE.len();
+    let text = std::str::from_utf8(library.get(at..)?.split(|byte| !b".0123456789".contains(byte)).next()?).ok()?;
+    let (major, minor) = text.trim_end_matches('.').split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// GNU names of the targets that Debian has cross compilers for.
@@ -232,6 +264,17 @@ mod tests {
         assert!(toolchain.version.starts_with("rustc 1."), "{toolchain:?}");
         toolchain.check_target(here, &toolchain.host).expect("installed");
         assert!(toolchain.sysroot.join("lib").is_dir(), "{toolchain:?}");
+    }
+
+    #[test]
+    fn glibc_says_which_it_is() {
+        let library = b"\0GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\nCopyright\0";
+        assert_eq!(glibc_in(library), Some((2, 36)));
+        assert_eq!(glibc_in(b"stable release version 3.\n"), None);
+        assert_eq!(glibc_in(b"musl"), None);
+        let toolchain = Toolchain::ask(Path::new(".")).expect("rustc runs");
+        assert!(toolchain.llvm > 10, "{toolchain:?}");
+        assert_eq!(toolchain.glibc("x86_64-unknown-linux-musl"), None);
     }
 
     #[test]

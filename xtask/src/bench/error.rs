@@ -108,6 +108,24 @@ pub enum BenchError {
         /// Its folder.
         dir: PathBuf,
     },
+    /// What the compiler counts with is not there.
+    #[error(
+        "no `llvm-profdata` of LLVM {llvm}, which the compiler is made of\n  = run `rustup component add llvm-tools`, or `apt-get install llvm-{llvm}`"
+    )]
+    NoProfdata {
+        /// The major version.
+        llvm: u32,
+    },
+    /// What was counted cannot be put together.
+    #[error("`{}` makes no recording:\n{}\n  = what was counted is in {}", program.display(), indented(stderr), shown(dir))]
+    Unrecorded {
+        /// What was run.
+        program: PathBuf,
+        /// What it said.
+        stderr: String,
+        /// Where the gateways have written.
+        dir: PathBuf,
+    },
     /// A signal to reload came to nothing.
     #[error(
         "SIGHUP was sent to the gateway, and five seconds later it had not loaded the definitions of then\n  = what it logged: {}",

@@ -13,6 +13,7 @@ use super::subject::{Kind, Subject};
 use super::tools::fresh;
 use crate::build;
 use crate::cli::{BuildArgs, PluginArg, Profile, Selection};
+use crate::gateway::plan::Plan;
 use crate::report::Report;
 use crate::repository::Repository;
 use crate::toolchain::run;
@@ -36,14 +37,35 @@ pub(super) struct Conf {
     pub(super) apis: usize,
     /// What runs in the `post` hook of the API that is asked.
     pub(super) plugin: Option<&'static str>,
+    /// On which side there is TLS.
+    pub(super) tls: Tls,
 }
+
+/// Where a gateway speaks TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tls {
+    Nowhere,
+    /// With its clients, who may choose HTTP/2.
+    Clients,
+    /// With its upstream, which is another gateway of the bench.
+    Upstream {
+        /// It asks for HTTP/2.
+        http2: bool,
+    },
+}
+
+/// What TLS with clients is spoken with. Whoever asks takes it for what it is.
+const CERTIFICATE: (&str, &str) = (
+    include_str!("../../../gateway-runtime/src/tls/testdata/sec1.crt"),
+    include_str!("../../../gateway-runtime/src/tls/testdata/sec1.key"),
+);
 
 /// Opens the control API of the gateway under test, on loopback and for minutes.
 pub(super) const SECRET: &str = "of the bench";
 
 impl Conf {
     /// One API, and no plugin.
-    pub(super) const PLAIN: Self = Self { apis: 1, plugin: None };
+    pub(super) const PLAIN: Self = Self { apis: 1, plugin: None, tls: Tls::Nowhere };
 
     /// Of the API that is asked, without the slash that ends it.
     pub(super) fn prefix(&self) -> String {
@@ -63,7 +85,7 @@ impl Conf {
         fresh(&apps)?;
         self.write_definitions(&apps, upstream, 0)?;
         let conf = dir.join("tyk.conf");
-        let text = json!({
+        let mut text = json!({
             "listen_address": "127.0.0.1",
             "listen_port": port,
             "secret": SECRET,
@@ -72,6 +94,26 @@ impl Conf {
             // Idle clients need no connection to the upstream: there may be more of them than it has room for by default.
             "http_server_options": { "max_connections": 12_000 },
         });
+        match self.tls {
+            Tls::Nowhere => {}
+            Tls::Clients => {
+                let put = |name: &str, content: &str| {
+                    let file = dir.join(name);
+                    fs::write(&file, content)
+                        .and_then(|()| path::absolute(&file))
+                        .map_err(BenchError::io("write", &file))
+                };
+                let (certificate, key) = (put("certificate.pem", CERTIFICATE.0)?, put("key.pem", CERTIFICATE.1)?);
+                let options = &mut text["http_server_options"];
+                options["use_ssl"] = true.into();
+                options["enable_http2"] = true.into();
+                options["certificates"] = json!([{ "domain_name": "*", "cert_file": certificate, "key_file": key }]);
+            }
+            Tls::Upstream { http2 } => {
+                text["proxy_ssl_insecure_skip_verify"] = true.into();
+                text["proxy_enable_http2"] = http2.into();
+            }
+        }
         fs::write(&conf, format!("{text:#}\n")).map_err(BenchError::io("write", &conf))?;
         path::absolute(&conf).map_err(BenchError::io("find", &conf))
     }
@@ -89,6 +131,9 @@ impl Conf {
         let numbers = if self.apis == 1 { ASKED..=ASKED } else { 1..=self.apis };
         for number in numbers {
             let mut api = definition(number, upstream, generation);
+            if let Tls::Upstream { .. } = self.tls {
+                api["proxy"]["target_url"] = format!("https://{upstream}{}/", self.prefix()).into();
+            }
             if let Some(plugin) = self.plugin.filter(|_| number == self.asked()) {
                 api["custom_middleware"]["post"] = json!([{ "name": plugin, "path": "measured.so" }]);
             }
@@ -133,11 +178,24 @@ impl Gateway {
     /// # Errors
     /// As `cargo xtask build`.
     pub(super) fn build(repository: &Repository, report: &Report) -> Result<Self, BenchError> {
-        let output = repository.work_dir().join("bench/gateway");
+        Self::build_as(repository, "gateway", report, |_| ())
+    }
+
+    /// As [`Gateway::build`], of a plan that is changed first, and into a file of another name.
+    ///
+    /// # Errors
+    /// As [`Gateway::build`].
+    pub(super) fn build_as(
+        repository: &Repository,
+        name: &str,
+        report: &Report,
+        change: impl FnOnce(&mut Plan),
+    ) -> Result<Self, BenchError> {
+        let output = Some(repository.work_dir().join("bench").join(name));
         let plugins = vec![PluginArg::Path(repository.root().join(PLUGINS))];
         let selection = Selection { plugins, profile: Some(Profile::Ship), ..Selection::default() };
-        let (placed, _) =
-            build::build(repository, &BuildArgs { selection, output: Some(output), verify: false }, report)?;
+        let args = BuildArgs { selection, output, verify: false };
+        let (placed, _) = build::build_as(repository, &args, report, change)?;
         Ok(Self { binary: placed.path, has_plugins: true })
     }
 
@@ -181,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_same_path_is_asked_with_one_api_and_with_many() {
-        let many = Conf { apis: MANY, plugin: None };
+        let many = Conf { apis: MANY, ..Conf::PLAIN };
         assert_eq!((Conf::PLAIN.prefix(), many.prefix()), ("/bench-2500".to_owned(), "/bench-2500".to_owned()));
         let dir = tempfile::tempdir().expect("a temporary folder");
         let upstream = "127.0.0.1:9".parse().expect("an address");

@@ -64,7 +64,7 @@ fn memory(load: &Load, gateway: &Gateway, open_files: u64, outcome: &mut Outcome
         })?;
         outcome.put_one(row, (after - before) / f64::from(connections));
     }
-    let many = gateway.with("gateway with 5,000 APIs", Conf { apis: MANY, plugin: None }).start(&load.place)?;
+    let many = gateway.with("gateway with 5,000 APIs", Conf { apis: MANY, ..Conf::PLAIN }).start(&load.place)?;
     #[expect(clippy::cast_precision_loss, reason = "5,000")]
     outcome.put_one(Row::MemoryApi, (rested(&many) - idle) / MANY as f64);
     Ok(())
@@ -87,7 +87,7 @@ pub(super) fn rested(running: &Running) -> f64 {
 
 /// Reloads while requests come: each time, every definition is another one.
 fn reload(load: &Load, gateway: &Gateway, effort: Effort, outcome: &mut Outcome) -> Result<(), BenchError> {
-    let conf = Conf { apis: RELOADED, plugin: None };
+    let conf = Conf { apis: RELOADED, ..Conf::PLAIN };
     let name = "gateway with 1,000 APIs";
     let running = gateway.with(name, conf.clone()).start(&load.place)?;
     let apps = load.place.dir.join(name).join("apps");

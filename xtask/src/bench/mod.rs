@@ -6,6 +6,7 @@
 //! rounds.rs     processor time per request, and latency, in interleaved rounds with the peers
 //! life.rs       memory, start, reload
 //! soak.rs       memory and descriptors under mixed load, for minutes
+//! record.rs     what a gateway runs through under load, for the compiler
 //! product.rs    size, rebuild, packages
 //! outcome.rs  value.rs      the table; samples, and how they are written
 //! subject.rs  gateway.rs    what is measured: peers; the gateway, its configuration and definitions
@@ -37,6 +38,7 @@ mod machine;
 pub mod outcome;
 mod process;
 mod product;
+mod record;
 mod rounds;
 mod soak;
 mod subject;
@@ -102,6 +104,9 @@ pub fn command(args: &BenchArgs, report: &Report) -> Result<ExitCode, BenchError
     let _turn = Turn::after(&repository.work_dir().join("bench"), "another bench", report).map_err(BuildError::from)?;
     install(&wanted(args), report)?;
     let peers = peers(&args.peers(), report)?;
+    if args.record {
+        return record::record(&repository, open_files, report);
+    }
     let gateway = match &args.gateway {
         Some(binary) => Gateway::at(binary)?,
         None => Gateway::build(&repository, report)?,
@@ -165,7 +170,8 @@ fn tell(args: &BenchArgs, machine: &Machine, outcome: &Outcome, report: &Report)
 
 /// The programs that a run needs.
 fn wanted(args: &BenchArgs) -> Vec<Tool> {
-    let mut tools = if args.quick || args.soak.is_some() { vec![] } else { vec![Tool::Valgrind, Tool::Strace] };
+    let mut tools =
+        if args.quick || args.record || args.soak.is_some() { vec![] } else { vec![Tool::Valgrind, Tool::Strace] };
     for peer in args.peers() {
         match peer {
             Peer::Nginx => tools.push(Tool::Nginx),
@@ -222,7 +228,7 @@ fn count(
             outcome.put_one(row, instructions(&subject)? - plain);
         }
     }
-    let many = gateway.with("gateway with 5,000 APIs", Conf { apis: MANY, plugin: None });
+    let many = gateway.with("gateway with 5,000 APIs", Conf { apis: MANY, ..Conf::PLAIN });
     outcome.put_one(Row::ManyApis, instructions(&many)? / plain);
     for peer in peers {
         let calls = count(peer, Counter::Strace)?;
@@ -310,6 +316,7 @@ mod tests {
         let quick = BenchArgs { quick: true, ..args(&[Peer::Haproxy, Peer::Hyper]) };
         assert_eq!(wanted(&quick), [Tool::Haproxy]);
         assert!(wanted(&BenchArgs { soak: Some(5), ..args(&[]) }).is_empty());
+        assert!(wanted(&BenchArgs { record: true, ..args(&[]) }).is_empty());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) fn measure(
     report: &Report,
 ) -> Result<(), BenchError> {
     let plugin = gateway.has_plugins.then_some(HEADER);
-    let conf = Conf { apis: APIS, plugin };
+    let conf = Conf { apis: APIS, plugin, ..Conf::PLAIN };
     let name = "gateway in a soak";
     let running = gateway.with(name, conf.clone()).start(&load.place)?;
     running.verify()?;

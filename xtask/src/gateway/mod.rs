@@ -16,6 +16,7 @@ pub mod plan;
 pub mod plugin;
 pub mod preflight;
 pub mod prove;
+pub mod recording;
 pub mod resolve;
 pub mod stage;
 mod sweep;

@@ -217,10 +217,11 @@ fn cargo_config(plan: &Plan) -> String {
     text
 }
 
-/// What LLVM takes an instruction for when it inlines, in what is shipped; its own measure is 5. A request runs through
-/// many small functions of several crates, and this takes 5 % of its instructions away. Functions of crates that are
-/// compiled for size are measured by it too, against a limit of their own.
-const INLINE_COST: &str = "-Cllvm-args=-inline-instr-cost=2";
+/// Half a megabyte of relocations becomes a few kilobytes. The C library that is linked has to apply them at start.
+const PACKED_RELOCATIONS: &str = "-Clink-arg=-Wl,-z,pack-relative-relocs";
+
+/// The first glibc that knows packed relocations.
+const KNOWS_PACKED: (u32, u32) = (2, 36);
 
 /// Flags for the compiler. Always with a target, so that they do not reach build scripts and macros.
 #[must_use]
@@ -231,7 +232,10 @@ pub fn flags(plan: &Plan) -> Vec<String> {
             .extend(["-Ctarget-feature=+crt-static", "--cfg=getrandom_backend=\"linux_getrandom\""].map(str::to_owned));
     }
     if plan.profile == Profile::Ship {
-        flags.push(INLINE_COST.to_owned());
+        flags.extend(plan.recording.flags());
+        if plan.toolchain.glibc(&plan.target).is_some_and(|version| version >= KNOWS_PACKED) {
+            flags.push(PACKED_RELOCATIONS.to_owned());
+        }
     }
     flags.extend(remapped(plan).into_iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")));
     flags
