@@ -62,6 +62,7 @@ mod stream;
 mod telemetry;
 mod tls;
 mod upstream;
+mod written;
 
 use std::process::ExitCode;
 

@@ -15,10 +15,10 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::again::Written;
 use crate::clock::{self, Moment};
 use crate::quiet::{Ear, Quiet};
 use crate::stream::Stream;
+use crate::written::Written;
 
 /// Why there is no response; a request that was not sent is given back.
 pub(super) type Failed = TrySendError<hyper::Request<Body>>;
