@@ -63,6 +63,7 @@ mod stream;
 mod telemetry;
 mod tls;
 mod upstream;
+mod written;
 
 use std::process::ExitCode;
 

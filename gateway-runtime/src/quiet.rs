@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use atomic_waker::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::upstream::again::Written;
+use crate::written::Written;
 
 /// The ear of a stream: it is woken in place of the task, and wakes it.
 #[derive(Debug, Default)]

@@ -2,6 +2,8 @@
 //!
 //! What the values mean is the runtime's business. Source: Tyk, `config/config.go`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::finding::{Finding, Severity};
@@ -76,6 +78,10 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["http_server_options", "enable_http2"],
 ];
 
+/// The lists of objects among them, and which members of these objects have an effect.
+pub const HONOURED_MEMBERS: &[(&[&str], &[&str])] =
+    &[(&["http_server_options", "certificates"], &["domain_name", "cert_file", "key_file"])];
+
 /// Keys that protect the control API, which the gateway does not start with rather than to ignore them.
 const GUARDS: &[&[&str]] = &[&["control_api_port"], &["security", "control_api_use_mutual_tls"]];
 
@@ -138,11 +144,25 @@ fn walk<'d>(members: &'d Map<String, Value>, path: &mut Vec<&'d str>, found: &mu
             _ if GUARDS.contains(&path.as_slice()) => Some((Severity::Error, GUARD)),
             _ => Some((Severity::Warning, NO_EFFECT)),
         };
-        found.extend(remark.map(|(severity, reason)| {
-            let path = path.iter().fold(JsonPath::default(), |path, key| path.key(*key));
-            Unhonoured { severity, path, reason }
-        }));
+        let here = || path.iter().fold(JsonPath::default(), |path, key| path.key(*key));
+        found.extend(remark.map(|(severity, reason)| Unhonoured { severity, path: here(), reason }));
+        let list = HONOURED_MEMBERS.iter().find(|(list, _)| list == path).zip(value.as_array());
+        if let Some(((_, members), items)) = list {
+            within(items, members, &here(), found);
+        }
         path.pop();
+    }
+}
+
+/// The members without effect of a list's objects, each once for all of them.
+fn within(items: &[Value], honoured: &[&str], list: &JsonPath, found: &mut Vec<Unhonoured>) {
+    let mut known: BTreeSet<&str> = honoured.iter().copied().collect();
+    let objects = items.iter().enumerate().filter_map(|(at, item)| Some((at, item.as_object()?)));
+    for (at, (key, value)) in objects.flat_map(|(at, members)| members.iter().map(move |member| (at, member))) {
+        if !is_zero(value) && known.insert(key) {
+            let path = list.index(at).key(key);
+            found.push(Unhonoured { severity: Severity::Warning, path, reason: NO_EFFECT });
+        }
     }
 }
 
@@ -184,6 +204,22 @@ mod tests {
                 "warning 3:63 http_server_options.enable_no_such: not honoured by this gateway",
                 "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
                 "warning 4:73 [\"a.b\"]: not honoured by this gateway",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_member_of_a_certificate_that_is_not_honoured_is_told_once() {
+        let text = r#"{"http_server_options": {"certificates": [
+ {"domain_name": "a", "cert_file": "a.crt", "key_file": "a.key", "password": "s", "ocsp": false},
+ {"cert": "b.crt", "password": "t", "ocsp": true}
+]}}"#;
+        assert_eq!(
+            told(text),
+            [
+                "warning 2:78 http_server_options.certificates[0].password: not honoured by this gateway",
+                "warning 3:11 http_server_options.certificates[1].cert: not honoured by this gateway",
+                "warning 3:45 http_server_options.certificates[1].ocsp: not honoured by this gateway",
             ]
         );
     }

@@ -72,7 +72,7 @@ impl fmt::Display for Missing {
         write!(
             f,
             "this binary was built to have {}, and it has not: the linker dropped what nothing names; build it with \
-             `cargo xtask build`, or write `use <crate> as _;` in its main file",
+             `cargo xtask build`, or write `use ::<crate> as _;` in its main file",
             crates.join(", ")
         )
     }

@@ -200,6 +200,30 @@ fn the_keys_that_are_said_to_be_honoured_are_those_that_are_read() {
 }
 
 #[test]
+fn the_members_that_are_said_to_be_honoured_are_those_that_are_read() {
+    let mut read = Vec::new();
+    keys(&serde_json::to_value(RawCertificate::default()).expect("plain data"), &[], &mut read);
+    let [(list, members)] = gateway_model::configuration::HONOURED_MEMBERS else { panic!("one list") };
+    assert_eq!(*list, ["http_server_options", "certificates"]);
+    read.sort();
+    let mut honoured: Vec<Vec<String>> = members.iter().map(|member| vec![(*member).to_owned()]).collect();
+    honoured.sort();
+    assert_eq!(read, honoured);
+}
+
+#[test]
+fn a_member_of_a_certificate_without_effect_is_warned_about() {
+    let file = r#"{"secret": "s", "http_server_options": {"certificates": [{"cert": "a.pem"}]}}"#;
+    let (_, warnings) = parse(Some("tyk.conf"), file, []).expect("it is right");
+    let place = "tyk.conf:1:67: http_server_options.certificates[0].cert: not honoured";
+    assert!(told(&warnings).iter().any(|line| line.starts_with(place)), "{warnings:?}");
+    let variable = vars(&[("TYK_GW_HTTPSERVEROPTIONS_CERTIFICATES", r#"[{"cert": "a.pem"}]"#)]);
+    let (_, warnings) = parse(Some("tyk.conf"), r#"{"secret": "s"}"#, variable).expect("it is right");
+    let place = "TYK_GW_HTTPSERVEROPTIONS_CERTIFICATES: [0].cert: not honoured";
+    assert!(told(&warnings).iter().any(|line| line.starts_with(place)), "{warnings:?}");
+}
+
+#[test]
 fn every_key_that_is_honoured_has_a_variable() {
     let has_variable = |path: &[&str]| env::VARIABLES.iter().any(|(_, known, _)| *known == path);
     let honoured = gateway_model::configuration::HONOURED_KEYS.iter();

@@ -7,12 +7,14 @@
 //! | `server` | what handshakes are done with, swapped whole at every reload |
 //! | `client` | the other side of it: what is spoken with upstreams |
 //! | `accept` | one handshake, within a bound |
+//! | `signatures` | what all that judge certificates have in common |
 
 mod accept;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod clients;
 mod server;
+mod signatures;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -25,6 +27,7 @@ use certificates::Pair;
 
 pub(crate) use accept::{Accepted, accept};
 pub(crate) use server::{Tls, TlsError};
+pub(crate) use signatures::signatures_by;
 
 /// What the configuration says of TLS.
 #[derive(Debug)]

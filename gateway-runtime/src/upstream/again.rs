@@ -4,51 +4,13 @@
 //! cost more than any other part of forwarding; the bytes that go to the socket are copied for next to nothing, and
 //! read again in the rare case.
 
-use std::io::IoSlice;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use gateway_sdk::http::{HeaderName, HeaderValue, Method, Uri};
 use gateway_sdk::{Body, Request};
 
+use crate::written::Written;
+
 /// hyper writes as many headers as it reads, and the gateway adds a few.
 const MOST_HEADERS: usize = 256;
-
-/// The head of the last request on a connection, if it was asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Written(Mutex<Head>);
-
-#[derive(Debug, Default)]
-struct Head {
-    /// The next bytes are the head.
-    awaited: bool,
-    bytes: Vec<u8>,
-}
-
-impl Written {
-    /// Asks for the head of the request that is sent next. It must have no body, so that the head is what is written first.
-    pub(crate) fn ask(&self) {
-        let mut head = self.lock();
-        head.awaited = true;
-        head.bytes.clear();
-    }
-
-    /// Is told what is about to be written.
-    pub(crate) fn note(&self, parts: &[IoSlice<'_>]) {
-        let mut head = self.lock();
-        if std::mem::take(&mut head.awaited) {
-            parts.iter().for_each(|part| head.bytes.extend_from_slice(part));
-        }
-    }
-
-    /// The request that was asked for; `None` if it never came to be written.
-    pub(crate) fn request(&self) -> Option<hyper::Request<Body>> {
-        read(&self.lock().bytes)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Head> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 fn read(bytes: &[u8]) -> Option<hyper::Request<Body>> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
@@ -78,6 +40,7 @@ impl Spare {
             return None;
         }
         if request.body().is_buffered() && request.body().is_empty() {
+            // There is no body, so that the head is what is written first.
             written.ask();
             return Some(Self::Written);
         }
@@ -91,7 +54,7 @@ impl Spare {
     /// The request, once more.
     pub(super) fn request(self, written: &Written) -> Option<hyper::Request<Body>> {
         match self {
-            Self::Written => written.request(),
+            Self::Written => written.with_bytes(read),
             Self::Copy(copy) => Some(*copy),
         }
     }
@@ -99,6 +62,8 @@ impl Spare {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
+
     use super::*;
 
     fn get() -> Request {

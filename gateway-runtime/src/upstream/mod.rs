@@ -13,7 +13,7 @@
 //! Interim responses of upstreams (1xx) end here: hyper's server has no way to send them, but for the `100 Continue` that
 //! it sends by itself once a request's body is asked for.
 
-pub(crate) mod again;
+mod again;
 pub(crate) mod balance;
 mod body;
 pub(crate) mod breaker;

@@ -16,10 +16,10 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::again::Written;
 use crate::clock::{self, Moment};
 use crate::quiet::{Ear, Quiet};
 use crate::stream::Stream;
+use crate::written::Written;
 
 /// Why there is no response; a request that was not sent is given back.
 pub(super) type Failed = TrySendError<hyper::Request<Body>>;

@@ -10,6 +10,7 @@ use super::manifest::{ManifestFile, Place};
 use super::plan::{Mismatch, PlanError};
 use crate::cli::{GitReference, PluginArg};
 use crate::metadata::{Dependency, Metadata, Package};
+use crate::new::is_reserved;
 use crate::redact::redact;
 use crate::repository::{Repository, shown};
 use crate::toolchain::{cargo, run};
@@ -83,6 +84,14 @@ pub enum Origin {
     Git(String),
     /// Anything else, as cargo writes it.
     Other(String),
+}
+
+/// The line that links a package. With `::` only a crate is looked for, so that it may be called like an attribute or a
+/// type (`bench`, `u8`); with `r#` it may be called like a keyword.
+pub(super) fn use_line(package: &str) -> String {
+    let name = package.replace('-', "_");
+    let raw = if is_reserved(&name) { "r#" } else { "" };
+    format!("use ::{raw}{name} as _;")
 }
 
 impl Plugin {

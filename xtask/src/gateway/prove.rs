@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::describe::Described;
 use super::graph::{Graph, PluginNode};
 use super::plan::Plan;
+use super::plugin::use_line;
 use crate::hash::sha256;
 use crate::inspect::{AUDIT_SECTION, BUILD_SECTION, SBOM_SECTION};
 
@@ -240,7 +241,7 @@ fn not_elf(binary: &Path, source: object::Error) -> ProveError {
 }
 
 fn reason(plugin: &PluginNode, uses: &Path, source: &str) -> MissingPlugin {
-    let line = format!("use {} as _;", plugin.package.replace('-', "_"));
+    let line = use_line(&plugin.package);
     let there = source.lines().any(|other| other.trim() == line);
     let lacks = (!there).then(|| (line, uses.to_owned()));
     MissingPlugin { package: plugin.package.clone(), lacks, dir: plugin.dir.clone() }

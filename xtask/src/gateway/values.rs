@@ -8,7 +8,7 @@ use std::path::Path;
 use super::generate::{GenerateError, read};
 use super::graph::{Graph, PluginNode};
 use super::plan::Plan;
-use super::plugin::{Origin, Plugin, Source};
+use super::plugin::{Origin, Plugin, Source, use_line};
 use super::stage::Stage;
 use crate::cli::{GitReference, Profile};
 use crate::repository::Repository;
@@ -99,7 +99,7 @@ pub fn own_project(plan: &Plan, graph: &Graph, name: &str) -> Result<BTreeMap<&'
     ]))
 }
 
-/// The key is the crate's name in Rust and `package` its name in cargo: so `use key as _` is right even where the
+/// The key is the crate's name in Rust and `package` its name in cargo: so `use ::key as _` is right even where the
 /// library has a name of its own.
 fn dependencies(plan: &Plan, place: &dyn Fn(&Path) -> String) -> String {
     plan.plugins.iter().map(|plugin| dependency(plugin, place)).collect::<Vec<_>>().join("\n")
@@ -146,7 +146,7 @@ pub(super) fn expected(plugins: &[PluginNode]) -> String {
 }
 
 pub(super) fn uses(plan: &Plan) -> String {
-    let lines: Vec<String> = plan.plugins.iter().map(|plugin| format!("use {} as _;", plugin.ident())).collect();
+    let lines: Vec<String> = plan.plugins.iter().map(|plugin| use_line(&plugin.package)).collect();
     lines.join("\n")
 }
 

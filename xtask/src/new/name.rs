@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_crates() {
-        for good in ["a", "my-plugin", "my_plugin2", "add-foo-bar-header"] {
+        for good in ["a", "my-plugin", "my_plugin2", "add-foo-bar-header", "bench"] {
             assert_eq!(why(good, false), None, "{good}");
         }
         for bad in ["", "-a", "1st", "My-Plugin", "a b", "a.b", "a/b", "ä"] {

@@ -38,13 +38,13 @@ fn a_plugin_whose_use_line_is_deleted_fails_the_build() {
     let plan = &settled.plan;
     let file = plan.dir().join("src/plugins.rs");
     let source = fs::read_to_string(&file).expect("generated");
-    fs::write(&file, source.replace("use my_plugin as _;", "")).expect("sabotaged");
+    fs::write(&file, source.replace("use ::my_plugin as _;", "")).expect("sabotaged");
     let product = settled.compile().expect("it compiles, that is the danger");
     let error = settled.prove(&product).expect_err("not proven").to_string();
     assert_eq!(
         error,
         format!(
-            "plugin `my-plugin` was asked for but is not in the binary: `use my_plugin as _;` is missing in {}",
+            "plugin `my-plugin` was asked for but is not in the binary: `use ::my_plugin as _;` is missing in {}",
             file.display()
         )
     );

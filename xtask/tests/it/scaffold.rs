@@ -203,7 +203,7 @@ fn a_gateway_passes_its_ci_outside_the_repository() {
     let said = fs::read_to_string(dir.join("README.md")).expect("there");
     let [dependency, line, row] = [
         r#"my_plugin = { package = "my-plugin", path = "../my-plugin" }"#,
-        "use my_plugin as _;",
+        "use ::my_plugin as _;",
         r#"("my-plugin", "0.1.0")"#,
     ];
     assert!([dependency, line, row].iter().all(|line| said.contains(&format!("`{line}`"))), "{said}");

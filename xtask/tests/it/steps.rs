@@ -75,18 +75,31 @@ fn no_plugins_make_a_gateway_too() {
 }
 
 #[test]
+fn a_plugin_may_have_any_name_that_a_crate_may_have() {
+    let names = ["async", "bench", "derive", "gen", "main", "test", "u8"];
+    let here = StandIn::new();
+    for name in names {
+        here.plugin(&format!("plugins/{name}"), name, SDK_BY_PATH);
+    }
+    let (_, proof) = build(&here.repository(), &args(&names), &Report::silent()).expect("built");
+    let mut linked: Vec<String> = proof.records.into_iter().map(|record| record.package).collect();
+    linked.sort();
+    assert_eq!(linked, names);
+}
+
+#[test]
 fn a_plugin_that_is_not_linked_fails_the_build() {
     let here = two_plugins();
     let settled = Settled::of(&here.repository(), &args(&["add-foo", "other"]));
     let file = settled.plan.dir().join("src/plugins.rs");
     let source = fs::read_to_string(&file).expect("generated");
-    fs::write(&file, source.replace("use add_foo as _;\n", "")).expect("sabotaged");
+    fs::write(&file, source.replace("use ::add_foo as _;\n", "")).expect("sabotaged");
     let product = settled.compile().expect("it compiles, that is the danger");
     let error = settled.prove(&product).expect_err("not proven");
     assert_eq!(
         error.to_string(),
         format!(
-            "plugin `add-foo` was asked for but is not in the binary: `use add_foo as _;` is missing in {}",
+            "plugin `add-foo` was asked for but is not in the binary: `use ::add_foo as _;` is missing in {}",
             file.display()
         )
     );
