@@ -3,6 +3,9 @@
 //! The program is started again, from the file that this one was started from: put the new binary there first, by a rename. It
 //! gets the listening sockets, and one end of a channel on which it says that it serves; then this one drains, as it
 //! does at SIGTERM. Until then nothing has changed: a successor that does not come up is one line in the log.
+//!
+//! A successor has no older versions of definitions to go on with. Before it serves it names those that it cannot serve; if
+//! this gateway serves one of them, the successor is ended.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -24,7 +28,14 @@ const LOOK: Duration = Duration::from_millis(50);
 const FIRST_FD: i32 = 3;
 /// Says that the last descriptor is not a socket to listen on, but where to say that the gateway serves.
 const VARIABLE: &str = "GATEWAY_HANDOVER";
+/// What a successor says: it serves; it cannot serve the definition in this file; it has named all of these, and waits.
 const SERVES: &[u8] = b"READY=1";
+const BROKEN: &[u8] = b"BROKEN=";
+const LOADED: &[u8] = b"LOADED=1";
+/// What it is answered if it may serve.
+const GO: &[u8] = b"GO=1";
+/// No message is longer, in bytes: a path, and what comes before it.
+const MESSAGE_BYTES: usize = 16 * 1024;
 
 /// Why nobody takes over.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +48,21 @@ pub(crate) enum HandoverError {
     Ended(ExitStatus),
     #[error("the new gateway does not serve after {} s, and was stopped; its own log says what it waits for", PATIENCE.as_secs())]
     Late,
+    #[error(
+        "the new gateway cannot serve {}, which this one serves; its own log says why: mend that, and ask again",
+        some(.0)
+    )]
+    Broken(Vec<String>),
+}
+
+/// The first of many files, and how many there are besides.
+fn some(files: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let first = files.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match files.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// What a successor is started with.
@@ -61,22 +87,32 @@ impl Handover {
         })
     }
 
-    /// Starts a successor and waits until it serves; gives its process id.
+    /// Starts a successor and waits until it serves; gives its process id. `is_served` says whether the definition in a
+    /// file is served here.
     ///
     /// # Errors
-    /// When it does not come to serve. It is not running any more then.
-    pub(crate) async fn run(&self) -> Result<u32, HandoverError> {
+    /// When it does not come to serve, or would serve less. It is not running any more then.
+    pub(crate) async fn run(&self, is_served: impl Fn(&str) -> bool) -> Result<u32, HandoverError> {
         let (here, there) = UnixDatagram::pair()?;
         here.set_nonblocking(true)?;
         let here = tokio::net::UnixDatagram::from_std(here)?;
         let mut child = self.start(there.into())?;
         let begun = Instant::now();
-        let mut said = [0; SERVES.len()];
+        let mut message = vec![0; MESSAGE_BYTES];
+        let mut lost = Vec::new();
         loop {
-            if let Ok(Ok(length)) = timeout(LOOK, here.recv(&mut said)).await
-                && &said[..length] == SERVES
-            {
-                return Ok(child.id());
+            let said = timeout(LOOK, here.recv(&mut message)).await;
+            match said.map_or(&[][..], |received| &message[..received.unwrap_or_default()]) {
+                SERVES => return Ok(child.id()),
+                LOADED if lost.is_empty() => _ = here.send(GO).await,
+                LOADED => {
+                    end(&mut child).await?;
+                    return Err(HandoverError::Broken(lost));
+                }
+                other => {
+                    let file = other.strip_prefix(BROKEN).map(String::from_utf8_lossy);
+                    lost.extend(file.filter(|file| is_served(file)).map(Into::into));
+                }
             }
             if let Some(status) = child.try_wait()? {
                 return Err(HandoverError::Ended(status));
@@ -122,6 +158,27 @@ impl Predecessor {
 
     pub(crate) fn new(channel: UnixDatagram) -> Self {
         Self(channel)
+    }
+
+    /// Waits until this gateway may serve without these definitions. If the other one serves one of them, this process
+    /// is ended.
+    pub(crate) async fn allows(&self, broken: &[Arc<str>]) {
+        if !broken.is_empty()
+            && let Err(error) = self.ask(broken).await
+        {
+            tracing::warn!(%error, "the other gateway has ended: this one serves what it can");
+        }
+    }
+
+    async fn ask(&self, broken: &[Arc<str>]) -> io::Result<()> {
+        self.0.set_nonblocking(true)?;
+        let channel = tokio::net::UnixDatagram::from_std(self.0.try_clone()?)?;
+        for file in broken {
+            channel.send(&[BROKEN, file.as_bytes()].concat()).await?;
+        }
+        channel.send(LOADED).await?;
+        timeout(PATIENCE, channel.recv(&mut [0; GO.len()])).await??;
+        Ok(())
     }
 
     /// This gateway serves: the other one may drain.

@@ -1,6 +1,7 @@
 //! The life of the process: load, listen, reload, drain.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -23,7 +24,7 @@ use crate::apis::table::Table;
 use crate::clock::Beat;
 use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
-use crate::handover::Handover;
+use crate::handover::{Handover, Predecessor};
 use crate::host::GatewayHost;
 use crate::listener::{self, Share};
 use crate::notify;
@@ -111,7 +112,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
     let table = tokio::select! {
-        table = first_load(&config, &services) => table?,
+        table = first_load(&config, &services, sockets.predecessor.as_ref()) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
@@ -139,7 +140,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
             Leave::Asked => {
                 tracing::info!("another gateway is to take over");
                 tokio::select! {
-                    taken = handover.run() => match taken {
+                    taken = handover.run(|file| is_served(&gateway, file)) => match taken {
                         Ok(process) => {
                             tracing::info!(process, "another gateway serves");
                             notify::succeeded_by(process).await;
@@ -196,15 +197,22 @@ fn watch_hosts(gateway: &Arc<Gateway>) {
     tokio::task::spawn_local(health::watch(watch, checks));
 }
 
-async fn first_load(config: &Config, services: &Services) -> Result<Table, StartError> {
+async fn first_load(
+    config: &Config,
+    services: &Services,
+    predecessor: Option<&Predecessor>,
+) -> Result<Table, StartError> {
     match load::load(&config.app_path, services, &Table::default()).await {
         Ok(cycle) => {
             report(&cycle);
-            match unresolved(&cycle) {
-                0 => Ok(cycle.table),
-                n if config.strict_plugins => Err(StartError::Unresolved(n)),
-                _ => Ok(cycle.table),
+            let missing = unresolved(&cycle);
+            if missing > 0 && config.strict_plugins {
+                return Err(StartError::Unresolved(missing));
             }
+            if let Some(predecessor) = predecessor {
+                predecessor.allows(&cycle.broken()).await;
+            }
+            Ok(cycle.table)
         }
         // Nobody has said where the definitions are: an empty gateway is what there is.
         Err(error) if !config.app_path_is_set => {
@@ -295,6 +303,12 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
         }
         Err(error) => tracing::error!(%error, "reload refused: everything stays as it is"),
     }
+}
+
+/// Whether all is served that the definition in a file of this name says, whatever folder it was in.
+fn is_served(gateway: &Gateway, file: &str) -> bool {
+    let name = |file| Path::new(file).file_name();
+    gateway.table.load().apis().iter().any(|api| api.is_whole() && name(&*api.file) == name(file))
 }
 
 fn unresolved(cycle: &Cycle) -> usize {

@@ -254,6 +254,58 @@ async fn a_successor_that_does_not_serve_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_successor_that_cannot_serve_what_is_served_does_not_take_over() {
+    let upstream = Upstream::start();
+    let current = Replaceable::serving(&upstream).await;
+    let refused = "nobody takes over: this gateway serves on";
+    let lost =
+        |file: &Path| format!("the new gateway cannot serve {}, which this one serves; its own log", file.display());
+    let file = current.gateway.apps().join(current.definition.file_name());
+    let mut client = current.gateway.connect().await;
+    // Reloads keep the old version, which a successor has not.
+    current.gateway.write_file(&current.definition.file_name(), "{");
+    current.gateway.reload().await;
+    current.gateway.process.signal(Signal::USR2);
+    let line = current.gateway.log().message_times(refused, 1).await;
+    assert!(line.field("error").starts_with(&lost(&file)), "{line:?}");
+    assert_eq!(client.ask(get("/mine/get")).await.header("x-per-minute"), "0");
+    // The definition is right, and its plugin is not in the new program.
+    current.number(1);
+    current.replace(binary::examples());
+    current.gateway.process.signal(Signal::USR2);
+    let line = current.gateway.log().message_times(refused, 2).await;
+    assert!(line.field("error").starts_with(&lost(&file)), "{line:?}");
+    let answer = client.ask(get("/mine/get")).await;
+    assert_eq!((answer.status, answer.header("x-per-minute"), answer.header("connection")), (200, "0", ""));
+    // Mended, it takes over.
+    current.replace(binary::everything());
+    current.gateway.process.signal(Signal::USR2);
+    let successor = Stranger::nth(current.gateway.log(), 1).await;
+    assert_eq!(current.gateway.process.exit().await.code(), Some(0));
+    assert_eq!(current.gateway.get("/mine/get").await.header("x-per-minute"), "1");
+    successor.signal(Signal::TERM);
+    successor.ends().await;
+}
+
+#[tokio::test]
+async fn what_is_not_served_anyway_holds_no_successor_up() {
+    let upstream = Upstream::start();
+    let current = Replaceable::serving(&upstream).await;
+    current.gateway.write_file("broken.json", "{");
+    current.gateway.write(&api("missing", upstream.address).plugins("pre", &["NobodyHasIt"]));
+    current.gateway.reload().await;
+    current.gateway.write_file("new.json", "{");
+    current.number(1);
+    current.gateway.process.signal(Signal::USR2);
+    let successor = Stranger::nth(current.gateway.log(), 1).await;
+    assert_eq!(current.gateway.process.exit().await.code(), Some(0));
+    assert_eq!(current.gateway.get("/mine/get").await.header("x-per-minute"), "1");
+    assert_eq!(current.gateway.get("/missing/get").await.status, 500);
+    successor.signal(Signal::TERM);
+    successor.ends().await;
+}
+
+#[tokio::test]
 async fn every_inherited_socket_is_served_and_the_configured_address_is_not() {
     // More than any machine has cores would be many; one core serves several all the same.
     let sockets = std::thread::available_parallelism().map_or(1, usize::from) + 1;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use gateway_tests::feed::feed;
+use gateway_tests::wire::Wire;
 use gateway_tests::{Conf, Definition, Gateway, api, ask, get, within_deadline};
 use h2::Reason;
 use h2::server::{self, Connection, SendResponse};
@@ -178,6 +179,22 @@ async fn a_stream_that_failed_otherwise_is_not_sent_again() {
     upstream.next().await.respond.send_reset(Reason::INTERNAL_ERROR);
     asking.await.expect("no panic").is_error(500, "There was a problem proxying the request");
     assert!(upstream.streams.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn interim_responses_end_here_and_the_answer_comes_whole() {
+    let mut upstream = Played::start(100).await;
+    let gateway = Gateway::serving(&h2c("a", upstream.address)).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.write("GET /a/ HTTP/1.1\r\nHost: g\r\n\r\n").await;
+    let mut stream = upstream.next().await;
+    for status in [102, 103, 103] {
+        let hint = Response::builder().status(status).header("link", "</a>").body(()).expect("a response");
+        stream.respond.send_informational(hint).expect("the stream is open");
+    }
+    stream.answer("done");
+    let answer = client.response(false).await;
+    assert_eq!((answer.status(), &*answer.text(), answer.header("link")), (200, "done", ""));
 }
 
 #[tokio::test]

@@ -216,4 +216,9 @@ impl Api {
     ) -> Self {
         Self { definition, file, text, listen, edge, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
     }
+
+    /// Whether all is served that the definition says.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.serving.is_ok() && self.unresolved.is_empty()
+    }
 }

@@ -1,6 +1,6 @@
 //! One cycle of loading: read the folder, keep what has not changed, compile the rest, make the table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,17 @@ pub(crate) struct Cycle {
     pub(crate) findings: Vec<(Arc<str>, Finding)>,
     /// APIs whose new text does not load, and whose old version goes on.
     pub(crate) kept: usize,
+}
+
+impl Cycle {
+    /// The files whose definitions are not served, or not all of what they say.
+    pub(crate) fn broken(&self) -> Vec<Arc<str>> {
+        let apis = self.table.apis();
+        let parts = apis.iter().filter(|api| !api.is_whole()).map(|api| &api.file);
+        let errors = self.findings.iter().filter(|(_, finding)| finding.severity == Severity::Error);
+        let nothing = errors.map(|(file, _)| file).filter(|file| apis.iter().all(|api| api.file != **file));
+        parts.chain(nothing).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 /// Loads the folder. Definitions whose text is that of `previous` are taken over as they are, plugins and all.

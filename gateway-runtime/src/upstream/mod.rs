@@ -10,8 +10,11 @@
 //! | `upgrade` | WebSocket and other protocols |
 //! | `events` | the end of event streams |
 //!
-//! Interim responses of upstreams (1xx) end here: hyper's server has no way to send them, but for the `100 Continue` that
-//! it sends by itself once a request's body is asked for.
+//! Interim responses of upstreams (1xx) end here, but for the `100 Continue` that hyper's server sends by itself once a
+//! request's body is asked for. RFC 9110 §15.2 wants a proxy to pass them on. hyper's server cannot send them: by HTTP/2,
+//! where clients know what to do with hints, there is no way at all; by HTTP/1.1 they would have to be written behind its
+//! back, between what it writes itself. And its client tells of them only to a callback among a request's extensions:
+//! four allocations for every request, in case an upstream is one of the few that have something to say before they answer.
 
 mod again;
 pub(crate) mod balance;
