@@ -50,7 +50,9 @@ mod shape;
 mod unhonoured;
 mod zero;
 
-pub use access::{AccessDefinition, AccessLimit, AccessSpec};
+pub use access::{
+    AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit, TypeFields,
+};
 pub use api_definition::ApiDefinition;
 pub use auth::AuthConfig;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
