@@ -13,5 +13,8 @@
 //! is written and what is wrong in it, is linked into every plugin and built for size: these are rules, they run with
 //! requests, and what they refuse becomes an answer here.
 
+pub(crate) mod apply;
 pub(crate) mod hash;
 pub(crate) mod key;
+
+mod merge;
