@@ -16,5 +16,8 @@
 pub(crate) mod apply;
 pub(crate) mod hash;
 pub(crate) mod key;
+pub(crate) mod lifetime;
+pub(crate) mod limits;
+pub(crate) mod pattern;
 
 mod merge;
