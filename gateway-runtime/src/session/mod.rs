@@ -14,6 +14,7 @@
 //! requests, and what they refuse becomes an answer here.
 
 pub(crate) mod apply;
+pub(crate) mod bucket;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod lifetime;
