@@ -15,6 +15,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod bucket;
+pub(crate) mod cache;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod lifetime;
