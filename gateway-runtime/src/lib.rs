@@ -25,6 +25,7 @@
 //! | which of several upstreams it is, and which are down | `upstream/balance.rs`, `upstream/health.rs` |
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
+//! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -58,6 +59,8 @@ mod notify;
 mod quiet;
 mod serve;
 mod server;
+#[cfg_attr(not(test), expect(dead_code, reason = "wired into requests by the steps of keys, policies and limits"))]
+mod session;
 mod sockets;
 mod stream;
 mod telemetry;

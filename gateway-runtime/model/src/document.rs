@@ -66,21 +66,27 @@ pub fn read(text: &str) -> Reading {
     let mistakes = meaning::check(&definition).into_iter().filter(is_news);
     let warnings = unhonoured::warnings(&document, &notes.unknown, &guards).into_iter();
     let shapes = notes.mistakes.iter().map(|(path, reason)| (Severity::Error, path.clone(), reason.clone()));
-    let mut findings: Vec<Finding> = shapes
-        .chain(mistakes)
-        .chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason)))
-        .map(|(severity, path, reason)| Finding {
-            severity,
-            position: locator.position(&path),
-            path: path.to_string(),
-            reason,
-        })
-        .collect();
-    findings.sort_by_key(|finding| finding.position);
-
-    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let found = shapes.chain(mistakes).chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason)));
+    let (findings, refused) = locate_all(&mut locator, found);
     let identity = Identity::of(&definition);
     Reading { definition: (!refused).then_some(definition), identity, findings }
+}
+
+/// The mistakes with their positions, from the top of the document to its end; and whether any is an error.
+pub(crate) fn locate_all(
+    locator: &mut Locator<'_>,
+    mistakes: impl IntoIterator<Item = meaning::Mistake>,
+) -> (Vec<Finding>, bool) {
+    let locate = |(severity, path, reason): meaning::Mistake| Finding {
+        severity,
+        position: locator.position(&path),
+        path: path.to_string(),
+        reason,
+    };
+    let mut findings: Vec<Finding> = mistakes.into_iter().map(locate).collect();
+    findings.sort_by_key(|finding| finding.position);
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    (findings, refused)
 }
 
 #[cfg(test)]

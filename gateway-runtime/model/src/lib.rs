@@ -6,6 +6,7 @@
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
+//! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
 //! | [`configuration`] | the keys of the gateway's own file that are honoured, and what is said of the others |
 //! | [`duration`](mod@duration) | times as Go writes them |
 //! | [`uptime`] | how the hosts of an API are watched |
@@ -38,6 +39,7 @@ pub mod finding;
 pub mod json_path;
 pub mod locate;
 pub mod plugin_name;
+pub mod policy;
 pub mod proxy;
 pub mod session;
 pub mod transport;
@@ -50,7 +52,10 @@ mod shape;
 mod unhonoured;
 mod zero;
 
-pub use access::{AccessDefinition, AccessLimit, AccessSpec};
+pub use access::{
+    AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit,
+    TypeFields,
+};
 pub use api_definition::ApiDefinition;
 pub use auth::AuthConfig;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
@@ -61,6 +66,7 @@ pub use finding::{Finding, Position, Severity};
 pub use json_path::{JsonPath, Segment};
 pub use locate::locate;
 pub use meaning::host_mistake;
+pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};

@@ -181,6 +181,13 @@ impl Session {
         Self::default()
     }
 
+    /// The policies that apply, in their order; the older field counts only without the newer one.
+    pub fn policy_ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        let (newer, older) = (self.apply_policies.as_slice(), std::slice::from_ref(&self.apply_policy_id));
+        let ids = if !newer.is_empty() || self.apply_policy_id.is_empty() { newer } else { older };
+        ids.iter().map(String::as_str)
+    }
+
     /// Sets the organisation.
     #[must_use]
     pub fn with_org_id(mut self, org_id: impl Into<String>) -> Self {
@@ -246,6 +253,19 @@ mod tests {
             }),
             &json!({"access_rights": {"a": {}}}),
         );
+    }
+
+    #[test]
+    fn the_older_policy_field_counts_only_without_the_newer() {
+        for (session, expected) in [
+            (json!({}), &[][..]),
+            (json!({"apply_policy_id": "a"}), &["a"]),
+            (json!({"apply_policies": ["c", "b"]}), &["c", "b"]),
+            (json!({"apply_policy_id": "a", "apply_policies": ["b"]}), &["b"]),
+        ] {
+            let session: Session = serde_json::from_value(session).unwrap();
+            assert_eq!(session.policy_ids().collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]
