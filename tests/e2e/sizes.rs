@@ -1,8 +1,11 @@
 //! Bodies of all sizes, in both directions, with and without a length: whole, and in flat memory.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use gateway_tests::{Conf, Gateway, api, within_deadline};
+use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -10,8 +13,10 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 /// How much is sent at once.
 const PIECE: usize = 256 * KIB;
-/// What is passed on in flat memory: a gigabyte takes a machine that does something else besides too long.
-const LARGE: usize = 256 * MIB;
+/// What is passed on in flat memory.
+const LARGE: usize = 1 << 30;
+/// The same by HTTP/2, which takes this test many times the work.
+const LARGE_HTTP2: usize = 256 * MIB;
 const USUAL: usize = 32 * MIB;
 /// What the gateway may grow by meanwhile, in KiB: buffers of a few connections.
 const FLAT_KIB: u64 = 8 * 1024;
@@ -44,7 +49,7 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), first: &str, size: usize, 
         if framing == Framing::Chunks {
             stream.write_all(format!("{length:x}\r\n").as_bytes()).await.expect("the gateway reads");
         }
-        stream.write_all(&piece[..length]).await.expect("the gateway reads");
+        within_deadline("room", stream.write_all(&piece[..length])).await.expect("the gateway reads");
         if framing == Framing::Chunks {
             stream.write_all(b"\r\n").await.expect("the gateway reads");
         }
@@ -66,7 +71,7 @@ fn mark(piece: &mut [u8], left: usize) {
 async fn receive(stream: &mut BufReader<impl AsyncRead + Unpin>, size: usize) -> String {
     let head = lines(stream).await;
     let is_chunked = head.iter().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
-    let mut body = Check { left: size, piece: Vec::new() };
+    let mut body = Check::new(size);
     if is_chunked {
         loop {
             let length = usize::from_str_radix(&line(stream).await, 16).expect("a size");
@@ -88,7 +93,7 @@ async fn receive(stream: &mut BufReader<impl AsyncRead + Unpin>, size: usize) ->
 async fn line(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
-        line.push(stream.read_u8().await.expect("more"));
+        line.push(within_deadline("a line", stream.read_u8()).await.expect("more"));
     }
     line.truncate(line.len() - 2);
     String::from_utf8(line).expect("a text")
@@ -105,24 +110,31 @@ async fn lines(stream: &mut (impl AsyncRead + Unpin)) -> Vec<String> {
 /// A body as it comes in: what is in its pieces must be what was sent.
 struct Check {
     left: usize,
+    expected: Vec<u8>,
     piece: Vec<u8>,
+    /// How much of the piece has come.
+    filled: usize,
 }
 
 impl Check {
+    fn new(size: usize) -> Self {
+        Self { left: size, expected: vec![b'x'; PIECE], piece: vec![0; PIECE], filled: 0 }
+    }
+
     async fn take(&mut self, stream: &mut (impl AsyncRead + Unpin), mut length: usize) {
         while length > 0 {
             let whole = self.left.min(PIECE);
-            let here = length.min(whole - self.piece.len());
-            let had = self.piece.len();
-            self.piece.resize(had + here, 0);
-            stream.read_exact(&mut self.piece[had..]).await.expect("more");
+            let here = length.min(whole - self.filled);
+            let room = &mut self.piece[self.filled..][..here];
+            within_deadline("a piece", stream.read_exact(room)).await.expect("more");
             length -= here;
-            if self.piece.len() == whole {
-                let mut expected = vec![b'x'; whole];
-                mark(&mut expected, self.left);
-                assert!(self.piece == expected, "{} bytes before the end", self.left);
+            self.filled += here;
+            if self.filled == whole {
+                let expected = &mut self.expected[..whole];
+                mark(expected, self.left);
+                assert!(self.piece[..whole] == *expected, "{} bytes before the end", self.left);
                 self.left -= whole;
-                self.piece.clear();
+                self.filled = 0;
             }
         }
     }
@@ -144,15 +156,60 @@ async fn upstream(size: usize, framing: Framing) -> SocketAddr {
     address
 }
 
-async fn there_and_back(gateway: &Gateway, id: &str, size: usize, framing: Framing) {
+/// How the client speaks.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Http1(Framing),
+    Http2,
+}
+
+async fn there_and_back(gateway: &Gateway, id: &str, size: usize, by: By) {
     let stream = TcpStream::connect(gateway.address).await.expect("the gateway listens");
+    match by {
+        By::Http1(framing) => by_http1(stream, id, size, framing).await,
+        By::Http2 => by_http2(stream, id, size).await,
+    }
+}
+
+async fn by_http1(stream: TcpStream, id: &str, size: usize, framing: Framing) {
     let mut stream = BufReader::with_capacity(PIECE, stream);
     let first = format!("POST /{id}/ HTTP/1.1\r\nHost: g\r\nConnection: close");
-    let passing = async {
-        send(stream.get_mut(), &first, size, framing).await;
-        assert_eq!(receive(&mut stream, size).await, "HTTP/1.1 200 OK");
-    };
-    within_deadline("a body, there and back", passing).await;
+    send(stream.get_mut(), &first, size, framing).await;
+    assert_eq!(receive(&mut stream, size).await, "HTTP/1.1 200 OK");
+}
+
+async fn by_http2(stream: TcpStream, id: &str, size: usize) {
+    let window = u32::try_from(4 * MIB).expect("a window");
+    let mut builder = h2::client::Builder::new();
+    let builder = builder.initial_window_size(window).initial_connection_window_size(window);
+    let (mut sender, connection) = builder.handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://g/{id}/")).body(()).expect("a request");
+    let (response, mut sending) = sender.send_request(request, false).expect("a stream");
+    let mut piece = vec![b'x'; PIECE];
+    let mut left = size;
+    while left > 0 {
+        let length = left.min(PIECE);
+        mark(&mut piece[..length], left);
+        left -= length;
+        let mut data = Bytes::copy_from_slice(&piece[..length]);
+        while !data.is_empty() {
+            sending.reserve_capacity(data.len());
+            let room = within_deadline("room", poll_fn(|cx| sending.poll_capacity(cx))).await;
+            let room = room.expect("an open stream").expect("room");
+            let part = data.split_to(room.min(data.len()));
+            sending.send_data(part, left == 0 && data.is_empty()).expect("the gateway reads");
+        }
+    }
+    let response = within_deadline("an answer", response).await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
+    let (mut body, mut check) = (response.into_body(), Check::new(size));
+    while let Some(data) = within_deadline("a piece", body.data()).await {
+        let data = data.expect("more");
+        check.take(&mut &data[..], data.len()).await;
+        body.flow_control().release_capacity(data.len()).expect("an open stream");
+    }
+    assert_eq!(check.left, 0, "a body of {size} bytes");
 }
 
 #[tokio::test]
@@ -160,32 +217,40 @@ async fn bodies_of_all_sizes_come_whole_in_both_directions() {
     for framing in [Framing::Length, Framing::Chunks] {
         for size in [1, KIB, 8 * KIB, 10 * KIB, 64 * KIB + 1, MIB, 10 * MIB + 7] {
             let gateway = Gateway::serving(&api("size", upstream(size, framing).await)).await;
-            there_and_back(&gateway, "size", size, framing).await;
+            there_and_back(&gateway, "size", size, By::Http1(framing)).await;
         }
     }
 }
 
-/// By how much the gateway grows at most, in KiB, when a body of [`LARGE`] passes there and back, beyond what one of
-/// [`USUAL`] has made it take.
-async fn growth(framing: Framing) -> u64 {
-    let (usual, large) = (upstream(USUAL, framing).await, upstream(LARGE, framing).await);
+/// Passes a large body there and back. The most memory that the gateway has had meanwhile must be what one of
+/// [`USUAL`] makes it take, or little more.
+async fn is_flat(by: By) {
+    let (framing, size) = match by {
+        By::Http1(framing) => (framing, LARGE),
+        By::Http2 => (Framing::Chunks, LARGE_HTTP2),
+    };
+    let (usual, large) = (upstream(USUAL, framing).await, upstream(size, framing).await);
     let gateway = Conf::default().with(&api("usual", usual)).with(&api("large", large)).start().await;
     for _ in 0..2 {
-        there_and_back(&gateway, "usual", USUAL, framing).await;
+        there_and_back(&gateway, "usual", USUAL, by).await;
     }
     let before = gateway.memory("VmHWM");
-    there_and_back(&gateway, "large", LARGE, framing).await;
-    gateway.memory("VmHWM") - before
-}
-
-#[tokio::test]
-async fn a_large_body_with_a_length_takes_no_memory() {
-    let grown = growth(Framing::Length).await;
+    there_and_back(&gateway, "large", size, by).await;
+    let grown = gateway.memory("VmHWM") - before;
     assert!(grown < FLAT_KIB, "it grew by {grown} KiB");
 }
 
 #[tokio::test]
-async fn a_large_body_in_chunks_takes_no_memory() {
-    let grown = growth(Framing::Chunks).await;
-    assert!(grown < FLAT_KIB, "it grew by {grown} KiB");
+async fn a_gigabyte_with_a_length_takes_no_memory() {
+    is_flat(By::Http1(Framing::Length)).await;
+}
+
+#[tokio::test]
+async fn a_gigabyte_in_chunks_takes_no_memory() {
+    is_flat(By::Http1(Framing::Chunks)).await;
+}
+
+#[tokio::test]
+async fn a_large_body_by_http2_takes_no_memory() {
+    is_flat(By::Http2).await;
 }
