@@ -101,8 +101,8 @@ impl Handover {
         let mut message = vec![0; MESSAGE_BYTES];
         let mut lost = Vec::new();
         loop {
-            let said = timeout(LOOK, here.recv(&mut message)).await;
-            match said.map_or(&[][..], |received| &message[..received.unwrap_or_default()]) {
+            let length = timeout(LOOK, here.recv(&mut message)).await.unwrap_or(Ok(0))?;
+            match &message[..length] {
                 SERVES => return Ok(child.id()),
                 LOADED if lost.is_empty() => _ = here.send(GO).await,
                 LOADED => {
@@ -176,14 +176,47 @@ impl Predecessor {
         for file in broken {
             channel.send(&[BROKEN, file.as_bytes()].concat()).await?;
         }
-        channel.send(LOADED).await?;
-        timeout(PATIENCE, channel.recv(&mut [0; GO.len()])).await??;
-        Ok(())
+        // Asked again and again: who only listens does not hear that the other one has ended.
+        let asked = async {
+            loop {
+                channel.send(LOADED).await?;
+                if let Ok(answer) = timeout(LOOK, channel.recv(&mut [0; GO.len()])).await {
+                    return answer.map(drop);
+                }
+            }
+        };
+        timeout(PATIENCE, asked).await?
     }
 
     /// This gateway serves: the other one may drain.
     pub(crate) fn relieve(self) {
         // It has ended if nobody listens any more.
         let _ = self.0.send(SERVES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_a_gateway_that_has_ended_serves_at_once() {
+        let (there, here) = UnixDatagram::pair().expect("a channel");
+        let asking = tokio::spawn(async move { Predecessor::new(here).ask(&["a.json".into()]).await });
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut message = [0; 64];
+            while there.recv(&mut message).expect("it asks") != LOADED.len() {}
+            // It ends here, without an answer.
+        });
+        heard.await.expect("no panic");
+        let asked = timeout(Duration::from_secs(20), asking).await.expect("long before its patience is over");
+        assert!(asked.expect("no panic").is_err());
+    }
+
+    #[test]
+    fn of_many_files_some_are_named() {
+        let files: Vec<String> = (0..10).map(|n| format!("{n}.json")).collect();
+        assert_eq!(some(&files[..2]), "0.json, 1.json");
+        assert!(some(&files).ends_with("7.json and 2 more"), "{}", some(&files));
     }
 }

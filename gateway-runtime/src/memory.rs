@@ -1,8 +1,8 @@
 //! Memory that is free goes back to the system, whether or not anything else happens.
 //!
-//! The allocator keeps what was freed for a second, in case it is wanted again, and looks whether that second is over when
-//! it frees the next page of its own. A gateway that comes to rest frees no more pages: it would keep for good what its
-//! last load needed.
+//! The allocator (mimalloc 3) keeps what was freed for a second, in case it is wanted again, and looks whether that second
+//! is over when it frees the next page of its own. A gateway that comes to rest frees no more pages: it would keep for good
+//! what its last load needed. A core looks once a second while it has clients, and else with the clock's slow beat.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -27,6 +27,7 @@ use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
 use crate::host::GatewayHost;
 use crate::listener::{self, Share};
+use crate::memory;
 use crate::notify;
 use crate::sockets::{SocketError, Sockets};
 use crate::tls::{Tls, TlsError};
@@ -215,7 +216,7 @@ async fn first_load(
             Ok(cycle.table)
         }
         // Nobody has said where the definitions are: an empty gateway is what there is.
-        Err(error) if !config.app_path_is_set => {
+        Err(error) if !config.app_path_is_set && predecessor.is_none() => {
             tracing::warn!(%error, "no API definitions");
             Ok(Table::default())
         }
@@ -257,6 +258,8 @@ async fn supervise(
             _ = sweep.tick() => {
                 // Plugins' `init` made connections on this thread.
                 pool::sweep();
+                pool::rest();
+                memory::settle();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),

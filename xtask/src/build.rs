@@ -11,7 +11,7 @@ use crate::gateway::place::Placed;
 use crate::gateway::plan::{Plan, PlanError};
 use crate::gateway::plugin::Plugin;
 use crate::gateway::prove::{Linkage, Proof};
-use crate::gateway::recording::Recording;
+use crate::gateway::recording::{self, Recording};
 use crate::gateway::resolve::Resolved;
 use crate::gateway::stage::Stage;
 use crate::gateway::turn::Turn;
@@ -37,10 +37,26 @@ pub fn command(args: &BuildArgs, report: &Report) -> Result<ExitCode, BuildError
 /// # Errors
 /// Those of the steps.
 pub fn build(repository: &Repository, args: &BuildArgs, report: &Report) -> Result<(Placed, Proof), BuildError> {
-    build_as(repository, args, report, |_| ())
+    let recorded = |plan: &mut Plan, graph: &Graph| {
+        if plan.profile != Profile::Ship {
+            return Ok(());
+        }
+        plan.recording = Recording::find(plan, graph)?;
+        if plan.recording == Recording::None {
+            report.note(&format!(
+                "nothing is recorded for {}, {}, and these versions and features of the server: it needs more instructions than \
+                 it could\n  = `cargo xtask bench --record` writes {}; see README.md beside it",
+                plan.target,
+                plan.toolchain.version,
+                shown(&recording::file(plan, graph)?)
+            ));
+        }
+        Ok(())
+    };
+    build_as(repository, args, report, recorded)
 }
 
-/// As [`build`], of a plan that is changed first.
+/// As [`build`], of a plan that is changed when all versions are settled.
 ///
 /// # Errors
 /// As [`build`].
@@ -48,16 +64,11 @@ pub fn build_as(
     repository: &Repository,
     args: &BuildArgs,
     report: &Report,
-    change: impl FnOnce(&mut Plan),
+    change: impl FnOnce(&mut Plan, &Graph) -> Result<(), BuildError>,
 ) -> Result<(Placed, Proof), BuildError> {
     let of = if args.verify { 8 } else { 7 };
-    let (turn, plan, resolved) = settled_as(repository, args, report, of, change)?;
-    if plan.profile == Profile::Ship && plan.recording == Recording::None {
-        report.note(&format!(
-            "nothing is recorded for {} and {}: the gateway will need more instructions (xtask/recorded/README.md)",
-            plan.toolchain.version, plan.target
-        ));
-    }
+    let (turn, mut plan, resolved) = settled(repository, args, report, of)?;
+    change(&mut plan, &resolved.graph)?;
     plan::probe(&plan.output)?;
     let (stage, described) = report.step((4, of), "check", || prepare(&plan, &resolved, report), |_| String::new())?;
     let product = report.step(

@@ -19,8 +19,8 @@ pub struct Toolchain {
     pub sysroot: PathBuf,
     /// The triple of this machine.
     pub host: String,
-    /// The major version of its LLVM.
-    pub llvm: u32,
+    /// The major version of its LLVM, if it says so.
+    pub llvm: Option<u32>,
 }
 
 /// Why the toolchain cannot be used.
@@ -78,7 +78,7 @@ impl Toolchain {
             release: release.ok_or_else(|| ToolchainError::NoHost(text.clone().into_owned()))?,
             sysroot: PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim()),
             host: host.to_owned(),
-            llvm: text.lines().find_map(llvm_major).unwrap_or_default(),
+            llvm: text.lines().find_map(llvm_major),
         })
     }
 
@@ -119,7 +119,9 @@ impl Toolchain {
             None => "cc".into(),
         });
         let output = run(Command::new(linker).arg("-print-file-name=libc.a")).ok()?;
-        glibc_in(&std::fs::read(String::from_utf8_lossy(&output.stdout).trim()).ok()?)
+        // Where there is none, the name comes back as it was.
+        let library = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        glibc_in(&std::fs::read(library.is_absolute().then_some(library)?).ok()?)
     }
 
     /// What links for another kind of processor, unless the user has chosen a linker.
@@ -146,8 +148,8 @@ fn glibc_in(library: &[u8]) -> Option<(u32, u32)> {
     const BEFORE: &[u8] = b"release version ";
     let at = memchr::memmem::find(library, BEFORE)? + BEFORE.len();
     let text = std::str::from_utf8(library.get(at..)?.split(|byte| !b".0123456789".contains(byte)).next()?).ok()?;
-    let (major, minor) = text.trim_end_matches('.').split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
+    let mut numbers = text.split('.').map_while(|number| number.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
 }
 
 /// GNU names of the targets that Debian has cross compilers for.
@@ -270,10 +272,11 @@ mod tests {
     fn glibc_says_which_it_is() {
         let library = b"\0GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\nCopyright\0";
         assert_eq!(glibc_in(library), Some((2, 36)));
+        assert_eq!(glibc_in(b"development release version 2.41.9000.\n"), Some((2, 41)));
         assert_eq!(glibc_in(b"stable release version 3.\n"), None);
         assert_eq!(glibc_in(b"musl"), None);
         let toolchain = Toolchain::ask(Path::new(".")).expect("rustc runs");
-        assert!(toolchain.llvm > 10, "{toolchain:?}");
+        assert!(toolchain.llvm > Some(10), "{toolchain:?}");
         assert_eq!(toolchain.glibc("x86_64-unknown-linux-musl"), None);
     }
 

@@ -23,13 +23,11 @@ pub(crate) struct Cycle {
 }
 
 impl Cycle {
-    /// The files whose definitions are not served, or not all of what they say.
+    /// The files whose definitions are not served, not all of what they say, or not where they say.
     pub(crate) fn broken(&self) -> Vec<Arc<str>> {
-        let apis = self.table.apis();
-        let parts = apis.iter().filter(|api| !api.is_whole()).map(|api| &api.file);
+        let parts = self.table.apis().iter().filter(|api| !api.is_whole()).map(|api| &api.file);
         let errors = self.findings.iter().filter(|(_, finding)| finding.severity == Severity::Error);
-        let nothing = errors.map(|(file, _)| file).filter(|file| apis.iter().all(|api| api.file != **file));
-        parts.chain(nothing).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        parts.chain(errors.map(|(file, _)| file)).cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

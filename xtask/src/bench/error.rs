@@ -110,11 +110,11 @@ pub enum BenchError {
     },
     /// What the compiler counts with is not there.
     #[error(
-        "no `llvm-profdata` of LLVM {llvm}, which the compiler is made of\n  = run `rustup component add llvm-tools`, or `apt-get install llvm-{llvm}`"
+        "neither rustup's `llvm-profdata` nor `{program}` is there\n  = run `rustup component add llvm-tools`, or install the package of LLVM that has `{program}`"
     )]
     NoProfdata {
-        /// The major version.
-        llvm: u32,
+        /// As packages call it.
+        program: String,
     },
     /// What was counted cannot be put together.
     #[error("`{}` makes no recording:\n{}\n  = what was counted is in {}", program.display(), indented(stderr), shown(dir))]

@@ -13,7 +13,7 @@ use super::subject::{Kind, Subject};
 use super::tools::fresh;
 use crate::build;
 use crate::cli::{BuildArgs, PluginArg, Profile, Selection};
-use crate::gateway::plan::Plan;
+use crate::gateway::recording::{self, Recording};
 use crate::report::Report;
 use crate::repository::Repository;
 use crate::toolchain::run;
@@ -178,25 +178,34 @@ impl Gateway {
     /// # Errors
     /// As `cargo xtask build`.
     pub(super) fn build(repository: &Repository, report: &Report) -> Result<Self, BenchError> {
-        Self::build_as(repository, "gateway", report, |_| ())
+        let (placed, _) = build::build(repository, &Self::arguments(repository, "gateway"), report)?;
+        Ok(Self { binary: placed.path, has_plugins: true })
     }
 
-    /// As [`Gateway::build`], of a plan that is changed first, and into a file of another name.
+    /// The same gateway, which counts what it runs through, into a folder. Gives the file for what is recorded, too.
     ///
     /// # Errors
     /// As [`Gateway::build`].
-    pub(super) fn build_as(
+    pub(super) fn that_counts(
         repository: &Repository,
-        name: &str,
+        folder: &Path,
         report: &Report,
-        change: impl FnOnce(&mut Plan),
-    ) -> Result<Self, BenchError> {
+    ) -> Result<(Self, PathBuf), BenchError> {
+        let mut file = PathBuf::new();
+        let args = Self::arguments(repository, "gateway-that-counts");
+        let (placed, _) = build::build_as(repository, &args, report, |plan, graph| {
+            file = recording::file(plan, graph)?;
+            plan.recording = Recording::Make(folder.to_owned());
+            Ok(())
+        })?;
+        Ok((Self { binary: placed.path, has_plugins: true }, file))
+    }
+
+    fn arguments(repository: &Repository, name: &str) -> BuildArgs {
         let output = Some(repository.work_dir().join("bench").join(name));
         let plugins = vec![PluginArg::Path(repository.root().join(PLUGINS))];
         let selection = Selection { plugins, profile: Some(Profile::Ship), ..Selection::default() };
-        let args = BuildArgs { selection, output, verify: false };
-        let (placed, _) = build::build_as(repository, &args, report, change)?;
-        Ok(Self { binary: placed.path, has_plugins: true })
+        BuildArgs { selection, output, verify: false }
     }
 
     /// Takes one that exists.

@@ -15,7 +15,7 @@ use signal_hook::iterator::Signals;
 use super::error::BenchError;
 
 /// How long a process may take to end.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Those that run, for when we are told to end.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());

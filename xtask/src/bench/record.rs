@@ -17,7 +17,6 @@ use super::rounds::Samples;
 use super::subject::Place;
 use super::tools::fresh;
 use super::{Effort, soak};
-use crate::gateway::recording::{self, Recording};
 use crate::report::Report;
 use crate::repository::{Repository, shown};
 use crate::toolchain::{Toolchain, in_path, run};
@@ -36,11 +35,7 @@ pub(super) fn record(repository: &Repository, open_files: u64, report: &Report) 
     let profdata = profdata(&Toolchain::ask(repository.root())?)?;
     let counted = repository.work_dir().join("bench/counted");
     fresh(&counted)?;
-    let mut file = PathBuf::new();
-    let gateway = Gateway::build_as(repository, "gateway-that-counts", report, |plan| {
-        file = recording::file(plan.core.root(), &plan.toolchain, &plan.target);
-        plan.recording = Recording::Make(counted.clone());
-    })?;
+    let (gateway, file) = Gateway::that_counts(repository, &counted, report)?;
     let dir = repository.work_dir().join("bench/run");
     fresh(&dir)?;
     let load = Load::start(dir, report)?;
@@ -82,13 +77,13 @@ fn pair(load: &Load, gateway: &Gateway, http2: bool) -> Result<(), BenchError> {
 fn profdata(toolchain: &Toolchain) -> Result<PathBuf, BenchError> {
     let Toolchain { sysroot, host, llvm, .. } = toolchain;
     let of_rustup = sysroot.join(format!("lib/rustlib/{host}/bin/llvm-profdata"));
-    let packaged = format!("llvm-profdata-{llvm}");
+    let program = llvm.map_or_else(|| "llvm-profdata".to_owned(), |major| format!("llvm-profdata-{major}"));
     if of_rustup.is_file() {
         Ok(of_rustup)
-    } else if in_path(&packaged) {
-        Ok(packaged.into())
+    } else if in_path(&program) {
+        Ok(program.into())
     } else {
-        Err(BenchError::NoProfdata { llvm: *llvm })
+        Err(BenchError::NoProfdata { program })
     }
 }
 
@@ -97,9 +92,11 @@ fn merge(profdata: &Path, counted: &Path, file: &Path) -> Result<(), BenchError>
     let raw = entries.flatten().map(|entry| entry.path());
     let folder = file.parent().unwrap_or(file);
     fs::create_dir_all(folder).map_err(BenchError::io("make", folder))?;
-    let output = run(Command::new(profdata).args(["merge", "--output"]).arg(file).args(raw))?;
+    // What is there already is replaced by a whole one.
+    let half = counted.join("merged");
+    let output = run(Command::new(profdata).args(["merge", "--output"]).arg(&half).args(raw))?;
     if output.status.success() {
-        return Ok(());
+        return fs::copy(&half, file).map(drop).map_err(BenchError::io("write", file));
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Err(BenchError::Unrecorded { program: profdata.to_owned(), stderr, dir: counted.to_owned() })

@@ -168,6 +168,11 @@ impl Graph {
         &self.members
     }
 
+    /// The server, and what it depends upon.
+    pub fn core(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().enumerate().filter(|(at, _)| self.core_reach.contains(at)).map(|(_, member)| member)
+    }
+
     /// The generated crate.
     #[must_use]
     pub fn root(&self) -> &Member {

@@ -52,6 +52,9 @@ pub enum BuildError {
     /// Definitions name what no plugin has.
     #[error(transparent)]
     Unplaced(#[from] crate::apis::Unplaced),
+    /// What was recorded cannot be read.
+    #[error(transparent)]
+    Recording(#[from] recording::RecordingError),
     /// It cannot say what it is.
     #[error(transparent)]
     Describe(#[from] describe::DescribeError),

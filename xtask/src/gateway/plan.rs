@@ -46,7 +46,7 @@ pub struct Plan {
     pub output: PathBuf,
     /// The compiler.
     pub toolchain: Toolchain,
-    /// What the compiler knows of what runs often.
+    /// What the compiler knows of what runs often. Found when versions are settled.
     pub recording: Recording,
     /// What is made on the way.
     pub work_dir: PathBuf,
@@ -297,12 +297,6 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
     let lock = manifest.as_ref().map(ManifestFile::lock);
     warnings.extend(plugins.iter().filter_map(|plugin| plugin.credentials(lock.as_deref())));
     let written = manifest.as_ref().map(|file| file.manifest.gateway.clone()).unwrap_or_default();
-    let work_dir = repository.work_dir();
-    let recording = match profile {
-        Profile::Ship => Recording::find(core.root(), &toolchain, &target, &work_dir)
-            .map_err(|source| PlanError::Io { path: core.root().join("xtask/recorded"), source })?,
-        Profile::Fast => Recording::None,
-    };
     let apis = build.apis.and_then(|apis| manifest.as_ref().map(|file| file.relative(&apis)));
     Ok(Plan {
         repository: repository.clone(),
@@ -316,8 +310,8 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
         offline: selection.offline,
         output,
         toolchain,
-        recording,
-        work_dir,
+        recording: Recording::None,
+        work_dir: repository.work_dir(),
         cargo_home: cargo_home(),
         patched: BTreeMap::new(),
         patches_registry: true,
