@@ -1,4 +1,5 @@
-//! What is asked for, checked against the disk before anything is compiled.
+//! What is asked for, checked against the disk before anything is compiled. Its length is that of its errors: each says what
+//! is wrong, where, and what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
