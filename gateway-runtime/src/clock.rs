@@ -84,12 +84,14 @@ impl Beat {
         self.cores.iter().filter(|core| everywhere || core.waits()).for_each(|core| core.beat.notify_one());
     }
 
-    /// Keeps the clock of one core, for as long as it is polled. At every beat `also` is called.
-    pub(crate) async fn keep(&self, core: usize, mut also: impl FnMut()) {
+    /// Keeps the clock of one core, for as long as it is polled. At every beat `also` is called with whether somebody waits;
+    /// while it answers true, the next beat comes a [`TICK`] later even if nobody does.
+    pub(crate) async fn keep(&self, core: usize, mut also: impl FnMut(bool) -> bool) {
         let core = &self.cores[core];
+        let mut goes_on = false;
         loop {
             let waits = CLOCK.with(|clock| {
-                let waits = !clock.entries.borrow().is_empty();
+                let waits = goes_on || clock.somebody_waits();
                 clock.ticking.set(waits);
                 waits
             });
@@ -105,7 +107,7 @@ impl Beat {
                 biased;
                 () = core.beat.notified() => {
                     CLOCK.with(Clock::tick);
-                    also();
+                    goes_on = also(CLOCK.with(Clock::somebody_waits));
                 }
                 () = woken.notified() => {}
             }
@@ -150,6 +152,10 @@ thread_local! {
 }
 
 impl Clock {
+    fn somebody_waits(&self) -> bool {
+        !self.entries.borrow().is_empty()
+    }
+
     fn read(&self) {
         self.now.set(ticks(self.begun.elapsed()));
     }
@@ -277,10 +283,14 @@ mod tests {
     use super::*;
 
     fn on_a_core<T>(test: impl Future<Output = T>) -> T {
+        on_a_core_that(|_| false, test)
+    }
+
+    fn on_a_core_that<T>(also: impl FnMut(bool) -> bool + 'static, test: impl Future<Output = T>) -> T {
         let core = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).expect("a runtime");
         core.block_on(async {
             let beat = Beat::start(1).expect("a thread");
-            tokio::task::spawn_local(async move { beat.keep(0, || {}).await });
+            tokio::task::spawn_local(async move { beat.keep(0, also).await });
             test.await
         })
     }
@@ -311,6 +321,26 @@ mod tests {
             second.set(TICK);
             poll_fn(|cx| second.poll_over(cx)).await;
             assert!(begun.elapsed() >= TICK && begun.elapsed() <= TICK * 3, "{:?}", begun.elapsed());
+        });
+    }
+
+    #[test]
+    fn beats_go_on_while_they_are_asked_for() {
+        let (heard, mut beats) = tokio::sync::mpsc::unbounded_channel();
+        let also = move |somebody_waits| {
+            heard.send(somebody_waits).expect("the test listens");
+            true
+        };
+        on_a_core_that(also, async {
+            let mut deadline = Deadline::new();
+            deadline.set(Duration::ZERO);
+            poll_fn(|cx| deadline.poll_over(cx)).await;
+            drop(deadline);
+            let begun = Instant::now();
+            for _ in 0..3 {
+                while beats.recv().await.expect("a beat") {}
+            }
+            assert!(begun.elapsed() < REST, "{:?}", begun.elapsed());
         });
     }
 

@@ -43,7 +43,8 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
     let (open, mut closed) = mpsc::channel::<()>(1);
     let clock = tokio::task::spawn_local(async move {
         let (mut swept, mut settled) = (clock::now(), clock::now());
-        let tidy = || {
+        let mut unsettled = 0;
+        let tidy = |somebody_waits: bool| {
             if swept.elapsed() >= pool::SWEEP_INTERVAL {
                 swept = clock::now();
                 pool::sweep();
@@ -52,7 +53,9 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
                 settled = clock::now();
                 pool::rest();
                 memory::settle();
+                unsettled = if somebody_waits { memory::SETTLED_AFTER } else { u32::saturating_sub(unsettled, 1) };
             }
+            unsettled > 0
         };
         beat.keep(core, tidy).await;
     });
