@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! budgets.rs    BUDGETS: what it may cost, in one table
-//! counts.rs     instructions and system calls per request: the same on every machine, whatever else it does
+//! counts.rs     instructions, system calls and cache misses per request, whatever else the machine does
 //! rounds.rs     processor time per request, and latency, in interleaved rounds with the peers
 //! life.rs       memory, start, reload
 //! soak.rs       memory and descriptors under mixed load, for minutes
@@ -131,6 +131,9 @@ pub fn command(args: &BenchArgs, report: &Report) -> Result<ExitCode, BenchError
     if !args.quick {
         count(&load, &gateway, &peers, &mut outcome, report)?;
     }
+    if !args.quick && !args.check {
+        count_misses(&load, &gateway, &peers, &mut outcome, report)?;
+    }
     if !args.counts {
         let effort = Effort { quick: args.quick };
         time(&load, &gateway, &peers, effort, &mut outcome, report)?;
@@ -208,12 +211,8 @@ fn count(
     outcome: &mut Outcome,
     report: &Report,
 ) -> Result<(), BenchError> {
-    let count = |subject: &Subject, counter| {
-        report.note(&format!(
-            "counting {} of {} …",
-            if counter == Counter::Strace { "system calls" } else { "instructions" },
-            subject.name
-        ));
+    let count = |subject: &Subject, counter: Counter| {
+        report.note(&format!("counting {} of {} …", counter.what(), subject.name));
         per_request(load, subject, counter)
     };
     let instructions = |subject: &Subject| count(subject, Counter::Callgrind).map(|counts| sum(&counts));
@@ -237,6 +236,26 @@ fn count(
         outcome.figures.extend(figures.into_iter().filter_map(|(what, unit, number)| {
             Some(Figure { name: peer.name, what, unit, value: Value::of([number])? })
         }));
+    }
+    Ok(())
+}
+
+/// Misses of a processor's first caches, in a model of them: what instructions do not say of times.
+fn count_misses(
+    load: &Load,
+    gateway: &Gateway,
+    peers: &[Subject],
+    outcome: &mut Outcome,
+    report: &Report,
+) -> Result<(), BenchError> {
+    for subject in [gateway.plain()].iter().chain(peers) {
+        report.note(&format!("counting {} of {} …", Counter::Caches.what(), subject.name));
+        let misses = per_request(load, subject, Counter::Caches)?;
+        for what in [counts::INSTRUCTION_MISSES, counts::DATA_MISSES] {
+            let of = |(name, number): &(String, f64)| (name == what).then_some(*number);
+            let value = Value::of(misses.iter().filter_map(of));
+            outcome.figures.extend(value.map(|value| Figure { name: subject.name, what, unit: Unit::Misses, value }));
+        }
     }
     Ok(())
 }

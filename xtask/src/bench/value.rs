@@ -10,6 +10,8 @@ pub enum Unit {
     Instructions,
     /// Of the kernel.
     Calls,
+    /// Of a cache.
+    Misses,
     /// Of two values in one unit.
     Ratio,
     /// 1,048,576 bytes.
@@ -35,7 +37,9 @@ pub enum Unit {
 impl Unit {
     fn decimals(self) -> usize {
         match self {
-            Self::Instructions | Self::Packages | Self::Requests | Self::Descriptors | Self::Threads => 0,
+            Self::Instructions | Self::Misses | Self::Packages | Self::Requests | Self::Descriptors | Self::Threads => {
+                0
+            }
             Self::Calls | Self::Ratio => 2,
             _ => 1,
         }
