@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
@@ -14,7 +15,7 @@ use crate::clock::{self, Beat, Moment};
 use crate::connection;
 use crate::connection::refusal;
 use crate::gateway::Gateway;
-use crate::memory;
+use crate::memory::{self, Rest};
 use crate::metrics::{self, Open, Refused};
 use crate::upstream::pool;
 
@@ -43,7 +44,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
     let (open, mut closed) = mpsc::channel::<()>(1);
     let clock = tokio::task::spawn_local(async move {
         let (mut swept, mut settled) = (clock::now(), clock::now());
-        let mut unsettled = 0;
+        let (mut unsettled, mut rest, core_metrics) = (0, Rest::default(), Handle::current().metrics());
         let tidy = |somebody_waits: bool| {
             if swept.elapsed() >= pool::SWEEP_INTERVAL {
                 swept = clock::now();
@@ -52,7 +53,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
             if settled.elapsed() >= memory::SETTLE_INTERVAL {
                 settled = clock::now();
                 pool::rest();
-                memory::settle();
+                memory::settle(rest.is_it(core_metrics.worker_park_count(0)));
                 unsettled = if somebody_waits { memory::SETTLED_AFTER } else { u32::saturating_sub(unsettled, 1) };
             }
             unsettled > 0

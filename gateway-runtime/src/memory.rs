@@ -29,10 +29,43 @@ const COUNTED_BLOCKS: usize = 4_000;
 /// The smallest blocks do not take the long way; others of this size are seldom needed.
 const COUNTED_BLOCK: usize = 2 << 10;
 
-/// Makes the allocator look for memory that has been free for long enough: a tenth of a millisecond.
-pub(crate) fn settle() {
-    for _ in 0..COUNTED_BLOCKS {
-        drop(black_box(Vec::<u8>::with_capacity(COUNTED_BLOCK)));
+/// A core that has waited no more often than so since it last settled is at rest: the clock's beats alone are ten a second.
+const WAITS_AT_REST: u64 = 30;
+
+/// Whether a core has come to rest, by how often it has waited for something to happen.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    waits: u64,
+}
+
+impl Rest {
+    /// `waits` is how often it has waited in all.
+    pub(crate) fn is_it(&mut self, waits: u64) -> bool {
+        waits.saturating_sub(std::mem::replace(&mut self.waits, waits)) <= WAITS_AT_REST
+    }
+}
+
+/// Makes the allocator look for memory that has been free for long enough. At rest it takes a tenth of a millisecond, and
+/// else nearly nothing: who is at work asks for enough memory.
+pub(crate) fn settle(at_rest: bool) {
+    if at_rest {
+        for _ in 0..COUNTED_BLOCKS {
+            drop(black_box(Vec::<u8>::with_capacity(COUNTED_BLOCK)));
+        }
     }
     drop(black_box(Vec::<u8>::with_capacity(OWN_PAGES)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_at_rest_when_it_has_hardly_waited_since_it_was_last_looked_at() {
+        let mut rest = Rest::default();
+        let looks = [(10, true), (1_000, false), (1_010, true), (1_040, true), (1_071, false)];
+        for (waits, expected) in looks {
+            assert_eq!(rest.is_it(waits), expected, "{waits}");
+        }
+    }
 }

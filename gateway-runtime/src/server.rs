@@ -259,7 +259,7 @@ async fn supervise(
                 // Plugins' `init` made connections on this thread.
                 pool::sweep();
                 pool::rest();
-                memory::settle();
+                memory::settle(true);
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),
