@@ -26,6 +26,7 @@
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
+//! | where keys, counters and signals are kept | `storage/mod.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -62,6 +63,7 @@ mod server;
 #[cfg_attr(not(test), expect(dead_code, reason = "wired into requests by the steps of keys, policies and limits"))]
 mod session;
 mod sockets;
+mod storage;
 mod stream;
 mod telemetry;
 mod tls;
