@@ -26,6 +26,7 @@
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
+//! | where policies come from | `policies.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -56,6 +57,7 @@ mod memory;
 mod metrics;
 mod middleware;
 mod notify;
+mod policies;
 mod quiet;
 mod serve;
 mod server;
