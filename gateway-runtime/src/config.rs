@@ -18,12 +18,17 @@ mod bounds;
 mod edge;
 mod env;
 mod outbound;
+mod policies;
 mod remark;
 mod secret;
 
+use crate::gateway::Entrance;
+use crate::policies::PolicySource;
+use crate::tls::clients::Allowed;
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
 pub(crate) use outbound::Outbound;
+use policies::RawPolicies;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
 
@@ -42,6 +47,7 @@ const CANDIDATES: [&str; 2] = ["tyk.conf", "/etc/tyk/tyk.conf"];
 struct Raw {
     listen_address: String,
     listen_port: u16,
+    control_api_port: u16,
     secret: String,
     app_path: String,
     log_level: String,
@@ -73,6 +79,7 @@ struct Raw {
     enable_custom_domains: bool,
     security: RawSecurity,
     uptime_tests: RawUptime,
+    policies: RawPolicies,
     http_server_options: RawServer,
 }
 
@@ -127,6 +134,10 @@ struct RawServer {
 pub(crate) struct Config {
     /// Where to listen; port 0 lets the system choose.
     pub(crate) listen: SocketAddr,
+    /// The port of the gateway's own paths, if they have one to themselves.
+    pub(crate) control_port: Option<u16>,
+    /// The clients that may call the control API; `None`: whoever has the secret.
+    pub(crate) operators: Option<Arc<Allowed>>,
     /// What `X-Tyk-Authorization` must carry.
     pub(crate) secret: String,
     /// The folder of API definitions.
@@ -176,6 +187,7 @@ pub(crate) struct Config {
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
+    pub(crate) policies: PolicySource,
 }
 
 /// How hosts are watched.
@@ -203,6 +215,17 @@ pub(crate) struct PathRules {
     pub(crate) strict_routes: bool,
     /// `//` and `/../` are served as they came, without a redirect.
     pub(crate) keep_unclean: bool,
+}
+
+impl Config {
+    /// What is served at a port of the gateway's.
+    pub(crate) fn entrance(&self, port: u16) -> Entrance {
+        match self.control_port {
+            None => Entrance::Both,
+            Some(own) if own == port => Entrance::Control,
+            Some(_) => Entrance::Apis,
+        }
+    }
 }
 
 impl PathRules {
@@ -284,8 +307,15 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    let sections =
-        ["", "http_server_options", "security", "security.certificates", "uptime_tests", "uptime_tests.config"];
+    let sections = [
+        "",
+        "http_server_options",
+        "policies",
+        "security",
+        "security.certificates",
+        "uptime_tests",
+        "uptime_tests.config",
+    ];
     if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
         return None;
@@ -307,8 +337,11 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
+    let operators = edge::operators(raw, remarks);
     Config {
         listen: listen(raw, remarks),
+        control_port: Some(raw.control_api_port).filter(|port| *port != 0),
+        operators: operators.clone(),
         secret: secret(raw, variables, remarks),
         app_path: or(&raw.app_path, "apps/").into(),
         app_path_is_set: !raw.app_path.is_empty(),
@@ -341,8 +374,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
-        edge: edge::resolve(raw, remarks),
+        edge: edge::resolve(raw, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
+        policies: policies::resolve(&raw.policies, remarks),
     }
 }
 

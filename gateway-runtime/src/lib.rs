@@ -27,6 +27,7 @@
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
+//! | where policies come from | `policies.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -57,6 +58,7 @@ mod memory;
 mod metrics;
 mod middleware;
 mod notify;
+mod policies;
 mod quiet;
 mod serve;
 mod server;

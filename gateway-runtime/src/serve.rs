@@ -24,7 +24,7 @@ use crate::chain::{self, Link, Stop};
 use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
-use crate::gateway::{Gateway, Phase};
+use crate::gateway::{Entrance, Gateway, Phase};
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -33,15 +33,17 @@ use crate::upstream::{self, Forward, ForwardError, upgrade};
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) forwarded: HeaderValue,
+    /// Where it came in.
+    pub(crate) entrance: Entrance,
     /// `None`: the connection has no TLS.
     pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr, entrance: Entrance) -> Self {
         // A socket for both families shows IPv4 clients as mapped ones.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self { address, forwarded: headers::forwarded(address.ip()), tls: None }
+        Self { address, forwarded: headers::forwarded(address.ip()), entrance, tls: None }
     }
 }
 
@@ -66,8 +68,9 @@ pub(crate) async fn answer<B>(
     }
     let mut response = if !has_host(hosts, head.version) {
         RequestError::Host.response(&gateway.config, &head.headers)
-    } else if control::is_control(&gateway.config, head.uri.path()) {
-        Box::pin(control::answer(gateway, &head)).await
+    } else if control::is_control(&gateway.config, peer.entrance, head.uri.path()) {
+        let body = body::of_operator(incoming, read, &gateway.config);
+        Box::pin(control::answer(gateway, peer, &head, body)).await
     } else {
         match route(gateway, &head) {
             Routed::To(route) => match body::of_client(incoming, read, &gateway.config, &head.headers) {
@@ -354,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_mapped_client_is_told_as_what_it_is() {
-        let peer = Peer::new("[::ffff:10.0.0.1]:9".parse().expect("an address"));
+        let peer = Peer::new("[::ffff:10.0.0.1]:9".parse().expect("an address"), Entrance::Both);
         assert_eq!(peer.forwarded, "10.0.0.1");
         assert_eq!(peer.address.to_string(), "10.0.0.1:9");
     }

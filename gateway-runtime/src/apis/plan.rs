@@ -32,6 +32,8 @@ pub(crate) struct Ground {
     pub(crate) paths: PathRules,
     /// The ports that it listens on.
     pub(crate) ports: Arc<[u16]>,
+    /// The gateway's own paths are on these ports too.
+    pub(crate) has_control: bool,
     /// The client's side: hosts, TLS.
     pub(crate) edge: Edge,
     /// The upstreams' side: TLS, HTTP/2, proxies.
@@ -72,6 +74,8 @@ pub(crate) struct Planned {
     pub(crate) definition: Option<Arc<ApiDefinition>>,
     /// Whom the text is about, as far as it could be read.
     pub(crate) identity: Option<Identity>,
+    /// It is no JSON, or holds values of the wrong types.
+    pub(crate) is_malformed: bool,
     /// `None` when there is an error among the findings, but for unresolved plugins: those fail closed.
     pub(crate) plan: Option<Plan>,
     pub(crate) findings: Vec<Finding>,
@@ -80,16 +84,16 @@ pub(crate) struct Planned {
 /// Reads a definition and looks everything up.
 pub(crate) fn plan(text: &str, ground: &Ground) -> Planned {
     let reading = gateway_model::read(text);
-    let (mut findings, identity) = (reading.findings, reading.identity);
+    let (mut findings, identity, is_malformed) = (reading.findings, reading.identity, reading.is_malformed);
     let Some(definition) = reading.definition.map(Arc::new) else {
-        return Planned { definition: None, identity, plan: None, findings };
+        return Planned { definition: None, identity, is_malformed, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
     let plan = planner.plan(ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
-    Planned { plan: plan.filter(|_| !broken), definition: Some(definition), identity, findings }
+    Planned { plan: plan.filter(|_| !broken), definition: Some(definition), identity, is_malformed, findings }
 }
 
 struct Planner<'a> {
@@ -106,7 +110,7 @@ impl Planner<'_> {
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", mistake(&error)))
             .ok();
-        if listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
+        if ground.has_control && listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }

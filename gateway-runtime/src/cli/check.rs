@@ -16,6 +16,7 @@ use crate::apis::listen_path::canonical;
 use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
 use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
+use crate::policies::{self, PoliciesError};
 
 #[derive(Default, Serialize)]
 struct Report {
@@ -74,6 +75,14 @@ fn examine(
     let Loaded { config, warnings, .. } = config::load(conf, variables)?;
     // What nobody has configured is not what is checked here.
     report.extend(warnings.into_iter().filter(|warning| warning.place != Place::Default).map(Found::from));
+    match policies::load(&config.policies) {
+        Ok(policies::Loaded { findings, .. }) | Err(PoliciesError::Wrong { findings, .. }) => {
+            report.extend(findings.into_iter().map(|(file, finding)| Found::of(&file, finding)));
+        }
+        Err(PoliciesError::Read { path, error, .. }) => {
+            report.extend([Found::whole(&path.display(), error.to_string())]);
+        }
+    }
     let folder = apis.unwrap_or(&config.app_path);
     let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
     report.files = sources.len();
@@ -81,6 +90,7 @@ fn examine(
     let ground = Ground {
         paths: config.paths,
         ports,
+        has_control: config.control_port.is_none(),
         edge: config.edge.clone(),
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),

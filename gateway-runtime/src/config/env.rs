@@ -46,6 +46,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("STRICTPLUGINS", &["strict_plugins"], Kind::Flag),
     ("HOSTNAME", &["hostname"], Kind::Text),
     ("ENABLECUSTOMDOMAINS", &["enable_custom_domains"], Kind::Flag),
+    ("SECURITY_CERTIFICATES_CONTROLAPI", &["security", "certificates", "control_api"], Kind::List),
     ("SECURITY_CERTIFICATES_API", &["security", "certificates", "apis"], Kind::List),
     ("HTTPSERVEROPTIONS_USESSL", &["http_server_options", "use_ssl"], Kind::Flag),
     ("HTTPSERVEROPTIONS_SSLCERTIFICATES", &["http_server_options", "ssl_certificates"], Kind::List),
@@ -57,6 +58,9 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("HTTPSERVEROPTIONS_SSLINSECURESKIPVERIFY", &["http_server_options", "ssl_insecure_skip_verify"], Kind::Flag),
     ("HTTPSERVEROPTIONS_SKIPCLIENTCAANNOUNCEMENT", &["http_server_options", "skip_client_ca_announcement"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLEHTTP2", &["http_server_options", "enable_http2"], Kind::Flag),
+    ("POLICIES_POLICYSOURCE", &["policies", "policy_source"], Kind::Text),
+    ("POLICIES_POLICYRECORDNAME", &["policies", "policy_record_name"], Kind::Text),
+    ("POLICIES_POLICYPATH", &["policies", "policy_path"], Kind::Text),
     ("UPTIMETESTS_DISABLE", &["uptime_tests", "disable"], Kind::Flag),
     (
         "UPTIMETESTS_CONFIG_FAILURETRIGGERSAMPLESIZE",
