@@ -17,6 +17,7 @@ use serde_json::Value;
 mod bounds;
 mod edge;
 mod env;
+mod keys;
 mod outbound;
 mod policies;
 mod remark;
@@ -27,10 +28,15 @@ use crate::policies::PolicySource;
 use crate::tls::clients::Allowed;
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
+pub(crate) use keys::RateHeaders;
+use keys::RawCache;
 pub(crate) use outbound::Outbound;
 use policies::RawPolicies;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
+
+use crate::keyring::Settings;
+use crate::limiter::Algorithm;
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
@@ -81,6 +87,21 @@ struct Raw {
     uptime_tests: RawUptime,
     policies: RawPolicies,
     http_server_options: RawServer,
+    hash_keys: bool,
+    hash_key_function: String,
+    hash_key_function_fallback: Vec<String>,
+    min_token_length: usize,
+    allow_master_keys: bool,
+    enable_hashed_keys_listing: bool,
+    disable_key_actions_by_username: bool,
+    force_global_session_lifetime: bool,
+    global_session_lifetime: i64,
+    session_lifetime_respects_key_expiration: bool,
+    local_session_cache: RawCache,
+    rate_limit_response_headers: String,
+    enable_fixed_window_rate_limiter: bool,
+    enable_sentinel_rate_limiter: bool,
+    enable_redis_rolling_limiter: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,7 +208,13 @@ pub(crate) struct Config {
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
+    /// What is said of keys.
+    pub(crate) keys: Settings,
+    /// Where policies are.
     pub(crate) policies: PolicySource,
+    pub(crate) rate_headers: RateHeaders,
+    /// How rates are counted.
+    pub(crate) rates: Algorithm,
 }
 
 /// How hosts are watched.
@@ -315,6 +342,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         "security.certificates",
         "uptime_tests",
         "uptime_tests.config",
+        "local_session_cache",
     ];
     if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
@@ -377,6 +405,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         edge: edge::resolve(raw, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),
+        keys: keys::settings(raw, remarks),
+        rate_headers: keys::rate_headers(raw, remarks),
+        rates: keys::rates(raw),
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Gateway`]: what every core shares. Read-only but for the table and the policies, which are swapped whole.
+//! [`Gateway`]: what every core shares. Read-only but for the table, which is swapped whole, and what the keys hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::apis::plan::Ground;
 use crate::apis::table::Table;
 use crate::config::Config;
-use crate::policies::Policies;
+use crate::keyring::Keyring;
 use crate::tls::Tls;
 use crate::upstream::Rules;
 
@@ -19,7 +19,8 @@ pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) rules: Rules,
     pub(crate) table: ArcSwap<Table>,
-    pub(crate) policies: ArcSwap<Policies>,
+    /// Keys, and policies.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) host: Arc<dyn Host>,
     /// What definitions are examined with, before they are written.
     pub(crate) ground: Ground,
@@ -59,8 +60,8 @@ impl Gateway {
     pub(crate) fn new(
         config: Config,
         table: Table,
-        policies: Policies,
         host: Arc<dyn Host>,
+        keyring: Arc<Keyring>,
         ground: Ground,
         tls: Option<Tls>,
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
@@ -71,8 +72,8 @@ impl Gateway {
             config,
             rules,
             table: ArcSwap::from_pointee(table),
-            policies: ArcSwap::from_pointee(policies),
             host,
+            keyring,
             ground,
             changing: Mutex::new(()),
             tls,

@@ -22,15 +22,19 @@ use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
-use crate::config::Config;
+use crate::config::{Config, RateHeaders};
 use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
 use crate::host::GatewayHost;
+use crate::keyring::{Keyring, Rulebook};
+use crate::later::Later;
+use crate::limiter::Limiter;
 use crate::listener::{self, Share};
 use crate::memory;
 use crate::notify;
 use crate::policies::{self, Loaded, Policies, PoliciesError};
 use crate::sockets::{SocketError, Sockets};
+use crate::storage::{Memory, Store};
 use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
@@ -115,7 +119,11 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
+    let store = Later::default();
+    let keyring = Arc::new(Keyring::new(store.clone(), config.keys.clone()));
+    let limiter = Arc::new(Limiter::new(config.rates, store.clone(), config.rate_headers == RateHeaders::Rates));
+    let ground = ground(&config, &sockets);
+    let services = Services { host: host.clone(), keyring: Arc::clone(&keyring), limiter, ground, retired };
     let policies = load_policies(&config)?;
     let table = tokio::select! {
         table = first_load(&config, &services, sockets.predecessor.as_ref()) => table?,
@@ -123,7 +131,9 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     };
     let address = shown(&sockets);
     let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
-    let gateway = Arc::new(Gateway::new(config, table, policies, host, services.ground.clone(), tls, reload));
+    store.open(Store::new(Memory::default()));
+    keyring.adopt(rulebook(policies, &table));
+    let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));
 
     let (stop, stopped) = watch::channel(false);
     let predecessor = sockets.predecessor.take();
@@ -266,6 +276,8 @@ async fn supervise(
                 pool::sweep();
                 pool::rest();
                 memory::settle();
+                gateway.keyring.sweep();
+                services.limiter.sweep();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),
@@ -287,6 +299,10 @@ async fn supervise(
             let _ = done.send(());
         }
     }
+}
+
+fn rulebook(policies: Policies, table: &Table) -> Rulebook {
+    Rulebook::new(Arc::new(policies), table.apis().iter().map(|api| &*api.definition))
 }
 
 /// The policies, whose mistakes are told.
@@ -319,7 +335,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
             if let Some(tls) = &gateway.tls {
                 tls.reload(&cycle.table);
             }
-            gateway.policies.store(Arc::new(policies));
+            gateway.keyring.adopt(rulebook(policies, &cycle.table));
             gateway.table.store(Arc::new(cycle.table));
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(apis, kept, elapsed_ms, "reloaded");

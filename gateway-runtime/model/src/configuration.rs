@@ -54,6 +54,21 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["policies", "policy_source"],
     &["policies", "policy_record_name"],
     &["policies", "policy_path"],
+    &["hash_keys"],
+    &["hash_key_function"],
+    &["hash_key_function_fallback"],
+    &["min_token_length"],
+    &["allow_master_keys"],
+    &["enable_hashed_keys_listing"],
+    &["disable_key_actions_by_username"],
+    &["force_global_session_lifetime"],
+    &["global_session_lifetime"],
+    &["session_lifetime_respects_key_expiration"],
+    &["local_session_cache", "disable_cached_session_state"],
+    &["rate_limit_response_headers"],
+    &["enable_fixed_window_rate_limiter"],
+    &["enable_sentinel_rate_limiter"],
+    &["enable_redis_rolling_limiter"],
     &["uptime_tests", "disable"],
     &["uptime_tests", "config", "failure_trigger_sample_size"],
     &["uptime_tests", "config", "time_wait"],
@@ -192,7 +207,7 @@ mod tests {
     #[test]
     fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
         let text = r#"{
- "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
+ "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "event_handlers": true, "enable_jsvm": false,
  "http_server_options": {"read_timeout": 1, "enable_no_such": 1, "use_ssl": true, "ports": [{"name": ""}]},
  "security": {"control_api_use_mutual_tls": true, "pinned": 1}, "a.b": 1, "control_api_port": 0
 }"#;
@@ -200,7 +215,7 @@ mod tests {
             told(text),
             [
                 "warning 2:34 storage: not honoured by this gateway",
-                "warning 2:77 hash_keys: not honoured by this gateway",
+                "warning 2:82 event_handlers: not honoured by this gateway",
                 "warning 3:63 http_server_options.enable_no_such: not honoured by this gateway",
                 "warning 4:61 security.pinned: not honoured by this gateway",
                 "warning 4:72 [\"a.b\"]: not honoured by this gateway",

@@ -16,10 +16,12 @@ use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::{ListenPath, mistake};
 use crate::apis::pattern::Pattern;
 use crate::apis::policies::{self, PlannedPolicy};
+use crate::apis::rates::PlannedRate;
 use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
+use crate::session::limits::Rate;
 use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
 use crate::upstream::health::{Check, CheckError, Marks};
@@ -55,6 +57,7 @@ pub(crate) struct Plan {
     pub(crate) checks: Vec<Arc<Check>>,
     pub(crate) endpoints: Vec<PlannedEndpoint>,
     pub(crate) policies: Vec<policies::Planned>,
+    pub(crate) rates: Vec<PlannedRate>,
     /// The time of an answer to what has none of its own.
     pub(crate) enforced: Option<Duration>,
     /// The plugins in use, each once, with its parsed configuration.
@@ -128,6 +131,7 @@ impl Planner<'_> {
         }
         let endpoints = self.endpoints(&definition, rules);
         let (policies, enforced) = self.policies(&definition, rules);
+        let rates = self.rates(&definition, rules);
         let plugins = self.prepare(&definition, &calls, &endpoints);
         Some(Plan {
             listen: listen?,
@@ -138,6 +142,7 @@ impl Planner<'_> {
             calls,
             endpoints,
             policies,
+            rates,
             enforced,
             plugins,
             definition,
@@ -261,6 +266,27 @@ impl Planner<'_> {
             }
         }
         (planned, global)
+    }
+
+    /// The rates of single paths; those that limit nothing were told when the definition was read.
+    fn rates(&mut self, api: &ApiDefinition, rules: PathRules) -> Vec<PlannedRate> {
+        let Ok(Some((key, version))) = default_version(&api.version_data) else { return Vec::new() };
+        if !version.use_extended_paths {
+            return Vec::new();
+        }
+        let rules = rules.of(version);
+        let mut planned = Vec::new();
+        for (index, entry) in version.extended_paths.rate_limit.iter().enumerate() {
+            let rate = Rate { requests: entry.rate, per_s: entry.per };
+            if !entry.disabled
+                && rate.is_limited()
+                && rate.per_s > 0.0
+                && let Some(pattern) = self.pattern(&extended(key, "rate_limit", index), &entry.path, rules)
+            {
+                planned.push(PlannedRate { pattern, method: entry.method.clone(), path: entry.path.clone(), rate });
+            }
+        }
+        planned
     }
 
     fn pattern(&mut self, place: &JsonPath, path: &str, rules: PathRules) -> Option<Pattern> {

@@ -53,7 +53,7 @@ pub(crate) fn list(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Resul
 }
 
 /// A pipe or a device named like a definition would be read for ever.
-fn text(path: &Path) -> Result<Arc<str>, String> {
+pub(crate) fn text(path: &Path) -> Result<Arc<str>, String> {
     let fail = |error: io::Error| error.to_string();
     let metadata = std::fs::metadata(path).map_err(fail)?;
     if !metadata.is_file() {

@@ -260,9 +260,9 @@ mod tests {
 
     #[test]
     fn warnings_of_the_configuration_are_findings_too() {
-        let conf = ("tyk.conf", r#"{"secret": "s", "hash_keys": true}"#);
-        let (found, failed) = check(&[conf, ("apps/x.txt", "")], &[("TYK_GW_HASHKEYS", "1")]);
-        assert_eq!(found, ["warning environment:0:0 TYK_GW_HASHKEYS", "warning tyk.conf:1:30 hash_keys"]);
+        let conf = ("tyk.conf", r#"{"secret": "s", "dns_cache": true}"#);
+        let (found, failed) = check(&[conf, ("apps/x.txt", "")], &[("TYK_GW_DNSCACHE", "1")]);
+        assert_eq!(found, ["warning environment:0:0 TYK_GW_DNSCACHE", "warning tyk.conf:1:30 dns_cache"]);
         assert!(failed.is_empty());
     }
 

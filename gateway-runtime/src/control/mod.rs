@@ -12,6 +12,7 @@ mod apis;
 mod call;
 mod files;
 mod health;
+mod keys;
 mod metrics;
 mod openapi;
 mod plugins;
@@ -66,6 +67,15 @@ const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "/policies/{policy_id}", run: |call| Box::pin(policies::create(call)) },
     Route { method: Method::PUT, path: "/policies/{policy_id}", run: |call| Box::pin(policies::update(call)) },
     Route { method: Method::DELETE, path: "/policies/{policy_id}", run: |call| Box::pin(policies::delete(call)) },
+    Route { method: Method::GET, path: "/keys", run: |call| Box::pin(keys::list(call)) },
+    Route { method: Method::POST, path: "/keys", run: |call| Box::pin(keys::create_here(call)) },
+    Route { method: Method::POST, path: "/keys/create", run: |call| Box::pin(keys::create(call)) },
+    Route { method: Method::POST, path: "/keys/preview", run: |call| Box::pin(keys::preview(call)) },
+    Route { method: Method::POST, path: "/keys/policy/{key}", run: |call| Box::pin(keys::policies(call)) },
+    Route { method: Method::GET, path: "/keys/{key}", run: |call| Box::pin(keys::one(call)) },
+    Route { method: Method::POST, path: "/keys/{key}", run: |call| Box::pin(keys::create_at(call)) },
+    Route { method: Method::PUT, path: "/keys/{key}", run: |call| Box::pin(keys::update(call)) },
+    Route { method: Method::DELETE, path: "/keys/{key}", run: |call| Box::pin(keys::delete(call)) },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
     Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },

@@ -21,14 +21,14 @@ const ID: &str = "id";
 
 /// `GET /tyk/policies`.
 pub(super) fn list(call: &Call<'_>) -> Response {
-    let policies = call.gateway.policies.load();
+    let policies = call.gateway.keyring.policies();
     let list: Vec<&Policy> = policies.values().collect();
     reply::json(StatusCode::OK, &list)
 }
 
 /// `GET /tyk/policies/{policy_id}`.
 pub(super) fn one(call: &Call<'_>) -> Result<Response, Refusal> {
-    let policies = call.gateway.policies.load();
+    let policies = call.gateway.keyring.policies();
     let policy = policies.get(call.argument()).ok_or(Refusal::UnknownPolicy)?;
     Ok(reply::json(StatusCode::OK, policy))
 }

@@ -59,12 +59,51 @@ pub(super) enum Refusal {
     Write,
     #[error("Delete failed")]
     Delete,
+    #[error("Key not found")]
+    UnknownKey,
+    #[error("Key is not found")]
+    KeyNotFound,
+    #[error("There is no such key found")]
+    NoSuchKey,
+    #[error("Hashed key listing is disabled in config (enable_hashed_keys_listing)")]
+    HashedListing,
+    #[error("Key requested by hash but key hashing is not enabled")]
+    NotHashed,
+    #[error("Keys are not named by users: `disable_key_actions_by_username` is set in the gateway's configuration")]
+    Usernames,
+    #[error("Unmarshalling failed")]
+    Unmarshalling,
+    #[error("Couldn't decode instruction")]
+    Instruction,
+    #[error("Failed to create key, keys must have at least one Access Rights record set.")]
+    NoRights,
+    /// Why it cannot be a key.
+    #[error("Failed to create key - {0}")]
+    Key(String),
+    #[error("Failed to create key, ensure security settings are correct.")]
+    KeyUpdate,
+    #[error(
+        "custom key ID length {length} is less than min_token_length ({least}); the key would be unreachable at auth time. \
+         Use an ID of at least min_token_length characters, or lower min_token_length in the gateway configuration."
+    )]
+    ShortKey { length: usize, least: usize },
+    /// The log says why.
+    #[error("The store of keys does not answer")]
+    Store,
     /// Our own fault; the log says which.
     #[error("Internal Server Error")]
     Internal,
 }
 
 impl Refusal {
+    /// A key that is updated, or has an id of its operator's choice, is refused in fewer words.
+    pub(super) fn in_fewer_words(self) -> Self {
+        match self {
+            Self::NoRights | Self::Key(_) => Self::KeyUpdate,
+            other => other,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Malformed
@@ -76,15 +115,28 @@ impl Refusal {
             | Self::NoPolicyId
             | Self::PolicyId
             | Self::OtherPolicyId
-            | Self::NoPolicyFolder => StatusCode::BAD_REQUEST,
+            | Self::NoPolicyFolder
+            | Self::NotHashed
+            | Self::Usernames
+            | Self::Unmarshalling
+            | Self::Instruction
+            | Self::NoRights
+            | Self::Key(_)
+            | Self::KeyUpdate
+            | Self::ShortKey { .. } => StatusCode::BAD_REQUEST,
             Self::NoTls | Self::NoCertificate | Self::OtherCertificate(_) | Self::OldCertificate => {
                 StatusCode::FORBIDDEN
             }
-            Self::UnknownApi | Self::UnknownPolicy => StatusCode::NOT_FOUND,
+            Self::UnknownApi
+            | Self::UnknownPolicy
+            | Self::UnknownKey
+            | Self::KeyNotFound
+            | Self::NoSuchKey
+            | Self::HashedListing => StatusCode::NOT_FOUND,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::VersionName => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ending | Self::Store => StatusCode::SERVICE_UNAVAILABLE,
             Self::PolicyService | Self::WritePolicy | Self::Write | Self::Delete | Self::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -30,7 +30,7 @@ use bytes::Bytes;
 pub(crate) use error::{Fault, Operation, StoreError};
 pub(crate) use hub::{Signal, Subscription};
 pub(crate) use memory::Memory;
-pub(crate) use reply::{Reply, Waiting};
+pub(crate) use reply::Reply;
 
 /// Values under names, some of them for a time: sessions, certificates, leases.
 pub(crate) trait Keys: Send + Sync {

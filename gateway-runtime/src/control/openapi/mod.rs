@@ -15,6 +15,7 @@ const PARTS: &[&str] = &[
     include_str!("gateway.json"),
     include_str!("apis.json"),
     include_str!("policies.json"),
+    include_str!("keys.json"),
 ];
 
 pub(super) fn document(call: &Call<'_>) -> Result<Response, Refusal> {
