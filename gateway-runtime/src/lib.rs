@@ -26,6 +26,11 @@
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
+//! | how a key becomes a session, and where it is kept | `keyring/mod.rs` |
+//! | what becomes of a session that a plugin sets | `caller.rs` |
+//! | how rates are counted | `limiter.rs` |
+//! | where keys, counters and signals are kept | `storage/mod.rs` |
+//! | where policies come from | `policies.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -40,6 +45,7 @@
 
 mod about;
 mod apis;
+mod caller;
 mod chain;
 mod cli;
 mod clock;
@@ -51,17 +57,22 @@ mod error;
 mod gateway;
 mod handover;
 mod host;
+mod keyring;
+mod later;
+mod limiter;
 mod listener;
 mod memory;
 mod metrics;
 mod middleware;
 mod notify;
+mod policies;
 mod quiet;
 mod serve;
 mod server;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired into requests by the steps of keys, policies and limits"))]
 mod session;
 mod sockets;
+#[allow(dead_code, reason = "engines and what they do come one after another")]
+mod storage;
 mod stream;
 mod telemetry;
 mod tls;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gateway_model::Severity;
+use gateway_model::{Finding, Severity};
 use gateway_sdk::exchange::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -22,14 +22,19 @@ use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
-use crate::config::Config;
+use crate::config::{Config, RateHeaders};
 use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
 use crate::host::GatewayHost;
+use crate::keyring::{Keyring, Rulebook};
+use crate::later::Later;
+use crate::limiter::Limiter;
 use crate::listener::{self, Share};
 use crate::memory;
 use crate::notify;
+use crate::policies::{self, Loaded, Policies, PoliciesError};
 use crate::sockets::{SocketError, Sockets};
+use crate::storage::{Memory, Store};
 use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
@@ -44,6 +49,8 @@ pub(crate) enum StartError {
     Socket(#[from] SocketError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
     #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
     #[error(transparent)]
@@ -63,7 +70,7 @@ pub(crate) enum StartError {
 pub(crate) fn run(config: Config, port: Option<u16>) -> Result<ExitCode, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     raise_open_files();
-    let sockets = Sockets::new(config.listen, cores)?;
+    let sockets = Sockets::new(config.listen, config.control_port, cores)?;
     if sockets.inherited {
         let (addresses, count) = (shown(&sockets), sockets.count());
         tracing::info!(
@@ -102,7 +109,8 @@ fn shown(sockets: &Sockets) -> String {
 fn ground(config: &Config, sockets: &Sockets) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
     let outbound = Arc::clone(&config.outbound);
-    Ground { paths: config.paths, ports, edge: config.edge.clone(), outbound, marks: Arc::default() }
+    let (paths, edge, has_control) = (config.paths, config.edge.clone(), config.control_port.is_none());
+    Ground { paths, ports, has_control, edge, outbound, marks: Arc::default() }
 }
 
 async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
@@ -111,14 +119,21 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
+    let store = Later::default();
+    let keyring = Arc::new(Keyring::new(store.clone(), config.keys.clone()));
+    let limiter = Arc::new(Limiter::new(config.rates, store.clone(), config.rate_headers == RateHeaders::Rates));
+    let ground = ground(&config, &sockets);
+    let services = Services { host: host.clone(), keyring: Arc::clone(&keyring), limiter, ground, retired };
+    let policies = load_policies(&config)?;
     let table = tokio::select! {
         table = first_load(&config, &services, sockets.predecessor.as_ref()) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
     let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
-    let gateway = Arc::new(Gateway::new(config, table, host, tls, reload));
+    store.open(Store::new(Memory::default()));
+    keyring.adopt(rulebook(policies, &table));
+    let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));
 
     let (stop, stopped) = watch::channel(false);
     let predecessor = sockets.predecessor.take();
@@ -127,7 +142,8 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let handover = Handover::new(&shares)?;
     let workers = start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
-    tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
+    let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
+    tracing::info!(address, control_port, apis, cores = workers.len(), "listening");
     notify::ready().await;
     if let Some(predecessor) = predecessor {
         predecessor.relieve();
@@ -260,6 +276,8 @@ async fn supervise(
                 pool::sweep();
                 pool::rest();
                 memory::settle(true);
+                gateway.keyring.sweep();
+                services.limiter.sweep();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),
@@ -283,10 +301,27 @@ async fn supervise(
     }
 }
 
+fn rulebook(policies: Policies, table: &Table) -> Rulebook {
+    Rulebook::new(Arc::new(policies), table.apis().iter().map(|api| &*api.definition))
+}
+
+/// The policies, whose mistakes are told.
+fn load_policies(config: &Config) -> Result<Policies, PoliciesError> {
+    let loaded = policies::load(&config.policies);
+    if let Ok(Loaded { findings, .. }) | Err(PoliciesError::Wrong { findings, .. }) = &loaded {
+        tell(findings, "policy");
+    }
+    loaded.map(|loaded| loaded.policies)
+}
+
 /// One cycle; when it cannot be made, everything stays as it is.
 async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
+    let policies = match load_policies(config) {
+        Ok(policies) => policies,
+        Err(error) => return tracing::error!(%error, "reload refused: everything stays as it is"),
+    };
     let previous = gateway.table.load_full();
     match load::load(&config.app_path, services, &previous).await {
         Ok(cycle) => {
@@ -300,6 +335,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
             if let Some(tls) = &gateway.tls {
                 tls.reload(&cycle.table);
             }
+            gateway.keyring.adopt(rulebook(policies, &cycle.table));
             gateway.table.store(Arc::new(cycle.table));
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(apis, kept, elapsed_ms, "reloaded");
@@ -319,10 +355,14 @@ fn unresolved(cycle: &Cycle) -> usize {
 }
 
 fn report(cycle: &Cycle) {
-    for (file, finding) in &cycle.findings {
+    tell(&cycle.findings, "API definition");
+}
+
+fn tell(findings: &[(Arc<str>, Finding)], what: &str) {
+    for (file, finding) in findings {
         match finding.severity {
-            Severity::Error => tracing::error!(finding = %finding.at(file), "API definition"),
-            Severity::Warning => tracing::warn!(finding = %finding.at(file), "API definition"),
+            Severity::Error => tracing::error!(finding = %finding.at(file), "{what}"),
+            Severity::Warning => tracing::warn!(finding = %finding.at(file), "{what}"),
         }
     }
 }

@@ -49,5 +49,5 @@ pub(super) fn ready(gateway: &Gateway, method: &Method) -> Response {
 }
 
 fn not_allowed() -> Response {
-    status(StatusCode::METHOD_NOT_ALLOWED, "error", "Method Not Allowed")
+    reply::wrong_method("Method Not Allowed", Method::GET.as_str())
 }

@@ -1,20 +1,19 @@
 //! `GET /tyk/reload[?block=true]`. Source: Tyk, `gateway/api.go`.
 
-use gateway_sdk::{Response, StatusCode};
+use gateway_sdk::Response;
 use tokio::sync::oneshot;
 
-use super::{Call, status};
+use super::call::Call;
+use super::refusal::Refusal;
+use super::reply;
 
 /// Asks for a cycle; with `block=true`, answers when it is over.
-pub(super) async fn reload(call: Call<'_>) -> Response {
+pub(super) async fn reload(call: Call<'_>) -> Result<Response, Refusal> {
     let (done, over) = oneshot::channel();
-    if call.gateway.reload.send(done).is_err() {
-        return status(StatusCode::SERVICE_UNAVAILABLE, "error", "Gateway is shutting down");
-    }
-    let blocks = call.query.is_some_and(|query| query.split('&').any(|pair| pair == "block=true"));
-    if blocks {
+    call.gateway.reload.send(done).map_err(|_| Refusal::Ending)?;
+    if call.query("block").as_deref() == Some("true") {
         // It cannot be dropped without an answer but by the end of the process.
         let _ = over.await;
     }
-    status(StatusCode::OK, "ok", "")
+    Ok(reply::ok(""))
 }
