@@ -20,12 +20,16 @@ mod env;
 mod outbound;
 mod remark;
 mod secret;
+mod storage;
 
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
 pub(crate) use outbound::Outbound;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
+use storage::RawStorage;
+
+use crate::storage::{Notices, Storage};
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
@@ -73,6 +77,9 @@ struct Raw {
     enable_custom_domains: bool,
     security: RawSecurity,
     uptime_tests: RawUptime,
+    storage: RawStorage,
+    node_secret: String,
+    allow_insecure_configs: bool,
     http_server_options: RawServer,
 }
 
@@ -176,6 +183,10 @@ pub(crate) struct Config {
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
+    /// Where keys, counters and signals are kept.
+    pub(crate) storage: Storage,
+    /// How gateways on one store know each other.
+    pub(crate) notices: Notices,
 }
 
 /// How hosts are watched.
@@ -284,8 +295,15 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    let sections =
-        ["", "http_server_options", "security", "security.certificates", "uptime_tests", "uptime_tests.config"];
+    let sections = [
+        "",
+        "http_server_options",
+        "security",
+        "security.certificates",
+        "storage",
+        "uptime_tests",
+        "uptime_tests.config",
+    ];
     if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
         return None;
@@ -343,6 +361,8 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         strict_plugins: raw.strict_plugins,
         edge: edge::resolve(raw, remarks),
         uptime: watch(&raw.uptime_tests),
+        storage: storage::resolve(&raw.storage, variables, remarks),
+        notices: storage::notices(raw, variables, remarks),
     }
 }
 
@@ -424,6 +444,7 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let words = [
         ("u16", "a whole number up to 65535"),
+        ("u32", "a whole number, 0 or more"),
         ("u64", "a whole number, 0 or more"),
         ("usize", "a whole number, 0 or more"),
         ("f64", "a number"),

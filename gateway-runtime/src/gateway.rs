@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::apis::table::Table;
 use crate::config::Config;
+use crate::storage::Store;
 use crate::tls::Tls;
 use crate::upstream::Rules;
 
@@ -18,6 +19,8 @@ pub(crate) struct Gateway {
     pub(crate) rules: Rules,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) host: Arc<dyn Host>,
+    /// Keys, counters and signals.
+    pub(crate) store: Store,
     /// `None`: clients speak plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
@@ -42,12 +45,13 @@ impl Gateway {
         config: Config,
         table: Table,
         host: Arc<dyn Host>,
+        store: Store,
         tls: Option<Tls>,
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
         let phase = AtomicU8::new(Phase::Starting as u8);
-        Self { config, rules, table: ArcSwap::from_pointee(table), host, tls, reload, phase }
+        Self { config, rules, table: ArcSwap::from_pointee(table), host, store, tls, reload, phase }
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -27,6 +27,7 @@
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
+//! | what is done about signals of other gateways | `hearing.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -51,6 +52,7 @@ mod drivers;
 mod error;
 mod gateway;
 mod handover;
+mod hearing;
 mod host;
 mod listener;
 mod memory;
@@ -63,6 +65,7 @@ mod server;
 #[cfg_attr(not(test), expect(dead_code, reason = "wired into requests by the steps of keys, policies and limits"))]
 mod session;
 mod sockets;
+#[cfg_attr(not(test), expect(dead_code, reason = "wired into requests by the steps of keys and limits"))]
 mod storage;
 mod stream;
 mod telemetry;

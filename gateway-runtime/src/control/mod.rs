@@ -40,8 +40,7 @@ struct Call<'a> {
 
 const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "/reload", run: |call| Box::pin(reload::reload(call)) },
-    // A group of one, until gateways share a store.
-    Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::reload(call)) },
+    Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::group(call)) },
     Route { method: Method::GET, path: "/apis", run: |call| Box::pin(async move { apis::list(call) }) },
     Route { method: Method::GET, path: "/apis/{}", run: |call| Box::pin(async move { apis::one(call) }) },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { metrics::text() }) },
@@ -62,7 +61,7 @@ pub(crate) fn is_under_control(path: &str) -> bool {
 pub(crate) async fn answer(gateway: &Arc<Gateway>, head: &request::Parts) -> Response {
     let (config, path) = (&gateway.config, head.uri.path());
     if is(path, &config.hello_path) {
-        return health::hello(&head.method);
+        return health::hello(gateway, &head.method);
     }
     if is(path, &config.ready_path) {
         return health::ready(gateway, &head.method);
