@@ -22,6 +22,7 @@ mod outbound;
 mod policies;
 mod remark;
 mod secret;
+mod storage;
 
 use crate::gateway::Entrance;
 use crate::policies::PolicySource;
@@ -34,6 +35,9 @@ pub(crate) use outbound::Outbound;
 use policies::RawPolicies;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
+use storage::RawStorage;
+
+use crate::storage::{Notices, Storage};
 
 use crate::keyring::Settings;
 use crate::limiter::Algorithm;
@@ -86,6 +90,9 @@ struct Raw {
     security: RawSecurity,
     uptime_tests: RawUptime,
     policies: RawPolicies,
+    storage: RawStorage,
+    node_secret: String,
+    allow_insecure_configs: bool,
     http_server_options: RawServer,
     hash_keys: bool,
     hash_key_function: String,
@@ -215,6 +222,10 @@ pub(crate) struct Config {
     pub(crate) rate_headers: RateHeaders,
     /// How rates are counted.
     pub(crate) rates: Algorithm,
+    /// Where keys, counters and signals are kept.
+    pub(crate) storage: Storage,
+    /// How gateways on one store know each other.
+    pub(crate) notices: Notices,
 }
 
 /// How hosts are watched.
@@ -340,6 +351,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         "policies",
         "security",
         "security.certificates",
+        "storage",
         "uptime_tests",
         "uptime_tests.config",
         "local_session_cache",
@@ -408,6 +420,8 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         keys: keys::settings(raw, remarks),
         rate_headers: keys::rate_headers(raw, remarks),
         rates: keys::rates(raw),
+        storage: storage::resolve(&raw.storage, variables, remarks),
+        notices: storage::notices(raw, variables, remarks),
     }
 }
 
@@ -489,6 +503,7 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let words = [
         ("u16", "a whole number up to 65535"),
+        ("u32", "a whole number, 0 or more"),
         ("u64", "a whole number, 0 or more"),
         ("usize", "a whole number, 0 or more"),
         ("f64", "a number"),

@@ -11,6 +11,7 @@ use crate::apis::plan::Ground;
 use crate::apis::table::Table;
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::storage::Store;
 use crate::tls::Tls;
 use crate::upstream::Rules;
 
@@ -26,6 +27,8 @@ pub(crate) struct Gateway {
     pub(crate) ground: Ground,
     /// Is held while files are changed by the control API.
     pub(crate) changing: Mutex<()>,
+    /// Keys, counters and signals.
+    pub(crate) store: Store,
     /// `None`: clients speak plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
@@ -67,6 +70,7 @@ impl Gateway {
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
+        let store = keyring.store().clone();
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self {
             config,
@@ -74,6 +78,7 @@ impl Gateway {
             table: ArcSwap::from_pointee(table),
             host,
             keyring,
+            store,
             ground,
             changing: Mutex::new(()),
             tls,

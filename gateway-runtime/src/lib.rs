@@ -31,6 +31,7 @@
 //! | how rates are counted | `limiter.rs` |
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
 //! | where policies come from | `policies.rs` |
+//! | what is done about signals of other gateways | `hearing.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -56,6 +57,7 @@ mod drivers;
 mod error;
 mod gateway;
 mod handover;
+mod hearing;
 mod host;
 mod keyring;
 mod later;
@@ -71,7 +73,7 @@ mod serve;
 mod server;
 mod session;
 mod sockets;
-#[allow(dead_code, reason = "engines and what they do come one after another")]
+#[allow(dead_code, reason = "an engine can do more than is asked of it yet")]
 mod storage;
 mod stream;
 mod telemetry;

@@ -25,6 +25,7 @@ use crate::clock::Beat;
 use crate::config::{Config, RateHeaders};
 use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
+use crate::hearing;
 use crate::host::GatewayHost;
 use crate::keyring::{Keyring, Rulebook};
 use crate::later::Later;
@@ -34,13 +35,16 @@ use crate::memory;
 use crate::notify;
 use crate::policies::{self, Loaded, Policies, PoliciesError};
 use crate::sockets::{SocketError, Sockets};
-use crate::storage::{Memory, Store};
+use crate::storage;
 use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the store may take to finish.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,8 @@ pub(crate) enum StartError {
     Unresolved(usize),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Store(#[from] storage::OpenError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
     #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
@@ -131,7 +137,11 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     };
     let address = shown(&sockets);
     let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
-    store.open(Store::new(Memory::default()));
+    let opened = tokio::select! {
+        opened = storage::open(&config.storage, sockets.predecessor.as_ref()) => opened?,
+        () = signals.end() => return Ok(ExitCode::SUCCESS),
+    };
+    store.open(opened);
     keyring.adopt(rulebook(policies, &table));
     let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));
 
@@ -149,6 +159,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         predecessor.relieve();
     }
     watch_hosts(&gateway);
+    tokio::task::spawn_local(hearing::hear(Arc::clone(&gateway)));
 
     let mut ending = JoinSet::new();
     let relieved = loop {
@@ -157,13 +168,16 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
             Leave::Asked => {
                 tracing::info!("another gateway is to take over");
                 tokio::select! {
-                    taken = handover.run(|file| is_served(&gateway, file)) => match taken {
+                    taken = handover.run(|file| is_served(&gateway, file), async || give_away(&gateway).await) => match taken {
                         Ok(process) => {
                             tracing::info!(process, "another gateway serves");
                             notify::succeeded_by(process).await;
                             break true;
                         }
-                        Err(error) => tracing::error!(%error, "nobody takes over: this gateway serves on"),
+                        Err(error) => {
+                            tracing::error!(%error, "nobody takes over: this gateway serves on");
+                            take_back(&gateway).await;
+                        }
                     },
                     () = signals.end() => break false,
                 }
@@ -192,12 +206,35 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
             ending.spawn_local(finish(shutdown));
         }
         while ending.join_next().await.is_some() {}
+        close(&gateway).await;
     };
     tokio::select! {
         () = drain => tracing::info!("stopped"),
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The gateway that takes over is to have the store.
+async fn give_away(gateway: &Gateway) {
+    if let Err(error) = gateway.store.engine().give_away().wait().await {
+        tracing::error!(%error, "the store is not let go");
+    }
+}
+
+async fn take_back(gateway: &Gateway) {
+    if let Err(error) = gateway.store.engine().take_back().wait().await {
+        tracing::error!(%error, "the store is not there again; it is tried on");
+    }
+}
+
+/// What was counted is kept.
+async fn close(gateway: &Gateway) {
+    match tokio::time::timeout(STORE_TIMEOUT, gateway.store.engine().close().wait()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the store is not finished"),
+        Err(_) => tracing::error!(timeout_s = STORE_TIMEOUT.as_secs(), "the store took too long to finish"),
+    }
 }
 
 /// Asks how the hosts are that the definitions of the moment name.
@@ -278,6 +315,7 @@ async fn supervise(
                 memory::settle(true);
                 gateway.keyring.sweep();
                 services.limiter.sweep();
+                gateway.store.engine().sweep();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),

@@ -41,6 +41,7 @@ mod sessions;
 mod sizes;
 mod slow;
 mod smuggling;
+mod storage;
 mod streaming;
 mod timeouts;
 mod tls;

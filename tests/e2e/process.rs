@@ -172,5 +172,5 @@ async fn it_serves_in_a_root_that_holds_only_itself_and_its_files() {
     let mut files: Vec<_> =
         std::fs::read_dir(root.path()).expect("a folder of ours").flatten().map(|e| e.file_name()).collect();
     files.sort();
-    assert_eq!(files, ["apps", "gateway", "tyk.conf"]);
+    assert_eq!(files, ["apps", "gateway", "tyk.conf", "tyk.redb"]);
 }

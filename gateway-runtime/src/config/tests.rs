@@ -10,11 +10,11 @@ pub(super) fn told(remarks: &[Remark]) -> Vec<String> {
     remarks.iter().map(Remark::to_string).collect()
 }
 
-fn config(text: &str, variables: &[(&str, &str)]) -> Config {
+pub(super) fn config(text: &str, variables: &[(&str, &str)]) -> Config {
     parse(Some("tyk.conf"), text, vars(variables)).expect("the configuration is right").0
 }
 
-fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     told(&parse(Some("tyk.conf"), text, vars(variables)).expect_err("the configuration is wrong"))
 }
 
@@ -75,11 +75,11 @@ fn a_syntax_error_is_told_with_its_position() {
 
 #[test]
 fn keys_without_effect_are_warned_about_unless_they_are_off() {
-    let file = r#"{"secret": "s", "dns_cache": true, "enable_jsvm": false, "storage": {"type": "redis"}}"#;
+    let file = r#"{"secret": "s", "dns_cache": true, "enable_jsvm": false, "streaming": {"enabled": true}}"#;
     let (_, warnings) = parse(Some("tyk.conf"), file, vars(&[("TYK_GW_DNSCACHE", "1")])).expect("it is right");
     let lines = told(&warnings);
     let paths: Vec<_> = lines.iter().map(|line| line.split(": not honoured").next().unwrap_or_default()).collect();
-    assert_eq!(paths, ["TYK_GW_DNSCACHE", "tyk.conf:1:30: dns_cache", "tyk.conf:1:69: storage"]);
+    assert_eq!(paths, ["TYK_GW_DNSCACHE", "tyk.conf:1:30: dns_cache", "tyk.conf:1:71: streaming"]);
 }
 
 #[test]

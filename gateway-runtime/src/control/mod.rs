@@ -45,8 +45,7 @@ const SECRET_HEADER: &str = "x-tyk-authorization";
 /// What there is under `/tyk`. Of two rows that a path fits, the first is called.
 const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "/reload", run: |call| Box::pin(reload::reload(call)) },
-    // A group of one, until gateways share a store.
-    Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::reload(call)) },
+    Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::group(call)) },
     Route { method: Method::GET, path: "/apis", run: |call| Box::pin(async move { Ok(apis::list(&call)) }) },
     Route { method: Method::POST, path: "/apis", run: |call| Box::pin(apis::create(call)) },
     Route { method: Method::GET, path: "/apis/{api_id}", run: |call| Box::pin(async move { apis::one(&call) }) },
@@ -99,7 +98,7 @@ pub(crate) fn is_under_control(path: &str) -> bool {
 pub(crate) async fn answer(gateway: &Arc<Gateway>, peer: &Peer, head: &request::Parts, body: Body) -> Response {
     let (config, path) = (&gateway.config, head.uri.path());
     if is(path, &config.hello_path) {
-        return health::hello(&head.method);
+        return health::hello(gateway, &head.method);
     }
     if is(path, &config.ready_path) {
         return health::ready(gateway, &head.method);

@@ -1,4 +1,4 @@
-//! `GET /tyk/reload[?block=true]`. Source: Tyk, `gateway/api.go`.
+//! `GET /tyk/reload[?block=true]`, `GET /tyk/reload/group`. Source: gateway.md §2.3; Tyk, `gateway/api.go`.
 
 use gateway_sdk::Response;
 use tokio::sync::oneshot;
@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use super::call::Call;
 use super::refusal::Refusal;
 use super::reply;
+use crate::storage::Notice;
 
 /// Asks for a cycle; with `block=true`, answers when it is over.
 pub(super) async fn reload(call: Call<'_>) -> Result<Response, Refusal> {
@@ -16,4 +17,14 @@ pub(super) async fn reload(call: Call<'_>) -> Result<Response, Refusal> {
         let _ = over.await;
     }
     Ok(reply::ok(""))
+}
+
+/// Asks every gateway on the store for a cycle, this one among them.
+pub(super) async fn group(call: Call<'_>) -> Result<Response, Refusal> {
+    let notice = call.gateway.config.notices.sign(&Notice::Reload);
+    let told = call.gateway.store.signals().publish(&notice).wait().await;
+    told.map(|()| reply::ok("")).map_err(|error| {
+        tracing::error!(%error, "the group is not told to reload");
+        Refusal::Store
+    })
 }

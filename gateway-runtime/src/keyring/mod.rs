@@ -27,7 +27,7 @@ use crate::policies::Policies;
 use crate::session::apply::{self, ApplyError};
 use crate::session::cache::{self, SessionCache};
 use crate::session::key::KeyRules;
-use crate::storage::StoreError;
+use crate::storage::{Store, StoreError};
 
 pub(crate) use crate::session::cache::Known;
 pub(crate) use record::Save;
@@ -86,6 +86,11 @@ impl Keyring {
     pub(crate) fn new(store: Later, settings: Settings) -> Self {
         let cache = (!settings.never_kept).then(|| SessionCache::new(KEPT, cache::LIFETIME));
         Self { settings, store, cache, book: ArcSwap::default() }
+    }
+
+    /// Where they are kept.
+    pub(crate) fn store(&self) -> &Store {
+        self.store.get()
     }
 
     /// The session of a key that was looked up a moment ago.

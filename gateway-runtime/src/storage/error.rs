@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An engine did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("storage `{engine}` cannot {operation}: {fault}; {}", fault.advice())]
 pub(crate) struct StoreError {
     pub(crate) engine: &'static str,
@@ -40,12 +41,12 @@ impl fmt::Display for Operation {
 }
 
 /// Why not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// It holds as much as it may.
     Full,
     /// What is under the name is something else.
-    NotANumber,
+    OtherKind,
     /// No answer in time.
     Timeout(Duration),
     /// Nobody answers at the moment.
@@ -55,14 +56,14 @@ pub(crate) enum Fault {
     /// The engine has ended, or is about to.
     Closed,
     /// The engine says why.
-    Failed(Box<dyn Error + Send + Sync>),
+    Failed(Arc<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("it is full"),
-            Self::NotANumber => f.write_str("the value is not a number"),
+            Self::OtherKind => f.write_str("what is under the name is of another kind"),
             Self::Timeout(after) => write!(f, "no answer within {after:?}"),
             Self::Unreachable(why) => write!(f, "it is not reachable ({why})"),
             Self::Busy => f.write_str("too much waits for an answer already"),
@@ -77,7 +78,7 @@ impl Fault {
     fn advice(&self) -> &'static str {
         match self {
             Self::Full => "delete keys, give them an end, or use another `storage.type`",
-            Self::NotANumber => "delete it: nothing but the gateway should write there",
+            Self::OtherKind => "delete it: nothing but the gateway should write there",
             Self::Timeout(_) | Self::Busy => "see how the store is loaded, or raise `storage.timeout`",
             Self::Unreachable(_) => "see that it runs and `storage` names it; the gateway goes on trying",
             Self::Closed => "the gateway is ending",

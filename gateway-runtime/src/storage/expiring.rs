@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::Life;
+use super::{Fault, Life, Operation, StoreError};
 
 /// Parts with a lock each.
 const SHARDS: usize = 64;
@@ -86,6 +86,14 @@ impl<V> Entry<V> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
+/// What that means to who asked an engine.
+pub(super) fn full(engine: &'static str, operation: Operation) -> impl Fn(Full) -> StoreError {
+    move |Full| StoreError { engine, operation, fault: Fault::Full }
+}
+
+/// An entry that has changed, and what it is now; `None` if it is gone.
+pub(super) type Changed<V> = (Box<str>, Option<Entry<V>>);
+
 /// Entries by name, within a bound.
 pub(super) struct Expiring<V> {
     /// Nobody outside can choose names that meet.
@@ -94,6 +102,8 @@ pub(super) struct Expiring<V> {
     /// Bytes that all entries take, and may take.
     used: AtomicUsize,
     room: usize,
+    /// Whether it is remembered what has changed.
+    tracks: bool,
 }
 
 /// A part has a cache line of its own: who waits for another disturbs nobody.
@@ -101,23 +111,36 @@ pub(super) struct Expiring<V> {
 struct Shard<V>(Mutex<Table<V>>);
 
 struct Table<V> {
-    entries: HashMap<Box<str>, Entry<V>, RandomState>,
+    entries: HashMap<Box<str>, Kept<V>, RandomState>,
+    /// What has changed since this was asked last; a name may be there twice.
+    changed: Vec<Box<str>>,
     /// How many entries there are when it is swept next; at least [`FEW`].
     sweep_at: usize,
+}
+
+struct Kept<V> {
+    entry: Entry<V>,
+    /// It is among those that have changed.
+    is_changed: bool,
 }
 
 impl<V: Weigh> Expiring<V> {
     /// A table that takes `room` bytes at most.
     pub(super) fn new(room: usize) -> Self {
         let seed = RandomState::new();
-        let table = || Table { entries: HashMap::with_hasher(seed.clone()), sweep_at: FEW };
+        let table = || Table { entries: HashMap::with_hasher(seed.clone()), changed: Vec::new(), sweep_at: FEW };
         let shards = std::iter::repeat_with(|| Shard(Mutex::new(table()))).take(SHARDS).collect();
-        Self { seed, shards, used: AtomicUsize::new(0), room }
+        Self { seed, shards, used: AtomicUsize::new(0), room, tracks: false }
+    }
+
+    /// The same, which remembers what has changed.
+    pub(super) fn tracked(room: usize) -> Self {
+        Self { tracks: true, ..Self::new(room) }
     }
 
     /// What `look` sees in the entry, if it has not expired.
     pub(super) fn look<T>(&self, name: &str, now: Moment, look: impl FnOnce(&Entry<V>) -> T) -> Option<T> {
-        self.table(name).entries.get(name).filter(|entry| entry.is_live(now)).map(look)
+        self.table(name).live(name, now).map(look)
     }
 
     /// Puts an entry under a name; says whether there was one. With `only_if_there`, it is put only then.
@@ -126,21 +149,19 @@ impl<V: Weigh> Expiring<V> {
     /// When there is no room for it.
     pub(super) fn put(&self, name: &str, entry: Entry<V>, now: Moment, only_if_there: bool) -> Result<bool, Full> {
         let mut table = self.table(name);
-        let was_there = table.entries.get(name).is_some_and(|entry| entry.is_live(now));
+        let was_there = table.live(name, now).is_some();
         if only_if_there && !was_there {
             return Ok(false);
         }
-        let size = size(name, &entry);
-        let replaced = table.entries.get(name).map_or(0, |old| self::size(name, old));
-        if replaced == 0 {
+        let (size, replaced) = (size(name, &entry), table.entries.get(name).map(|kept| size(name, &kept.entry)));
+        if replaced.is_none() {
             self.make_room(&mut table, now);
         }
-        if self.used.load(Ordering::Relaxed).saturating_sub(replaced).saturating_add(size) > self.room {
-            return Err(Full);
+        self.take_room(size, replaced.unwrap_or_default())?;
+        table.entries.insert(name.into(), Kept { entry, is_changed: self.tracks });
+        if self.tracks {
+            table.changed.push(name.into());
         }
-        self.used.fetch_add(size, Ordering::Relaxed);
-        self.used.fetch_sub(replaced, Ordering::Relaxed);
-        table.entries.insert(name.into(), entry);
         Ok(was_there)
     }
 
@@ -156,45 +177,82 @@ impl<V: Weigh> Expiring<V> {
         change: impl FnOnce(&mut Entry<V>) -> T,
     ) -> Result<T, Full> {
         let mut table = self.table(name);
-        if !table.entries.contains_key(name) {
+        let Table { entries, changed, .. } = &mut *table;
+        let Some(kept) = entries.get_mut(name) else {
             self.make_room(&mut table, now);
-            if self.used.load(Ordering::Relaxed).saturating_add(ENTRY + name.len()) > self.room {
-                return Err(Full);
-            }
-            self.used.fetch_add(ENTRY + name.len(), Ordering::Relaxed);
+            self.take_room(ENTRY + name.len(), 0)?;
             let mut entry = new();
-            let changed = change(&mut entry);
+            let result = change(&mut entry);
             self.used.fetch_add(entry.value.weight(), Ordering::Relaxed);
-            table.entries.insert(name.into(), entry);
-            return Ok(changed);
+            table.entries.insert(name.into(), Kept { entry, is_changed: self.tracks });
+            if self.tracks {
+                table.changed.push(name.into());
+            }
+            return Ok(result);
+        };
+        let before = kept.entry.value.weight();
+        if !kept.entry.is_live(now) {
+            kept.entry = new();
         }
-        let entry = table.entries.get_mut(name).ok_or(Full)?;
-        let before = entry.value.weight();
-        if !entry.is_live(now) {
-            *entry = new();
-        }
-        let changed = change(entry);
-        self.used.fetch_add(entry.value.weight(), Ordering::Relaxed);
+        let result = change(&mut kept.entry);
+        self.used.fetch_add(kept.entry.value.weight(), Ordering::Relaxed);
         self.used.fetch_sub(before, Ordering::Relaxed);
-        Ok(changed)
+        if self.tracks && !kept.is_changed {
+            kept.is_changed = true;
+            changed.push(name.into());
+        }
+        Ok(result)
     }
 
     /// Removes an entry; says whether there was one.
     pub(super) fn remove(&self, name: &str, now: Moment) -> bool {
-        let Some(entry) = self.table(name).entries.remove(name) else { return false };
+        let mut table = self.table(name);
+        let Some(Kept { entry, .. }) = table.entries.remove(name) else { return false };
+        if self.tracks {
+            table.changed.push(name.into());
+        }
         self.used.fetch_sub(size(name, &entry), Ordering::Relaxed);
         entry.is_live(now)
     }
 
-    /// The names that begin with `prefix`.
+    /// The names that begin with `prefix`. It takes as long as the table is large.
     pub(super) fn names(&self, prefix: &str, now: Moment) -> Vec<String> {
         let mut names = Vec::new();
         for shard in &self.shards {
             let table = shard.lock();
-            let live = table.entries.iter().filter(|(name, entry)| name.starts_with(prefix) && entry.is_live(now));
-            names.extend(live.map(|(name, _)| String::from(&**name)));
+            let found = table.entries.iter().filter(|(name, kept)| name.starts_with(prefix) && kept.entry.is_live(now));
+            names.extend(found.map(|(name, _)| String::from(&**name)));
         }
         names
+    }
+
+    /// What has changed since this was asked last.
+    pub(super) fn take_changed(&self) -> Vec<Changed<V>>
+    where
+        V: Clone,
+    {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let mut table = shard.lock();
+            for name in std::mem::take(&mut table.changed) {
+                let kept = table.entries.get_mut(&name);
+                let entry = kept.map(|kept| {
+                    kept.is_changed = false;
+                    kept.entry.clone()
+                });
+                all.push((name, entry));
+            }
+        }
+        all
+    }
+
+    /// An entry has changed, whatever happened to it.
+    pub(super) fn touch(&self, name: &str) {
+        let mut table = self.table(name);
+        if let Some(kept) = table.entries.get_mut(name) {
+            kept.is_changed = true;
+        }
+        table.changed.push(name.into());
     }
 
     /// Forgets what has expired, and gives back its memory.
@@ -214,14 +272,26 @@ impl<V: Weigh> Expiring<V> {
     }
 
     fn sweep_one(&self, table: &mut Table<V>, now: Moment) {
-        let mut freed = 0;
-        table.entries.retain(|name, entry| {
-            let stays = entry.is_live(now);
-            freed += if stays { 0 } else { size(name, entry) };
-            stays
-        });
-        self.used.fetch_sub(freed, Ordering::Relaxed);
+        let Table { entries, changed, .. } = table;
+        let gone = entries.extract_if(|_, kept| !kept.entry.is_live(now));
+        for (name, kept) in gone {
+            self.used.fetch_sub(size(&name, &kept.entry), Ordering::Relaxed);
+            if self.tracks {
+                changed.push(name);
+            }
+        }
         table.sweep_at = (table.entries.len() * 2).max(FEW);
+    }
+
+    /// Takes `size` bytes in place of those that are `replaced`.
+    fn take_room(&self, size: usize, replaced: usize) -> Result<(), Full> {
+        let used = self.used.fetch_add(size, Ordering::Relaxed).saturating_add(size);
+        if used.saturating_sub(replaced) > self.room {
+            self.used.fetch_sub(size, Ordering::Relaxed);
+            return Err(Full);
+        }
+        self.used.fetch_sub(replaced, Ordering::Relaxed);
+        Ok(())
     }
 
     fn table(&self, name: &str) -> MutexGuard<'_, Table<V>> {
@@ -233,6 +303,12 @@ impl<V: Weigh> Expiring<V> {
 
 fn size<V: Weigh>(name: &str, entry: &Entry<V>) -> usize {
     ENTRY + name.len() + entry.value.weight()
+}
+
+impl<V> Table<V> {
+    fn live(&self, name: &str, now: Moment) -> Option<&Entry<V>> {
+        self.entries.get(name).map(|kept| &kept.entry).filter(|entry| entry.is_live(now))
+    }
 }
 
 impl<V> Shard<V> {

@@ -1,37 +1,32 @@
 //! [`Memory`]: what is kept goes with the process.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::expiring::{Entry, Expiring, Full, Moment, Weigh};
+use super::expiring::{Entry, Expiring, Moment, full};
 use super::hub::Hub;
-use super::{Count, Counters, Engine, Fault, Keys, Life, Operation, Reply, Signals, StoreError, Subscription};
+use super::tallies::Tallies;
+use super::{Count, Counters, Engine, Keys, Life, Operation, Reply, Signal, Signals, Subscription, aside};
 
 /// As `storage.type` names it.
 pub(crate) const NAME: &str = "memory";
 
 /// What keys may take, in bytes.
 const KEYS: usize = 256 << 20;
-/// What counters may take, and logs, in bytes each.
-const COUNTERS: usize = 64 << 20;
 
 /// The engine of tests, and of gateways that need to remember nothing.
 pub(crate) struct Memory {
-    keys: Expiring<Bytes>,
+    keys: Arc<Expiring<Bytes>>,
     tallies: Tallies,
     hub: Hub,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { keys: Expiring::new(KEYS), tallies: Tallies::new(NAME), hub: Hub::default() }
+        Self { keys: Arc::new(Expiring::new(KEYS)), tallies: Tallies::new(NAME), hub: Hub::default() }
     }
-}
-
-fn full(engine: &'static str, operation: Operation) -> impl Fn(Full) -> StoreError {
-    move |Full| StoreError { engine, operation, fault: Fault::Full }
 }
 
 impl Keys for Memory {
@@ -65,7 +60,8 @@ impl Keys for Memory {
     }
 
     fn list(&self, prefix: &str) -> Reply<Vec<String>> {
-        self.keys.names(prefix, Moment::now()).into()
+        let (keys, prefix) = (Arc::clone(&self.keys), prefix.to_owned());
+        aside(NAME, Operation::List, move || Ok(keys.names(&prefix, Moment::now())))
     }
 }
 
@@ -93,7 +89,7 @@ impl Counters for Memory {
 
 impl Signals for Memory {
     fn publish(&self, message: &str) -> Reply<()> {
-        self.hub.tell(super::Signal::Message(message.into()));
+        self.hub.tell(Signal::Message(message.into()));
         ().into()
     }
 
@@ -116,83 +112,53 @@ impl Engine for Memory {
         self.tallies.sweep();
     }
 
+    fn give_away(&self) -> Reply<()> {
+        ().into()
+    }
+
+    fn take_back(&self) -> Reply<()> {
+        ().into()
+    }
+
     fn close(&self) -> Reply<()> {
         ().into()
     }
 }
 
-/// Counters and logs in this process.
-pub(super) struct Tallies {
-    engine: &'static str,
-    counters: Expiring<i64>,
-    logs: Expiring<Log>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::conformance::{conformance, refused};
+    use crate::storage::{Fault, Store};
 
-/// Moments, the oldest first. They are of this process's clock: a log is not kept over a restart.
-type Log = VecDeque<Instant>;
-
-impl Weigh for Log {
-    fn weight(&self) -> usize {
-        self.capacity() * size_of::<Instant>()
-    }
-}
-
-impl Tallies {
-    pub(super) fn new(engine: &'static str) -> Self {
-        Self { engine, counters: Expiring::new(COUNTERS), logs: Expiring::new(COUNTERS) }
+    struct Bench {
+        store: Store,
     }
 
-    pub(super) fn increment(&self, name: &str, by: i64, ttl: Option<Duration>) -> Result<Count, StoreError> {
-        let now = Moment::now();
-        let new = || Entry { value: 0, ends: now.after(ttl) };
-        let added = self.counters.change(name, now, new, |entry| {
-            if entry.ends == Moment::NEVER && ttl.is_some() {
-                *entry = new();
-            }
-            entry.value = entry.value.saturating_add(by);
-            Count { value: entry.value, life: entry.ends.life(now) }
-        });
-        added.map_err(full(self.engine, Operation::Count))
+    impl Bench {
+        async fn open() -> Self {
+            Self { store: Store::new(Memory::default()) }
+        }
     }
 
-    pub(super) fn read(&self, name: &str) -> Option<Count> {
-        let now = Moment::now();
-        self.counters.look(name, now, |entry| Count { value: entry.value, life: entry.ends.life(now) })
+    conformance!(Bench);
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_refused_and_room_is_given_back() {
+        let store = Store::new(Memory::default());
+        let half = Bytes::from(vec![0; KEYS / 2]);
+        store.keys().set("a", half.clone(), None).wait().await.expect("room");
+        let error = refused(store.keys().set("b", half.clone(), None)).await;
+        assert!(matches!(error.fault, Fault::Full), "{error}");
+        store.keys().set("a", half.clone(), None).wait().await.expect("in place of itself");
+        assert!(store.keys().delete("a").wait().await.expect("an answer"));
+        store.keys().set("b", half, None).wait().await.expect("room");
     }
 
-    pub(super) fn put(&self, name: &str, value: i64, ttl: Option<Duration>) -> Result<(), StoreError> {
-        let now = Moment::now();
-        let put = self.counters.put(name, Entry { value, ends: now.after(ttl) }, now, false);
-        put.map(drop).map_err(full(self.engine, Operation::Count))
-    }
-
-    pub(super) fn remove(&self, name: &str) -> bool {
-        let now = Moment::now();
-        self.counters.remove(name, now) | self.logs.remove(name, now)
-    }
-
-    pub(super) fn record(&self, name: &str, within: Duration, most: usize) -> Result<u64, StoreError> {
-        let (now, moment) = (Moment::now(), Instant::now());
-        let new = || Entry { value: Log::new(), ends: Moment::NEVER };
-        let counted = self.logs.change(name, now, new, |entry| {
-            let log = &mut entry.value;
-            while log.front().is_some_and(|oldest| moment.duration_since(*oldest) >= within) {
-                log.pop_front();
-            }
-            let before = log.len();
-            while log.len() >= most.max(1) {
-                log.pop_front();
-            }
-            log.push_back(moment);
-            entry.ends = now.after(Some(within));
-            before as u64
-        });
-        counted.map_err(full(self.engine, Operation::Count))
-    }
-
-    pub(super) fn sweep(&self) {
-        let now = Moment::now();
-        self.counters.sweep(now);
-        self.logs.sweep(now);
+    #[tokio::test]
+    async fn an_answer_is_there_at_once() {
+        let store = Store::new(Memory::default());
+        assert!(matches!(store.keys().get("a"), Reply::Ready(Ok(None))));
+        assert!(matches!(store.counters().increment("a", 1, None), Reply::Ready(Ok(Count { value: 1, .. }))));
     }
 }

@@ -4,7 +4,11 @@
 //! |---|---|
 //! | what an engine can do | [`Keys`], [`Counters`], [`Signals`], here |
 //! | what a call gives: an answer, or the promise of one | `reply.rs` |
+//! | what gateways tell each other | `notice.rs` |
 //! | what can go wrong, and what to do about it | `error.rs` |
+//! | the engine that needs nothing set up | `file/mod.rs` |
+//! | the engine that several gateways share | `redis/mod.rs`, with the feature `redis` |
+//! | which engine it is, and how it comes to be | `settings.rs`, `open.rs` |
 //! | an engine that forgets with its process | `memory.rs` |
 //!
 //! # Invariants
@@ -16,11 +20,20 @@
 //! - A name belongs to one trait: what is a counter is not read as a key.
 //! - Time to live is kept to a millisecond; less than one counts as one.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 mod expiring;
+mod file;
 mod hub;
 mod memory;
+mod notice;
+mod open;
+#[cfg(feature = "redis")]
+mod redis;
 mod reply;
+mod settings;
+mod tallies;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +43,12 @@ use bytes::Bytes;
 pub(crate) use error::{Fault, Operation, StoreError};
 pub(crate) use hub::{Signal, Subscription};
 pub(crate) use memory::Memory;
+pub(crate) use notice::{Notice, Notices};
+pub(crate) use open::{NO_REDIS, OpenError, open};
+pub(crate) use settings::{RedisSettings, RedisTls, Secret, Storage, Topology};
+
 pub(crate) use reply::Reply;
+use reply::aside;
 
 /// Values under names, some of them for a time: sessions, certificates, leases.
 pub(crate) trait Keys: Send + Sync {
@@ -117,6 +135,13 @@ pub(crate) trait Engine: Keys + Counters + Signals {
 
     /// Gives back the memory of what has expired. It is called now and then, in case nothing else is.
     fn sweep(&self);
+
+    /// Another process of this gateway is to have what can be had by one only: it is written to the end and let go. What
+    /// there is to read can be read on; there are no writes any more.
+    fn give_away(&self) -> Reply<()>;
+
+    /// The other process did not come to serve: all is as it was before.
+    fn take_back(&self) -> Reply<()>;
 
     /// Finishes what has been begun, at the end of the process.
     fn close(&self) -> Reply<()>;

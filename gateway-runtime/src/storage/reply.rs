@@ -1,8 +1,11 @@
 //! [`Reply`]: an answer, or the promise of one.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
-use super::StoreError;
+use tokio::sync::oneshot;
+
+use super::{Fault, Operation, StoreError};
 
 /// An answer that is still to come. Dropping it does not take back what was asked.
 pub(crate) type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -42,4 +45,29 @@ impl<T> From<T> for Reply<T> {
     fn from(answer: T) -> Self {
         Self::Ready(Ok(answer))
     }
+}
+
+/// What `work` finds, which takes too long for a core: it has a thread of its own for it.
+pub(super) fn aside<T: Send + 'static>(
+    engine: &'static str,
+    operation: Operation,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Reply<T> {
+    let (done, found) = oneshot::channel();
+    // Who asked may not wait for it.
+    let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(move || done.send(work()));
+    match thread {
+        Ok(_) => promised(engine, operation, found),
+        Err(error) => Reply::Ready(Err(StoreError { engine, operation, fault: Fault::Failed(Arc::new(error)) })),
+    }
+}
+
+/// What comes from the engine's own thread.
+pub(super) fn promised<T: Send + 'static>(
+    engine: &'static str,
+    operation: Operation,
+    answer: oneshot::Receiver<Result<T, StoreError>>,
+) -> Reply<T> {
+    let closed = move |_| Err(StoreError { engine, operation, fault: Fault::Closed });
+    Reply::Wait(Box::pin(async move { answer.await.unwrap_or_else(closed) }))
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use gateway_sdk::{Response, Session, StatusCode};
 use serde::Deserialize;
 
-use super::{Named, changed};
+use super::{Named, changed, tell};
 use crate::clock::unix_now;
 use crate::control::call::Call;
 use crate::control::refusal::Refusal;
@@ -102,6 +102,7 @@ pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, R
     touch(&mut session);
     keyring.apply(None, &mut session).map_err(|error| Refusal::Key(error.to_string()))?;
     keyring.put(id, &session).await?;
+    tell(call.gateway, id).await;
     Ok(changed(keyring, id, "updated", None))
 }
 
@@ -167,7 +168,9 @@ async fn write_at(
         session.quota_renews = unix_now().saturating_add(session.quota_renewal_rate);
         keyring.reset(id, session).await?;
     }
-    keyring.put(id, session).await.map_err(Refusal::from)
+    keyring.put(id, session).await?;
+    tell(gateway, id).await;
+    Ok(())
 }
 
 /// Applies the policies as the organisation of each API has them; whether one of the APIs keeps quotas as they are.

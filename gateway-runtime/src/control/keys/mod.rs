@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::call::Call;
 use super::refusal::Refusal;
 use super::reply::json;
+use crate::gateway::Gateway;
 use crate::keyring::{KeyError, Keyring, Stored};
-use crate::storage::StoreError;
+use crate::storage::{Notice, StoreError};
 
 pub(super) use change::{create, create_at, create_here, policies, preview, update};
 
@@ -43,6 +44,14 @@ impl From<StoreError> for Refusal {
 impl From<KeyError> for Refusal {
     fn from(error: KeyError) -> Self {
         failed(&error, Self::Store)
+    }
+}
+
+/// Tells all gateways on the store that a key is another one.
+async fn tell(gateway: &Gateway, id: &str) {
+    let notice = gateway.config.notices.sign(&Notice::Keys(vec![id.to_owned()]));
+    if let Err(error) = gateway.store.signals().publish(&notice).wait().await {
+        tracing::warn!(%error, "other gateways are not told of a key: they notice within ten seconds");
     }
 }
 
@@ -97,6 +106,7 @@ pub(super) async fn delete(call: Call<'_>) -> Result<Response, Refusal> {
     if !keyring.delete(&id).await? {
         return Err(Refusal::NoSuchKey);
     }
+    tell(call.gateway, &id).await;
     Ok(changed(keyring, call.argument(), "deleted", None))
 }
 
