@@ -89,7 +89,8 @@ impl Counters for Memory {
 
 impl Signals for Memory {
     fn publish(&self, message: &str) -> Reply<()> {
-        self.hub.tell(Signal::Message(message.into())).into()
+        self.hub.tell(Signal::Message(message.into()));
+        ().into()
     }
 
     fn subscribe(&self) -> Subscription {
