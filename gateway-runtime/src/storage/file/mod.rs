@@ -237,7 +237,8 @@ impl Counters for FileStore {
 
 impl Signals for FileStore {
     fn publish(&self, message: &str) -> Reply<()> {
-        self.shared.hub.tell(Signal::Message(message.into())).into()
+        self.shared.hub.tell(Signal::Message(message.into()));
+        ().into()
     }
 
     fn subscribe(&self) -> Subscription {

@@ -17,6 +17,9 @@ use crate::storage::{RedisTls, Topology};
 /// Names that one step of a list looks at: about.
 const STEP: usize = 1_000;
 
+/// What a step gives: where the next one begins, zero at the end, and names.
+type Step = (u64, Vec<Vec<u8>>);
+
 /// A connection, over which many ask at the same time.
 #[derive(Clone)]
 pub(super) enum Link {
@@ -26,11 +29,11 @@ pub(super) enum Link {
 
 /// Who can make connections.
 pub(super) enum Maker {
-    One(Client),
+    One(Box<Client>),
     /// The sentinels are asked who the server is.
     Sentinel(Box<SentinelClient>),
     Cluster {
-        cluster: ClusterClient,
+        cluster: Box<ClusterClient>,
         /// Signals come from any member.
         members: Vec<Client>,
     },
@@ -53,11 +56,11 @@ impl Maker {
             Topology::Single => {
                 let first = addresses.take(1).next();
                 let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no server is named"));
-                client(first.ok_or_else(none)?).map(Self::One)
+                client(first.ok_or_else(none)?).map(|client| Self::One(Box::new(client)))
             }
             Topology::Cluster => {
                 let addresses: Vec<_> = addresses.collect();
-                let cluster = cluster(settings, addresses.clone(), certificates.clone())?;
+                let cluster = Box::new(cluster(settings, addresses.clone(), certificates.clone())?);
                 let members = addresses.into_iter().map(client).collect::<Result<_, _>>()?;
                 Ok(Self::Cluster { cluster, members })
             }
@@ -90,7 +93,7 @@ impl Maker {
     /// Connects, for commands and for signals.
     pub(super) async fn connect(&mut self, settings: &RedisSettings) -> Result<(Link, PubSubStream), RedisError> {
         let client = match self {
-            Self::One(client) => client.clone(),
+            Self::One(client) => Client::clone(client),
             Self::Sentinel(sentinel) => sentinel.async_get_client().await?,
             Self::Cluster { cluster, members } => {
                 let link = Link::Cluster(cluster.get_async_connection().await?);
@@ -191,7 +194,7 @@ impl Link {
                 let mut names = Vec::new();
                 let mut cursor = 0;
                 loop {
-                    let (next, some): (u64, Vec<Vec<u8>>) = step(cursor, prefix).query_async(link).await?;
+                    let (next, some): Step = step(cursor, prefix).query_async(link).await?;
                     names.extend(some);
                     cursor = next;
                     if cursor == 0 {
@@ -231,7 +234,7 @@ pub(super) fn pattern(prefix: &str) -> String {
 async fn list_cluster(link: &mut ClusterConnection, prefix: &str) -> Result<Vec<Vec<u8>>, RedisError> {
     let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
     let first = link.route_command(step(0, prefix), everywhere).await?;
-    let by_node: Vec<(String, (u64, Vec<Vec<u8>>))> = redis::from_redis_value(first)?;
+    let by_node: Vec<(String, Step)> = redis::from_redis_value(first)?;
     let mut names = Vec::new();
     for (node, (mut cursor, some)) in by_node {
         names.extend(some);
@@ -241,7 +244,7 @@ async fn list_cluster(link: &mut ClusterConnection, prefix: &str) -> Result<Vec<
         while cursor != 0 {
             let there = SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port };
             let answer = link.route_command(step(cursor, prefix), RoutingInfo::SingleNode(there)).await?;
-            let (next, some): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
+            let (next, some): Step = redis::from_redis_value(answer)?;
             names.extend(some);
             cursor = next;
         }
