@@ -1,6 +1,7 @@
 //! The life of the process: load, listen, reload, drain.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -166,20 +167,8 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         match supervise(&gateway, &services, &mut signals, &mut reloads, &mut retiring, &mut ending).await {
             Leave::Told => break false,
             Leave::Asked => {
-                tracing::info!("another gateway is to take over");
-                tokio::select! {
-                    taken = handover.run(|file| is_served(&gateway, file), async || give_away(&gateway).await) => match taken {
-                        Ok(process) => {
-                            tracing::info!(process, "another gateway serves");
-                            notify::succeeded_by(process).await;
-                            break true;
-                        }
-                        Err(error) => {
-                            tracing::error!(%error, "nobody takes over: this gateway serves on");
-                            take_back(&gateway).await;
-                        }
-                    },
-                    () = signals.end() => break false,
+                if let ControlFlow::Break(relieved) = hand_over(&gateway, &handover, &mut signals).await {
+                    break relieved;
                 }
             }
         }
@@ -213,6 +202,27 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets another gateway take over. Breaks with whether it did when this one is to end; this one serves on if nobody does.
+async fn hand_over(gateway: &Arc<Gateway>, handover: &Handover, signals: &mut Signals) -> ControlFlow<bool> {
+    tracing::info!("another gateway is to take over");
+    let taken = tokio::select! {
+        taken = handover.run(|file| is_served(gateway, file), async || give_away(gateway).await) => taken,
+        () = signals.end() => return ControlFlow::Break(false),
+    };
+    match taken {
+        Ok(process) => {
+            tracing::info!(process, "another gateway serves");
+            notify::succeeded_by(process).await;
+            ControlFlow::Break(true)
+        }
+        Err(error) => {
+            tracing::error!(%error, "nobody takes over: this gateway serves on");
+            take_back(gateway).await;
+            ControlFlow::Continue(())
+        }
+    }
 }
 
 /// The gateway that takes over is to have the store.
