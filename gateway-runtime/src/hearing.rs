@@ -5,11 +5,15 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::gateway::Gateway;
-use crate::storage::{Notice, Signal};
+use crate::storage::{Notice, Signal, Subscription};
 
-/// Hears signals until the store ends.
-pub(crate) async fn hear(gateway: Arc<Gateway>) {
-    let mut signals = gateway.store.signals().subscribe();
+/// Hears signals until the store ends. What is told from the call on is heard, before the future is polled too.
+pub(crate) fn hear(gateway: Arc<Gateway>) -> impl Future<Output = ()> {
+    let signals = gateway.store.signals().subscribe();
+    heed(gateway, signals)
+}
+
+async fn heed(gateway: Arc<Gateway>, mut signals: Subscription) {
     while let Some(signal) = signals.next().await {
         match signal {
             Signal::Message(text) => match gateway.config.notices.read(&text) {

@@ -151,6 +151,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let inherited = sockets.inherited;
     let shares = sockets.listen(cores)?;
     let handover = Handover::new(&shares)?;
+    tokio::task::spawn_local(hearing::hear(Arc::clone(&gateway)));
     let workers = start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
     let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
@@ -160,7 +161,6 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         predecessor.relieve();
     }
     watch_hosts(&gateway);
-    tokio::task::spawn_local(hearing::hear(Arc::clone(&gateway)));
 
     let mut ending = JoinSet::new();
     let relieved = loop {

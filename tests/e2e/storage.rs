@@ -164,7 +164,7 @@ async fn a_gateway_reloads_when_its_redis_is_back() {
     redis.stop();
     until_health(&gateway, "fail").await;
     let refused = gateway.control("/tyk/reload/group").await;
-    assert_eq!(refused.status, 500, "{}", refused.text());
+    assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(redis.run());
     gateway.log().message("reloaded").await;
 }
