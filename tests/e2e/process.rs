@@ -120,7 +120,10 @@ async fn it_serves_on_every_core_or_does_not_start() {
     let process = Conf::default().spawn_by(&["--port", "0"], |gateway| {
         let mut command = Command::new("/bin/sh");
         command.env_clear().args(["-c", "ulimit -n 16; exec \"$0\" \"$@\""]);
-        command.arg(gateway.get_program()).args(gateway.get_args());
+        command
+            .arg(gateway.get_program())
+            .args(gateway.get_args())
+            .current_dir(gateway.get_current_dir().expect("it has one"));
         command
     });
     assert_eq!(process.exit().await.code(), Some(1));
