@@ -70,7 +70,7 @@ pub enum Row {
 pub enum Kind {
     /// It is, up to `margin` in the row's unit: `--check` fails when budget and margin are exceeded.
     Count {
-        /// What repeated runs differ by, and for the plugins what builds do, with room to spare.
+        /// What repeated runs differ by, with room to spare.
         margin: f64,
     },
     /// It is not, so it decides nothing.
@@ -109,9 +109,9 @@ pub const BUDGETS: &[Budget] = &[
         "bare hyper proxy, thread per core: 24,500; the rest is for routing, chain and accounting"),
     count(Row::SystemCalls, "keyless request: system calls", Unit::Calls, 6.0, 0.1,
         "wait, read and write, on both sides: no proxy on epoll has fewer; nginx 7, HAProxy 10"),
-    count(Row::HeaderPlugin, "one header plugin adds: instructions", Unit::Instructions, 600.0, 60.0,
+    count(Row::HeaderPlugin, "one header plugin adds: instructions", Unit::Instructions, 600.0, 20.0,
         "a call through `dyn` that sets a header in a bare hyper proxy: 400; Lua in nginx: 3,300"),
-    count(Row::EmptyPlugin, "one empty plugin adds: instructions", Unit::Instructions, 150.0, 60.0,
+    count(Row::EmptyPlugin, "one empty plugin adds: instructions", Unit::Instructions, 150.0, 20.0,
         "the call and its panic boundary"),
     count(Row::ManyApis, "instructions with 5,000 APIs ÷ with 1", Unit::Ratio, 1.05, 0.01,
         "a request pays for its own API, not for its neighbours"),

@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn a_count_fails_beyond_budget_and_margin() {
         assert_eq!(verdicts(&[(Row::HeaderPlugin, 600.0)]), [(false, false)]);
-        assert_eq!(verdicts(&[(Row::HeaderPlugin, 660.0)]), [(true, false)]);
-        assert_eq!(verdicts(&[(Row::HeaderPlugin, 661.0)]), [(true, true)]);
+        assert_eq!(verdicts(&[(Row::HeaderPlugin, 620.0)]), [(true, false)]);
+        assert_eq!(verdicts(&[(Row::HeaderPlugin, 621.0)]), [(true, true)]);
         assert_eq!(verdicts(&[(Row::SystemCalls, 6.0004)]), [(false, false)]);
         assert_eq!(verdicts(&[(Row::ReloadFailed, 1.0)]), [(true, true)]);
     }
