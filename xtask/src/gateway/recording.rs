@@ -6,7 +6,7 @@
 //! depends upon. So each set of those has a file of its own; where there is none, the builder says so, and the gateway does
 //! the same with a quarter more instructions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use thiserror::Error;
@@ -82,6 +82,18 @@ impl Recording {
         Ok(Self::Use { file, content })
     }
 
+    /// The same, at another place.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn copied(&self, folder: &Path) -> io::Result<Self> {
+        let Self::Use { file, content } = self else { return Ok(self.clone()) };
+        fs::create_dir_all(folder)?;
+        let copy = folder.join("copied.profdata");
+        fs::copy(file, &copy)?;
+        Ok(Self::Use { file: copy, content: content.clone() })
+    }
+
     /// Flags for the compiler.
     #[must_use]
     pub fn flags(&self) -> Vec<String> {
@@ -124,7 +136,7 @@ mod tests {
 
     /// cargo takes what it has compiled for fresh while the flags are the same.
     #[test]
-    fn another_content_has_other_flags() {
+    fn another_content_has_other_flags_and_a_copy_differs_by_its_place_alone() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let file = dir.path().join("one.profdata");
         let read = || Recording::read(file.clone()).expect("a recording");
@@ -133,7 +145,11 @@ mod tests {
         let mut all = Vec::new();
         for content in ["one", "another"] {
             fs::write(&file, [MAGIC, content.as_bytes()].concat()).expect("written");
-            all.push(read().flags());
+            let copy = read().copied(&dir.path().join("work")).expect("copied");
+            let (flags, of_copy) = (read().flags(), copy.flags());
+            assert_eq!(flags[1..], of_copy[1..]);
+            assert!(flags[0].ends_with("one.profdata") && of_copy[0].ends_with("work/copied.profdata"));
+            all.push(flags);
         }
         assert_eq!((&all[0][0], &all[0][1]), (&all[1][0], &all[1][1]));
         assert_ne!(all[0][2], all[1][2]);

@@ -118,7 +118,9 @@ pub fn verify(
     let home = folder.path().join("home/of/somebody/else");
     let cargo = home.join("cargo");
     move_in(&cargo).map_err(failed)?;
-    let again = Plan { work_dir: folder.path().join("work"), cargo_home: cargo.clone(), ..plan.clone() };
+    let work_dir = folder.path().join("work");
+    let recording = plan.recording.copied(&work_dir).map_err(failed)?;
+    let again = Plan { work_dir, recording, cargo_home: cargo.clone(), ..plan.clone() };
     let generated = generate_with(&again, Mode::Copy)?;
     fs::write(lock::of(&again), &resolved.lock).map_err(failed)?;
     settle(&again, &resolved.graph, described)?;
