@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 
 use gateway_model::Hook;
@@ -13,8 +14,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
-use crate::error::RequestError;
-use crate::middleware::Step;
+use crate::caller::{self, By, Save};
+use crate::error::{Fault, RequestError};
+use crate::keyring::Keyring;
+use crate::middleware::{Ran, Step, Then};
 use crate::telemetry::{one_line, panic_text};
 
 /// One link of an API's chain.
@@ -52,9 +55,11 @@ impl From<RequestError> for Stop {
 
 /// A plugin's function for one hook of one API.
 pub(crate) struct PluginCall {
-    pub(crate) plugin: &'static Plugin,
+    plugin: &'static Plugin,
     pub(crate) entry: &'static HookEntry,
-    pub(crate) instance: Arc<Running>,
+    instance: Arc<Running>,
+    /// It was said that its sessions have no key.
+    warned: AtomicBool,
 }
 
 /// A started plugin. When the last request that may call it is over, it is sent to be shut down.
@@ -79,13 +84,52 @@ impl Drop for Running {
     }
 }
 
+/// What has to be waited for.
+enum Waits<'a> {
+    Step(&'static str, BoxFuture<'static, Then>),
+    Plugin(&'a PluginCall),
+    /// A plugin was called; what it came to holds once its session is saved.
+    Save(Save, Result<(), Stop>),
+}
+
 /// Runs the request's steps. Nearly all are functions: only what must be waited for is a future.
-pub(crate) async fn run_request(mut links: &[Link], exchange: &mut Exchange, listen: &ListenPath) -> Result<(), Stop> {
-    while let Some((call, rest)) = advance(links, exchange, listen)? {
-        call.run(exchange).await?;
+pub(crate) async fn run_request(
+    mut links: &[Link],
+    exchange: &mut Exchange,
+    listen: &ListenPath,
+    keyring: &Arc<Keyring>,
+) -> Result<(), Stop> {
+    while let Some((waits, rest)) = advance(links, exchange, listen, keyring)? {
         links = rest;
+        match waits {
+            Waits::Plugin(call) => call.run(exchange, keyring).await?,
+            // They are rare: who does not wait for them has no room for them either.
+            Waits::Step(name, answer) => Box::pin(finish(name, answer, exchange)).await?,
+            Waits::Save(save, came) => {
+                save.await;
+                came?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Waits for whatever a step waits for, until it has let the request go on.
+async fn finish(
+    name: &'static str,
+    mut answer: BoxFuture<'static, Then>,
+    exchange: &mut Exchange,
+) -> Result<(), RequestError> {
+    loop {
+        match answer.await(exchange) {
+            Ok(Ran::On) => return Ok(()),
+            Ok(Ran::Wait(next)) => answer = next,
+            Err(error) => {
+                log_refusal(exchange, name, &error);
+                return Err(error);
+            }
+        }
+    }
 }
 
 /// Runs steps up to the first that must be waited for; gives that, and those after it.
@@ -93,16 +137,18 @@ fn advance<'a>(
     links: &'a [Link],
     exchange: &mut Exchange,
     listen: &ListenPath,
-) -> Result<Option<(&'a PluginCall, &'a [Link])>, Stop> {
+    keyring: &Arc<Keyring>,
+) -> Result<Option<(Waits<'a>, &'a [Link])>, Stop> {
     for (at, link) in links.iter().enumerate() {
         let call = match link {
-            Link::BuiltIn { name, step } => {
-                if let Err(error) = step.run(exchange) {
+            Link::BuiltIn { name, step } => match step.run(exchange) {
+                Ok(Ran::On) => continue,
+                Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), &links[at + 1..]))),
+                Err(error) => {
                     log_refusal(exchange, name, &error);
                     return Err(error.into());
                 }
-                continue;
-            }
+            },
             Link::Plugin(call) => call,
             Link::Endpoints(endpoints) => match endpoints.find(&exchange.request, listen) {
                 Some(found) => found?,
@@ -113,8 +159,11 @@ fn advance<'a>(
             }
         };
         match call.entry.call {
-            Call::Sync(function) => call.run_now(function, exchange)?,
-            Call::Async(_) => return Ok(Some((call, &links[at + 1..]))),
+            Call::Sync(function) => match call.run_now(function, exchange, keyring) {
+                (came, None) => came?,
+                (came, Some(save)) => return Ok(Some((Waits::Save(save, came), &links[at + 1..]))),
+            },
+            Call::Async(_) => return Ok(Some((Waits::Plugin(call), &links[at + 1..]))),
         }
     }
     Ok(None)
@@ -122,34 +171,52 @@ fn advance<'a>(
 
 /// A refusal that is the gateway's own fault is logged where it becomes an answer.
 pub(crate) fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError) {
-    if !error.status().is_server_error() {
-        let api_id = &exchange.ctx.api().api_id;
+    let api_id = &exchange.ctx.api().api_id;
+    if error.fault() == Fault::Store && !error.status().is_server_error() {
+        tracing::error!(api_id, step, fault = %error.fault(), %error, "request refused");
+    } else if !error.status().is_server_error() {
         tracing::info!(api_id, step, fault = %error.fault(), %error, "request refused");
     }
 }
 
 impl PluginCall {
-    pub(crate) async fn run(&self, exchange: &mut Exchange) -> Result<(), Stop> {
-        match self.entry.call {
-            Call::Sync(function) => self.run_now(function, exchange),
+    pub(crate) fn new(plugin: &'static Plugin, entry: &'static HookEntry, instance: Arc<Running>) -> Self {
+        Self { plugin, entry, instance, warned: AtomicBool::new(false) }
+    }
+
+    pub(crate) async fn run(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<(), Stop> {
+        let (came, save) = match self.entry.call {
+            Call::Sync(function) => self.run_now(function, exchange, keyring),
             Call::Async(function) => {
                 let instance = self.enter(exchange)?;
                 let called = catch_panic(function(instance, exchange)).await;
-                self.conclude(called, exchange)
+                self.conclude(called, exchange, keyring)
             }
+        };
+        if let Some(save) = save {
+            save.await;
         }
+        came
     }
 
-    fn run_now(&self, function: fn(&Instance, &mut Exchange) -> Outcome, exchange: &mut Exchange) -> Result<(), Stop> {
-        let instance = self.enter(exchange)?;
+    fn run_now(
+        &self,
+        function: fn(&Instance, &mut Exchange) -> Outcome,
+        exchange: &mut Exchange,
+        keyring: &Arc<Keyring>,
+    ) -> (Result<(), Stop>, Option<Save>) {
+        let instance = match self.enter(exchange) {
+            Ok(instance) => instance,
+            Err(error) => return (Err(error.into()), None),
+        };
         let called = catch_unwind(AssertUnwindSafe(|| function(instance, exchange)));
         if matches!(called, Ok(Outcome::Continue))
             && exchange.ctx.asked_mut().session.is_none()
-            && exchange.session.is_none()
+            && !exchange.caller.is_raw()
         {
-            return Ok(());
+            return (Ok(()), None);
         }
-        self.conclude(called, exchange)
+        self.conclude(called, exchange, keyring)
     }
 
     fn enter(&self, exchange: &mut Exchange) -> Result<&Instance, RequestError> {
@@ -157,15 +224,29 @@ impl PluginCall {
         self.instance.instance.as_ref().ok_or_else(|| RequestError::Broken("the plugin has ended".to_owned()))
     }
 
-    /// What a call came to, for the request.
-    fn conclude(&self, called: std::thread::Result<Outcome>, exchange: &mut Exchange) -> Result<(), Stop> {
-        let hook = self.entry.hook;
-        let outcome = called.map_err(|panic| RequestError::PluginPanicked {
-            plugin: self.plugin.name,
-            hook,
-            message: one_line(panic_text(panic.as_ref()).to_owned()),
-        })?;
-        self.take_session(exchange)?;
+    /// What a call came to, for the request; and a session to be saved first, whatever it came to.
+    fn conclude(
+        &self,
+        called: std::thread::Result<Outcome>,
+        exchange: &mut Exchange,
+        keyring: &Arc<Keyring>,
+    ) -> (Result<(), Stop>, Option<Save>) {
+        let outcome = match called {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                let message = one_line(panic_text(panic.as_ref()).to_owned());
+                let error = RequestError::PluginPanicked { plugin: self.plugin.name, hook: self.entry.hook, message };
+                return (Err(error.into()), None);
+            }
+        };
+        let by = By { plugin: self.plugin.name, warned: &self.warned };
+        match caller::take(exchange, &by, keyring) {
+            Ok(save) => (self.answer(outcome, exchange), save),
+            Err(error) => (Err(error.into()), None),
+        }
+    }
+
+    fn answer(&self, outcome: Outcome, exchange: &Exchange) -> Result<(), Stop> {
         match outcome {
             Outcome::Continue => Ok(()),
             Outcome::MissingSession => Err(RequestError::SessionMissing.into()),
@@ -180,20 +261,6 @@ impl PluginCall {
                     Answer::Gateway { head, message } => Stop::Refused { head: Box::new(head), message },
                 })
             }
-        }
-    }
-
-    /// Takes over the session that the plugin asked to set. One that names policies is refused: this gateway has
-    /// none, and without them it would allow more than its maker meant.
-    fn take_session(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
-        if let Some((session, _persist)) = exchange.ctx.asked_mut().session.take() {
-            exchange.session = Some(session);
-        }
-        match exchange.session.as_deref() {
-            Some(session) if !session.apply_policies.is_empty() || !session.apply_policy_id.is_empty() => {
-                Err(RequestError::UnknownPolicies { plugin: self.plugin.name })
-            }
-            _ => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use slab::Slab;
 use tokio::sync::Notify;
@@ -24,6 +24,12 @@ use tokio::time::Sleep;
 const TICK: Duration = Duration::from_millis(100);
 /// How often a core hears the beat when nobody waits.
 const REST: Duration = Duration::from_secs(30);
+
+/// The wall's clock, in seconds since 1970.
+pub(crate) fn unix_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
 
 /// A moment on one core's clock, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

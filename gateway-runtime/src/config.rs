@@ -17,15 +17,30 @@ use serde_json::Value;
 mod bounds;
 mod edge;
 mod env;
+mod keys;
 mod outbound;
+mod policies;
 mod remark;
 mod secret;
+mod storage;
 
+use crate::gateway::Entrance;
+use crate::policies::PolicySource;
+use crate::tls::clients::Allowed;
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
+pub(crate) use keys::RateHeaders;
+use keys::RawCache;
 pub(crate) use outbound::Outbound;
+use policies::RawPolicies;
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
+use storage::RawStorage;
+
+use crate::storage::{Notices, Storage};
+
+use crate::keyring::Settings;
+use crate::limiter::Algorithm;
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
@@ -42,6 +57,7 @@ const CANDIDATES: [&str; 2] = ["tyk.conf", "/etc/tyk/tyk.conf"];
 struct Raw {
     listen_address: String,
     listen_port: u16,
+    control_api_port: u16,
     secret: String,
     app_path: String,
     log_level: String,
@@ -73,7 +89,26 @@ struct Raw {
     enable_custom_domains: bool,
     security: RawSecurity,
     uptime_tests: RawUptime,
+    policies: RawPolicies,
+    storage: RawStorage,
+    node_secret: String,
+    allow_insecure_configs: bool,
     http_server_options: RawServer,
+    hash_keys: bool,
+    hash_key_function: String,
+    hash_key_function_fallback: Vec<String>,
+    min_token_length: usize,
+    allow_master_keys: bool,
+    enable_hashed_keys_listing: bool,
+    disable_key_actions_by_username: bool,
+    force_global_session_lifetime: bool,
+    global_session_lifetime: i64,
+    session_lifetime_respects_key_expiration: bool,
+    local_session_cache: RawCache,
+    rate_limit_response_headers: String,
+    enable_fixed_window_rate_limiter: bool,
+    enable_sentinel_rate_limiter: bool,
+    enable_redis_rolling_limiter: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +162,10 @@ struct RawServer {
 pub(crate) struct Config {
     /// Where to listen; port 0 lets the system choose.
     pub(crate) listen: SocketAddr,
+    /// The port of the gateway's own paths, if they have one to themselves.
+    pub(crate) control_port: Option<u16>,
+    /// The clients that may call the control API; `None`: whoever has the secret.
+    pub(crate) operators: Option<Arc<Allowed>>,
     /// What `X-Tyk-Authorization` must carry.
     pub(crate) secret: String,
     /// The folder of API definitions.
@@ -176,6 +215,17 @@ pub(crate) struct Config {
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
+    /// What is said of keys.
+    pub(crate) keys: Settings,
+    /// Where policies are.
+    pub(crate) policies: PolicySource,
+    pub(crate) rate_headers: RateHeaders,
+    /// How rates are counted.
+    pub(crate) rates: Algorithm,
+    /// Where keys, counters and signals are kept.
+    pub(crate) storage: Storage,
+    /// How gateways on one store know each other.
+    pub(crate) notices: Notices,
 }
 
 /// How hosts are watched.
@@ -203,6 +253,17 @@ pub(crate) struct PathRules {
     pub(crate) strict_routes: bool,
     /// `//` and `/../` are served as they came, without a redirect.
     pub(crate) keep_unclean: bool,
+}
+
+impl Config {
+    /// What is served at a port of the gateway's.
+    pub(crate) fn entrance(&self, port: u16) -> Entrance {
+        match self.control_port {
+            None => Entrance::Both,
+            Some(own) if own == port => Entrance::Control,
+            Some(_) => Entrance::Apis,
+        }
+    }
 }
 
 impl PathRules {
@@ -284,8 +345,17 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()?;
     // serde takes an array for an object whose members it lists, and variables would go into neither.
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
-    let sections =
-        ["", "http_server_options", "security", "security.certificates", "uptime_tests", "uptime_tests.config"];
+    let sections = [
+        "",
+        "http_server_options",
+        "policies",
+        "security",
+        "security.certificates",
+        "storage",
+        "uptime_tests",
+        "uptime_tests.config",
+        "local_session_cache",
+    ];
     if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
         return None;
@@ -307,8 +377,11 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
+    let operators = edge::operators(raw, remarks);
     Config {
         listen: listen(raw, remarks),
+        control_port: Some(raw.control_api_port).filter(|port| *port != 0),
+        operators: operators.clone(),
         secret: secret(raw, variables, remarks),
         app_path: or(&raw.app_path, "apps/").into(),
         app_path_is_set: !raw.app_path.is_empty(),
@@ -341,8 +414,14 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
-        edge: edge::resolve(raw, remarks),
+        edge: edge::resolve(raw, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
+        policies: policies::resolve(&raw.policies, remarks),
+        keys: keys::settings(raw, remarks),
+        rate_headers: keys::rate_headers(raw, remarks),
+        rates: keys::rates(raw),
+        storage: storage::resolve(&raw.storage, variables, remarks),
+        notices: storage::notices(raw, variables, remarks),
     }
 }
 
@@ -424,6 +503,7 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let words = [
         ("u16", "a whole number up to 65535"),
+        ("u32", "a whole number, 0 or more"),
         ("u64", "a whole number, 0 or more"),
         ("usize", "a whole number, 0 or more"),
         ("f64", "a number"),

@@ -31,7 +31,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::clock::{self, Deadline, Moment, Timer};
-use crate::gateway::{Gateway, Phase};
+use crate::gateway::{Entrance, Gateway, Phase};
 use crate::quiet::Ear;
 use crate::serve::{self, Peer};
 use crate::stream::Stream;
@@ -55,12 +55,17 @@ const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// Serves one client until either end closes; when the gateway closes, until its request is answered. That is when `stop`
 /// turns true.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, address: SocketAddr, stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    stream: TcpStream,
+    (address, entrance): (SocketAddr, Entrance),
+    stop: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
     if let Some(tls) = &gateway.tls {
-        return Box::pin(encrypted(gateway, tls, stream, address, stop)).await;
+        return Box::pin(encrypted(gateway, tls, stream, (address, entrance), stop)).await;
     }
-    let peer = Peer::new(address);
+    let peer = Peer::new(address, entrance);
     let Some((read, stream)) = http1(gateway, Stream::Plain(stream), &peer, true).await else { return };
     // The client knew beforehand that this is a server of HTTP/2. RFC 9113 §3.3.
     Box::pin(http2::serve(gateway, Replay::new(read, TokioIo::new(stream)), peer.into(), stop)).await;
@@ -71,17 +76,17 @@ async fn encrypted(
     gateway: &Arc<Gateway>,
     tls: &Tls,
     stream: TcpStream,
-    address: SocketAddr,
+    (address, entrance): (SocketAddr, Entrance),
     mut stop: watch::Receiver<bool>,
 ) {
     let accepted = tokio::select! {
-        accepted = tls::accept(tls, stream, address, gateway.config.read_timeout) => accepted,
+        accepted = tls::accept(tls, stream, (address, entrance), gateway.config.read_timeout) => accepted,
         // Who has begun may end it within the drain.
         () = given_up(&mut stop, gateway.config.shutdown_timeout / 2) => None,
     };
     let Some(Accepted { stream, client, is_http2 }) = accepted else { return };
     let stream = Stream::Tls(Box::new(stream.into()));
-    let peer = Peer { tls: Some(Arc::new(client)), ..Peer::new(address) };
+    let peer = Peer { tls: Some(Arc::new(client)), ..Peer::new(address, entrance) };
     if is_http2 {
         http2::serve(gateway, Replay::new(Bytes::new(), TokioIo::new(stream)), peer.into(), stop).await;
     } else {

@@ -10,8 +10,11 @@ use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::config::Config;
+use crate::keyring::KeyError;
 use crate::metrics::{self, Refused, UpstreamFailed};
 use crate::serve::body::Stalled;
+use crate::session::apply::ApplyError;
+use crate::storage::StoreError;
 use crate::upstream::ForwardError;
 
 /// Why a request got an answer that neither the upstream nor a plugin wrote.
@@ -39,8 +42,8 @@ pub(crate) enum RequestError {
     PluginPanicked { plugin: &'static str, hook: Hook, message: String },
     #[error("a plugin answered with status {status}, which cannot end a request")]
     NotFinal { status: StatusCode },
-    #[error("the session of plugin `{plugin}` names policies, and this gateway has none")]
-    UnknownPolicies { plugin: &'static str },
+    #[error("the session of plugin `{plugin}` cannot have its policies: {error}")]
+    PluginPolicies { plugin: &'static str, error: ApplyError },
     #[error("no session is set")]
     SessionMissing,
     #[error("the API asks for a client certificate, and the connection has no TLS")]
@@ -63,6 +66,18 @@ pub(crate) enum RequestError {
     CredentialMissing,
     #[error("the credential is not known")]
     CredentialUnknown,
+    #[error(transparent)]
+    KeyFailed(KeyError),
+    #[error("the key has come more often than its rate allows, or its limits are for other APIs")]
+    RateLimited,
+    #[error("the API, or this path of it, was called more often than its rate allows")]
+    ApiRateLimited,
+    #[error("the rate cannot be counted: {0}")]
+    RateUnknown(StoreError),
+    #[error("the quota of the key is used up")]
+    QuotaExceeded,
+    #[error("the quota of the key cannot be counted: {0}")]
+    QuotaUnknown(StoreError),
     #[error("the request's body is over {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: u64 },
     #[error(transparent)]
@@ -76,11 +91,13 @@ pub(crate) enum Fault {
     Plugin,
     Definition,
     Upstream,
+    /// Whoever runs the store of keys and counters.
+    Store,
 }
 
 impl Fault {
     /// In the order of their declaration.
-    pub(crate) const ALL: [Self; 4] = [Self::Client, Self::Plugin, Self::Definition, Self::Upstream];
+    pub(crate) const ALL: [Self; 5] = [Self::Client, Self::Plugin, Self::Definition, Self::Upstream, Self::Store];
 }
 
 impl fmt::Display for Fault {
@@ -90,6 +107,7 @@ impl fmt::Display for Fault {
             Self::Plugin => "plugin",
             Self::Definition => "definition",
             Self::Upstream => "upstream",
+            Self::Store => "store",
         })
     }
 }
@@ -101,7 +119,7 @@ const TOO_LARGE: &str = "Request Entity Too Large\n";
 impl RequestError {
     /// Status, the client's words, and whose fault it is.
     fn told(&self) -> (StatusCode, &'static str, Fault) {
-        use Fault::{Client, Definition, Plugin, Upstream};
+        use Fault::{Client, Definition, Plugin, Store, Upstream};
         const DISALLOWED: &str = "Access to this API has been disallowed";
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
@@ -123,7 +141,7 @@ impl RequestError {
                 "Api Version has expired, please check documentation or contact administrator",
                 Definition,
             ),
-            Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::UnknownPolicies { .. } => {
+            Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::PluginPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
             Self::SessionMissing => (
@@ -138,6 +156,16 @@ impl RequestError {
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
             Self::AccessDenied | Self::CredentialUnknown => (StatusCode::FORBIDDEN, DISALLOWED, Client),
+            // With a key that may be known, and cannot be asked about, nobody is let in.
+            Self::KeyFailed(KeyError::Policies(_)) => (StatusCode::FORBIDDEN, DISALLOWED, Definition),
+            Self::KeyFailed(_) => (StatusCode::FORBIDDEN, DISALLOWED, Store),
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded", Client),
+            Self::ApiRateLimited => (StatusCode::TOO_MANY_REQUESTS, "API Rate Limit Exceeded", Client),
+            Self::RateUnknown(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "there was a problem proxying the request", Store)
+            }
+            Self::QuotaExceeded => (StatusCode::FORBIDDEN, "Quota exceeded", Client),
+            Self::QuotaUnknown(_) => (StatusCode::FORBIDDEN, "Quota exceeded", Store),
             Self::ResourceDenied => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed", Client),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),

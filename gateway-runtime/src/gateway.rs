@@ -1,14 +1,17 @@
-//! [`Gateway`]: what every core shares. Read-only but for the table, which is swapped whole.
+//! [`Gateway`]: what every core shares. Read-only but for the table, which is swapped whole, and what the keys hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use gateway_sdk::host::Host;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::apis::plan::Ground;
 use crate::apis::table::Table;
 use crate::config::Config;
+use crate::keyring::Keyring;
+use crate::storage::Store;
 use crate::tls::Tls;
 use crate::upstream::Rules;
 
@@ -17,12 +20,31 @@ pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) rules: Rules,
     pub(crate) table: ArcSwap<Table>,
+    /// Keys, and policies.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) host: Arc<dyn Host>,
+    /// What definitions are examined with, before they are written.
+    pub(crate) ground: Ground,
+    /// Is held while files are changed by the control API.
+    pub(crate) changing: Mutex<()>,
+    /// Keys, counters and signals.
+    pub(crate) store: Store,
     /// `None`: clients speak plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
     pub(crate) reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     phase: AtomicU8,
+}
+
+/// What is served at a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// APIs, and before them the gateway's own paths.
+    Both,
+    /// APIs alone: the gateway's own paths have a port to themselves.
+    Apis,
+    /// The gateway's own paths alone.
+    Control,
 }
 
 /// Where the process is in its life.
@@ -42,12 +64,27 @@ impl Gateway {
         config: Config,
         table: Table,
         host: Arc<dyn Host>,
+        keyring: Arc<Keyring>,
+        ground: Ground,
         tls: Option<Tls>,
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
+        let store = keyring.store().clone();
         let phase = AtomicU8::new(Phase::Starting as u8);
-        Self { config, rules, table: ArcSwap::from_pointee(table), host, tls, reload, phase }
+        Self {
+            config,
+            rules,
+            table: ArcSwap::from_pointee(table),
+            host,
+            keyring,
+            store,
+            ground,
+            changing: Mutex::new(()),
+            tls,
+            reload,
+            phase,
+        }
     }
 
     pub(crate) fn phase(&self) -> Phase {

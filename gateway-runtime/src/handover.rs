@@ -4,6 +4,9 @@
 //! gets the listening sockets, and one end of a channel on which it says that it serves; then this one drains, as it
 //! does at SIGTERM. Until then nothing has changed: a successor that does not come up is one line in the log.
 //!
+//! A file that one process can have only goes from one to the other just before the successor serves. Until it has drained,
+//! this gateway knows the keys that were in it then, and writes none.
+//!
 //! A successor has no older versions of definitions to go on with. Before it serves it names those that it cannot serve; if
 //! this gateway serves one of them, the successor is ended.
 
@@ -22,6 +25,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long a successor may take to serve: its plugins may have to start.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it takes to let go of a store, at most.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked after.
 const LOOK: Duration = Duration::from_millis(50);
 /// The first descriptor that is handed over, by systemd's protocol.
@@ -34,6 +39,9 @@ const BROKEN: &[u8] = b"BROKEN=";
 const LOADED: &[u8] = b"LOADED=1";
 /// What it is answered if it may serve.
 const GO: &[u8] = b"GO=1";
+/// What it says to have the store, and what it is answered when it is let go.
+const STORE: &[u8] = b"STORE=1";
+const GIVEN: &[u8] = b"GIVEN=1";
 /// No message is longer, in bytes: a path, and what comes before it.
 const MESSAGE_BYTES: usize = 16 * 1024;
 
@@ -88,11 +96,15 @@ impl Handover {
     }
 
     /// Starts a successor and waits until it serves; gives its process id. `is_served` says whether the definition in a
-    /// file is served here.
+    /// file is served here; `give` lets go of the store.
     ///
     /// # Errors
     /// When it does not come to serve, or would serve less. It is not running any more then.
-    pub(crate) async fn run(&self, is_served: impl Fn(&str) -> bool) -> Result<u32, HandoverError> {
+    pub(crate) async fn run(
+        &self,
+        is_served: impl Fn(&str) -> bool,
+        give: impl AsyncFn(),
+    ) -> Result<u32, HandoverError> {
         let (here, there) = UnixDatagram::pair()?;
         here.set_nonblocking(true)?;
         let here = tokio::net::UnixDatagram::from_std(here)?;
@@ -104,6 +116,10 @@ impl Handover {
             let length = timeout(LOOK, here.recv(&mut message)).await.unwrap_or(Ok(0))?;
             match &message[..length] {
                 SERVES => return Ok(child.id()),
+                STORE => {
+                    give().await;
+                    _ = here.send(GIVEN).await;
+                }
                 LOADED if lost.is_empty() => _ = here.send(GO).await,
                 LOADED => {
                     end(&mut child).await?;
@@ -186,6 +202,23 @@ impl Predecessor {
             }
         };
         timeout(PATIENCE, asked).await?
+    }
+
+    /// Waits until the other gateway has let go of the store.
+    ///
+    /// # Errors
+    /// When it has ended, or does not know what is asked.
+    pub(crate) async fn gives_store(&self) -> io::Result<()> {
+        self.0.set_nonblocking(true)?;
+        let channel = tokio::net::UnixDatagram::from_std(self.0.try_clone()?)?;
+        channel.send(STORE).await?;
+        let mut answer = [0; GIVEN.len()];
+        let given = async {
+            // What was answered to earlier questions may still be there.
+            while channel.recv(&mut answer).await? != GIVEN.len() || answer != GIVEN {}
+            Ok(())
+        };
+        timeout(STORE_PATIENCE, given).await?
     }
 
     /// This gateway serves: the other one may drain.

@@ -26,6 +26,12 @@
 //! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
+//! | how a key becomes a session, and where it is kept | `keyring/mod.rs` |
+//! | what becomes of a session that a plugin sets | `caller.rs` |
+//! | how rates are counted | `limiter.rs` |
+//! | where keys, counters and signals are kept | `storage/mod.rs` |
+//! | where policies come from | `policies.rs` |
+//! | what is done about signals of other gateways | `hearing.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -40,6 +46,7 @@
 
 mod about;
 mod apis;
+mod caller;
 mod chain;
 mod cli;
 mod clock;
@@ -50,18 +57,24 @@ mod drivers;
 mod error;
 mod gateway;
 mod handover;
+mod hearing;
 mod host;
+mod keyring;
+mod later;
+mod limiter;
 mod listener;
 mod memory;
 mod metrics;
 mod middleware;
 mod notify;
+mod policies;
 mod quiet;
 mod serve;
 mod server;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired into requests by the steps of keys, policies and limits"))]
 mod session;
 mod sockets;
+#[allow(dead_code, reason = "an engine can do more than is asked of it yet")]
+mod storage;
 mod stream;
 mod telemetry;
 mod tls;

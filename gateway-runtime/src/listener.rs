@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock::{self, Beat, Moment};
 use crate::connection;
 use crate::connection::refusal;
-use crate::gateway::Gateway;
+use crate::gateway::{Entrance, Gateway};
 use crate::memory::{self, Rest};
 use crate::metrics::{self, Open, Refused};
 use crate::upstream::pool;
@@ -61,11 +61,16 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, share: Share) -> Result<(), Joi
         beat.keep(core, tidy).await;
     });
     let mut accepting = JoinSet::new();
-    let clients = Clients { gateway: Arc::clone(&gateway), stop: stop.clone(), open, turned_away: Rc::default() };
+    let turned_away = Rc::default();
     for listener in listeners {
-        accepting.spawn_local(accept(listener, inherited, clients.clone()));
+        // A socket that listens has an address.
+        let port = listener.local_addr().map_or(0, |address| address.port());
+        let (gateway, stop, open, turned_away) =
+            (Arc::clone(&gateway), stop.clone(), open.clone(), Rc::clone(&turned_away));
+        let entrance = gateway.config.entrance(port);
+        accepting.spawn_local(accept(listener, inherited, Clients { gateway, entrance, stop, open, turned_away }));
     }
-    drop(clients);
+    drop(open);
     while let Some(ended) = accepting.join_next().await {
         ended?;
     }
@@ -104,10 +109,11 @@ async fn accept(listener: TcpListener, inherited: bool, clients: Clients) {
     }
 }
 
-/// The clients of one core; `open` is there for as long as one of them is.
+/// The clients of one listener of a core; `open` is there for as long as one of them is.
 #[derive(Clone)]
 struct Clients {
     gateway: Arc<Gateway>,
+    entrance: Entrance,
     stop: watch::Receiver<bool>,
     open: mpsc::Sender<()>,
     turned_away: Rc<TurnedAway>,
@@ -126,9 +132,9 @@ impl Clients {
         let Some(counted) = Open::begin(self.gateway.config.max_connections) else {
             return self.turn_away(stream, address);
         };
-        let Self { gateway, stop, open, .. } = self.clone();
+        let Self { gateway, entrance, stop, open, .. } = self.clone();
         tokio::task::spawn_local(async move {
-            connection::serve(&gateway, stream, address, stop).await;
+            connection::serve(&gateway, stream, (address, entrance), stop).await;
             drop(counted);
             drop(open);
         });

@@ -2,20 +2,20 @@
 
 pub(crate) mod body;
 mod normal;
+mod rates;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use gateway_sdk::caller::Caller;
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
 use gateway_sdk::http::uri::Authority;
 use gateway_sdk::http::{Version, request};
-use gateway_sdk::{
-    Body, ClientTls, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Session, StatusCode,
-};
+use gateway_sdk::{Body, ClientTls, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::apis::compile::Serving;
@@ -24,7 +24,7 @@ use crate::chain::{self, Link, Stop};
 use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
-use crate::gateway::{Gateway, Phase};
+use crate::gateway::{Entrance, Gateway, Phase};
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -33,15 +33,17 @@ use crate::upstream::{self, Forward, ForwardError, upgrade};
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) forwarded: HeaderValue,
+    /// Where it came in.
+    pub(crate) entrance: Entrance,
     /// `None`: the connection has no TLS.
     pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr, entrance: Entrance) -> Self {
         // A socket for both families shows IPv4 clients as mapped ones.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self { address, forwarded: headers::forwarded(address.ip()), tls: None }
+        Self { address, forwarded: headers::forwarded(address.ip()), entrance, tls: None }
     }
 }
 
@@ -66,8 +68,9 @@ pub(crate) async fn answer<B>(
     }
     let mut response = if !has_host(hosts, head.version) {
         RequestError::Host.response(&gateway.config, &head.headers)
-    } else if control::is_control(&gateway.config, head.uri.path()) {
-        Box::pin(control::answer(gateway, &head)).await
+    } else if control::is_control(&gateway.config, peer.entrance, head.uri.path()) {
+        let body = body::of_operator(incoming, read, &gateway.config);
+        Box::pin(control::answer(gateway, peer, &head, body)).await
     } else {
         match route(gateway, &head) {
             Routed::To(route) => match body::of_client(incoming, read, &gateway.config, &head.headers) {
@@ -75,7 +78,7 @@ pub(crate) async fn answer<B>(
                     let api = Arc::clone(&route.api.definition);
                     let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address)).with_tls(peer.tls.clone());
                     let request = Request::from_parts(head, body);
-                    let mut exchange = Exchange { request, response: None, session: None, ctx };
+                    let mut exchange = Exchange { request, response: None, caller: Caller::default(), ctx };
                     serve(gateway, peer, &route, &mut exchange).await
                 }
                 Err(error) => refused(gateway, &route, &error, &head.headers),
@@ -174,6 +177,7 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
         }
         Err(stop) => {
             let mut response = stopped(gateway, exchange, stop);
+            rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
             fill(response.headers_mut(), asked);
             response
         }
@@ -189,7 +193,7 @@ async fn run(
     exchange: &mut Exchange,
 ) -> Result<Response, Stop> {
     if !serving.request.is_empty() {
-        chain::run_request(&serving.request, exchange, &route.listen).await?;
+        chain::run_request(&serving.request, exchange, &route.listen, &gateway.keyring).await?;
     }
     let is_head = exchange.request.method() == Method::HEAD;
     let mut response = forward(gateway, peer, route, serving, exchange).await?;
@@ -197,9 +201,9 @@ async fn run(
     let is_final = response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if is_final && !serving.response.is_empty() {
         exchange.response = Some(response);
-        response = Box::pin(respond(&serving.response, exchange, is_head)).await?;
+        response = Box::pin(respond(gateway, &serving.response, exchange, is_head)).await?;
     }
-    rate_headers(response.headers_mut(), exchange.session.as_deref());
+    rates::on_answer(&gateway.config, response.headers_mut(), exchange);
     Ok(response)
 }
 
@@ -245,10 +249,10 @@ async fn forward(
 }
 
 /// The response's chain. What a plugin answers or refuses with takes the upstream's place, and those after it see that.
-async fn respond(links: &[Link], exchange: &mut Exchange, is_head: bool) -> Result<Response, Stop> {
+async fn respond(gateway: &Gateway, links: &[Link], exchange: &mut Exchange, is_head: bool) -> Result<Response, Stop> {
     for link in links {
         match link {
-            Link::Plugin(call) => match call.run(exchange).await {
+            Link::Plugin(call) => match call.run(exchange, &gateway.keyring).await {
                 Ok(()) => {}
                 Err(Stop::Answer(response)) => exchange.response = Some(*response),
                 Err(stop) => return Err(stop),
@@ -306,20 +310,6 @@ fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
     }
 }
 
-/// `X-RateLimit-*` carry the quota; zeros where there is none. Source: Tyk, `internal/rate/headers.go`.
-fn rate_headers(headers: &mut HeaderMap, session: Option<&Session>) {
-    static NAMES: [HeaderName; 3] = [
-        HeaderName::from_static("x-ratelimit-limit"),
-        HeaderName::from_static("x-ratelimit-remaining"),
-        HeaderName::from_static("x-ratelimit-reset"),
-    ];
-    let values = session.map_or([0; 3], |s| [s.quota_max, s.quota_remaining, s.quota_renews]);
-    for (name, value) in NAMES.iter().zip(values) {
-        let value = if value == 0 { HeaderValue::from_static("0") } else { HeaderValue::from(value) };
-        headers.insert(name.clone(), value);
-    }
-}
-
 fn append(headers: &mut HeaderMap, asked: HeaderMap) {
     let mut last = None;
     for (name, value) in asked {
@@ -350,11 +340,13 @@ fn head_of(request: &Request) -> Request {
 
 #[cfg(test)]
 mod tests {
+    use gateway_sdk::HeaderName;
+
     use super::*;
 
     #[test]
     fn a_mapped_client_is_told_as_what_it_is() {
-        let peer = Peer::new("[::ffff:10.0.0.1]:9".parse().expect("an address"));
+        let peer = Peer::new("[::ffff:10.0.0.1]:9".parse().expect("an address"), Entrance::Both);
         assert_eq!(peer.forwarded, "10.0.0.1");
         assert_eq!(peer.address.to_string(), "10.0.0.1:9");
     }

@@ -1,13 +1,14 @@
 //! The life of the process: load, listen, reload, drain.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gateway_model::Severity;
+use gateway_model::{Finding, Severity};
 use gateway_sdk::exchange::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -22,20 +23,29 @@ use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
-use crate::config::Config;
+use crate::config::{Config, RateHeaders};
 use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
+use crate::hearing;
 use crate::host::GatewayHost;
+use crate::keyring::{Keyring, Rulebook};
+use crate::later::Later;
+use crate::limiter::Limiter;
 use crate::listener::{self, Share};
 use crate::memory;
 use crate::notify;
+use crate::policies::{self, Loaded, Policies, PoliciesError};
 use crate::sockets::{SocketError, Sockets};
+use crate::storage;
 use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the store may take to finish.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +54,14 @@ pub(crate) enum StartError {
     Socket(#[from] SocketError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
     #[error("plugins are not in this binary ({0}), and `strict_plugins` is set")]
     Unresolved(usize),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Store(#[from] storage::OpenError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
     #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
@@ -63,7 +77,7 @@ pub(crate) enum StartError {
 pub(crate) fn run(config: Config, port: Option<u16>) -> Result<ExitCode, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     raise_open_files();
-    let sockets = Sockets::new(config.listen, cores)?;
+    let sockets = Sockets::new(config.listen, config.control_port, cores)?;
     if sockets.inherited {
         let (addresses, count) = (shown(&sockets), sockets.count());
         tracing::info!(
@@ -102,7 +116,8 @@ fn shown(sockets: &Sockets) -> String {
 fn ground(config: &Config, sockets: &Sockets) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
     let outbound = Arc::clone(&config.outbound);
-    Ground { paths: config.paths, ports, edge: config.edge.clone(), outbound, marks: Arc::default() }
+    let (paths, edge, has_control) = (config.paths, config.edge.clone(), config.control_port.is_none());
+    Ground { paths, ports, has_control, edge, outbound, marks: Arc::default() }
 }
 
 async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
@@ -111,23 +126,36 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
-    let services = Services { host: host.clone(), ground: ground(&config, &sockets), retired };
+    let store = Later::default();
+    let keyring = Arc::new(Keyring::new(store.clone(), config.keys.clone()));
+    let limiter = Arc::new(Limiter::new(config.rates, store.clone(), config.rate_headers == RateHeaders::Rates));
+    let ground = ground(&config, &sockets);
+    let services = Services { host: host.clone(), keyring: Arc::clone(&keyring), limiter, ground, retired };
+    let policies = load_policies(&config)?;
     let table = tokio::select! {
         table = first_load(&config, &services, sockets.predecessor.as_ref()) => table?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
     let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
-    let gateway = Arc::new(Gateway::new(config, table, host, tls, reload));
+    let opened = tokio::select! {
+        opened = storage::open(&config.storage, sockets.predecessor.as_ref()) => opened?,
+        () = signals.end() => return Ok(ExitCode::SUCCESS),
+    };
+    store.open(opened);
+    keyring.adopt(rulebook(policies, &table));
+    let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));
 
     let (stop, stopped) = watch::channel(false);
     let predecessor = sockets.predecessor.take();
     let inherited = sockets.inherited;
     let shares = sockets.listen(cores)?;
     let handover = Handover::new(&shares)?;
+    tokio::task::spawn_local(hearing::hear(Arc::clone(&gateway)));
     let workers = start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
-    tracing::info!(address, apis = gateway.table.load().apis().len(), cores = workers.len(), "listening");
+    let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
+    tracing::info!(address, control_port, apis, cores = workers.len(), "listening");
     notify::ready().await;
     if let Some(predecessor) = predecessor {
         predecessor.relieve();
@@ -139,17 +167,8 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         match supervise(&gateway, &services, &mut signals, &mut reloads, &mut retiring, &mut ending).await {
             Leave::Told => break false,
             Leave::Asked => {
-                tracing::info!("another gateway is to take over");
-                tokio::select! {
-                    taken = handover.run(|file| is_served(&gateway, file)) => match taken {
-                        Ok(process) => {
-                            tracing::info!(process, "another gateway serves");
-                            notify::succeeded_by(process).await;
-                            break true;
-                        }
-                        Err(error) => tracing::error!(%error, "nobody takes over: this gateway serves on"),
-                    },
-                    () = signals.end() => break false,
+                if let ControlFlow::Break(relieved) = hand_over(&gateway, &handover, &mut signals).await {
+                    break relieved;
                 }
             }
         }
@@ -176,12 +195,56 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
             ending.spawn_local(finish(shutdown));
         }
         while ending.join_next().await.is_some() {}
+        close(&gateway).await;
     };
     tokio::select! {
         () = drain => tracing::info!("stopped"),
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets another gateway take over. Breaks with whether it did when this one is to end; this one serves on if nobody does.
+async fn hand_over(gateway: &Arc<Gateway>, handover: &Handover, signals: &mut Signals) -> ControlFlow<bool> {
+    tracing::info!("another gateway is to take over");
+    let taken = tokio::select! {
+        taken = handover.run(|file| is_served(gateway, file), async || give_away(gateway).await) => taken,
+        () = signals.end() => return ControlFlow::Break(false),
+    };
+    match taken {
+        Ok(process) => {
+            tracing::info!(process, "another gateway serves");
+            notify::succeeded_by(process).await;
+            ControlFlow::Break(true)
+        }
+        Err(error) => {
+            tracing::error!(%error, "nobody takes over: this gateway serves on");
+            take_back(gateway).await;
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// The gateway that takes over is to have the store.
+async fn give_away(gateway: &Gateway) {
+    if let Err(error) = gateway.store.engine().give_away().wait().await {
+        tracing::error!(%error, "the store is not let go");
+    }
+}
+
+async fn take_back(gateway: &Gateway) {
+    if let Err(error) = gateway.store.engine().take_back().wait().await {
+        tracing::error!(%error, "the store is not there again; it is tried on");
+    }
+}
+
+/// What was counted is kept.
+async fn close(gateway: &Gateway) {
+    match tokio::time::timeout(STORE_TIMEOUT, gateway.store.engine().close().wait()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the store is not finished"),
+        Err(_) => tracing::error!(timeout_s = STORE_TIMEOUT.as_secs(), "the store took too long to finish"),
+    }
 }
 
 /// Asks how the hosts are that the definitions of the moment name.
@@ -260,6 +323,9 @@ async fn supervise(
                 pool::sweep();
                 pool::rest();
                 memory::settle(true);
+                gateway.keyring.sweep();
+                services.limiter.sweep();
+                gateway.store.engine().sweep();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),
@@ -283,10 +349,27 @@ async fn supervise(
     }
 }
 
+fn rulebook(policies: Policies, table: &Table) -> Rulebook {
+    Rulebook::new(Arc::new(policies), table.apis().iter().map(|api| &*api.definition))
+}
+
+/// The policies, whose mistakes are told.
+fn load_policies(config: &Config) -> Result<Policies, PoliciesError> {
+    let loaded = policies::load(&config.policies);
+    if let Ok(Loaded { findings, .. }) | Err(PoliciesError::Wrong { findings, .. }) = &loaded {
+        tell(findings, "policy");
+    }
+    loaded.map(|loaded| loaded.policies)
+}
+
 /// One cycle; when it cannot be made, everything stays as it is.
 async fn reload(gateway: &Arc<Gateway>, services: &Services) {
     let started = std::time::Instant::now();
     let config = &gateway.config;
+    let policies = match load_policies(config) {
+        Ok(policies) => policies,
+        Err(error) => return tracing::error!(%error, "reload refused: everything stays as it is"),
+    };
     let previous = gateway.table.load_full();
     match load::load(&config.app_path, services, &previous).await {
         Ok(cycle) => {
@@ -300,6 +383,7 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
             if let Some(tls) = &gateway.tls {
                 tls.reload(&cycle.table);
             }
+            gateway.keyring.adopt(rulebook(policies, &cycle.table));
             gateway.table.store(Arc::new(cycle.table));
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(apis, kept, elapsed_ms, "reloaded");
@@ -319,10 +403,14 @@ fn unresolved(cycle: &Cycle) -> usize {
 }
 
 fn report(cycle: &Cycle) {
-    for (file, finding) in &cycle.findings {
+    tell(&cycle.findings, "API definition");
+}
+
+fn tell(findings: &[(Arc<str>, Finding)], what: &str) {
+    for (file, finding) in findings {
         match finding.severity {
-            Severity::Error => tracing::error!(finding = %finding.at(file), "API definition"),
-            Severity::Warning => tracing::warn!(finding = %finding.at(file), "API definition"),
+            Severity::Error => tracing::error!(finding = %finding.at(file), "{what}"),
+            Severity::Warning => tracing::warn!(finding = %finding.at(file), "{what}"),
         }
     }
 }

@@ -24,6 +24,10 @@ pub(crate) enum SocketError {
     )]
     Bind { address: SocketAddr, error: io::Error },
     #[error(
+        "cannot listen on {address} for the control API: {error}; choose another `control_api_port`, or stop what is there"
+    )]
+    Control { address: SocketAddr, error: io::Error },
+    #[error(
         "socket {number} of the {count} that `LISTEN_FDS` announces is not one to listen on: {reason}; pass listening TCP \
          sockets only, or unset `LISTEN_FDS` to use `listen_address` and `listen_port`"
     )]
@@ -32,13 +36,15 @@ pub(crate) enum SocketError {
 
 /// What to listen on, in this process.
 pub(crate) struct Sockets {
-    /// Where, without repetition.
+    /// Where APIs are served, without repetition.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Whoever gave them keeps them, with the clients that wait in their queues.
     pub(crate) inherited: bool,
     /// Who waits for this gateway to serve.
     pub(crate) predecessor: Option<Predecessor>,
     sockets: Vec<Socket>,
+    /// The one for the control API, if it has one to itself and none was inherited.
+    control: Option<Socket>,
 }
 
 impl Sockets {
@@ -47,9 +53,20 @@ impl Sockets {
     ///
     /// # Errors
     /// When one that was inherited is no listening TCP socket, or when the address is in use or not ours.
-    pub(crate) fn new(wanted: SocketAddr, cores: usize) -> Result<Self, SocketError> {
+    pub(crate) fn new(wanted: SocketAddr, control_port: Option<u16>, cores: usize) -> Result<Self, SocketError> {
         let mut announced = ListenFd::from_env();
-        if announced.len() == 0 { Self::bind(wanted, cores) } else { Self::inherit(&mut announced) }
+        let mut this = if announced.len() == 0 { Self::bind(wanted, cores) } else { Self::inherit(&mut announced) }?;
+        let Some(port) = control_port else { return Ok(this) };
+        let known = this.addresses.len();
+        this.addresses.retain(|address| address.port() != port || !this.inherited);
+        if this.addresses.len() == known {
+            let ip =
+                if this.inherited { wanted.ip() } else { this.addresses.first().map_or(wanted.ip(), SocketAddr::ip) };
+            let address = SocketAddr::new(ip, port);
+            let socket = bound(address, false).map_err(|error| SocketError::Control { address, error })?;
+            this.control = Some(socket);
+        }
+        Ok(this)
     }
 
     /// How many there are.
@@ -81,7 +98,7 @@ impl Sockets {
                 addresses.push(address);
             }
         }
-        Ok(Self { addresses, inherited: true, predecessor, sockets })
+        Ok(Self { addresses, inherited: true, predecessor, sockets, control: None })
     }
 
     fn bind(wanted: SocketAddr, cores: usize) -> Result<Self, SocketError> {
@@ -104,7 +121,7 @@ impl Sockets {
         for _ in 1..cores {
             sockets.push(bound(address, true)?);
         }
-        Ok(Self { addresses: vec![address], inherited: false, predecessor: None, sockets })
+        Ok(Self { addresses: vec![address], inherited: false, predecessor: None, sockets, control: None })
     }
 
     /// Begins to listen, and gives each core its share: every socket is served, and no core is without one.
@@ -115,12 +132,14 @@ impl Sockets {
         if !self.inherited {
             self.sockets.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
         }
+        self.control.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
         let mut listeners: Vec<TcpListener> = self.sockets.into_iter().map(TcpListener::from).collect();
         let mut next = 0;
         while listeners.len() < cores {
             listeners.push(listeners[next].try_clone()?);
             next += 1;
         }
+        listeners.extend(self.control.map(TcpListener::from));
         let mut shares: Vec<Vec<TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
         for (at, listener) in listeners.into_iter().enumerate() {
             shares[at % cores].push(listener);
@@ -167,7 +186,7 @@ mod tests {
         let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
         let ports = listeners.iter().map(port).collect();
         let sockets = listeners.into_iter().map(Socket::from).collect();
-        let sockets = Sockets { addresses: Vec::new(), inherited: true, predecessor: None, sockets };
+        let sockets = Sockets { addresses: Vec::new(), inherited: true, predecessor: None, sockets, control: None };
         let shares = sockets.listen(cores).expect("descriptors are left");
         (ports, shares.iter().map(|share| share.iter().map(port).collect()).collect())
     }

@@ -91,11 +91,11 @@ impl Argument {
             Kind::Response { mutable: true } => {
                 quote!(__response.as_mut().expect("the response hook has a response"))
             }
-            Kind::Session { mutable: false, optional: true } => quote!(__session.as_deref()),
-            Kind::Session { mutable: true, optional: true } => quote!(__session.as_deref_mut()),
-            Kind::Session { mutable: false, optional: false } => quote!(__session.as_deref().expect("checked above")),
+            Kind::Session { mutable: false, optional: true } => quote!(__caller.get()),
+            Kind::Session { mutable: true, optional: true } => quote!(__caller.get_mut()),
+            Kind::Session { mutable: false, optional: false } => quote!(__caller.get().expect("checked above")),
             Kind::Session { mutable: true, optional: false } => {
-                quote!(__session.as_deref_mut().expect("checked above"))
+                quote!(__caller.get_mut().expect("checked above"))
             }
             Kind::Api => quote!(__ctx.api()),
             Kind::Config(_) | Kind::State(_) => {

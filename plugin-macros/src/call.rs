@@ -35,7 +35,7 @@ impl HookCode {
         let (path, ident) = (&self.path, self.call_ident(hook));
         let session = self.arguments.iter().any(Argument::needs_session).then(|| {
             quote! {
-                if __exchange.session.is_none() {
+                if __exchange.caller.is_none() {
                     return #sdk::Outcome::MissingSession;
                 }
             }
@@ -52,7 +52,7 @@ impl HookCode {
             #session
             let __returned = {
                 let #sdk::Exchange {
-                    request: __request, response: __response, session: __session, ctx: __ctx, ..
+                    request: __request, response: __response, caller: __caller, ctx: __ctx, ..
                 } = &mut *__exchange;
                 #(#bound)*
                 #path(#receiver #(#names),*) #wait

@@ -56,7 +56,7 @@ impl Hook {
     pub(crate) fn outcome(self) -> (TokenStream, TokenStream, Option<TokenStream>) {
         match self {
             Self::AuthCheck => {
-                (quote!(IntoAuthOutcome), quote!(into_auth_outcome), Some(quote!(&mut __exchange.session)))
+                (quote!(IntoAuthOutcome), quote!(into_auth_outcome), Some(quote!(&mut __exchange.caller)))
             }
             Self::Response => (quote!(IntoResponseOutcome), quote!(into_response_outcome), None),
             Self::Pre | Self::PostKeyAuth | Self::Post | Self::Endpoint => {

@@ -1,5 +1,12 @@
 //! The gateway's own paths. Source: Tyk, `gateway/server.go`, `gateway/api.go`, `gateway/health_check.go`.
 
+mod apis;
+mod bodies;
+mod document;
+mod policies;
+mod port;
+mod versions;
+
 use gateway_tests::gateway::{SECRET, SECRET_HEADER};
 use gateway_tests::{Conf, Gateway, Upstream, api, ask, binary, get};
 use http::Method;

@@ -334,7 +334,12 @@ async fn sockets_that_are_for_another_process_are_left_alone() {
     let (manager, addresses) = Manager::listening(1);
     let process = Conf::default().spawn_by(&["--port", "0"], |gateway| {
         let mut command = std::process::Command::new(gateway.get_program());
-        command.env_clear().args(gateway.get_args()).env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+        command
+            .env_clear()
+            .args(gateway.get_args())
+            .current_dir(gateway.get_current_dir().expect("it has one"))
+            .env("LISTEN_FDS", "1")
+            .env("LISTEN_PID", "1");
         command
     });
     let bound: SocketAddr = process.log.message("listening").await.field("address").parse().expect("an address");
@@ -393,7 +398,11 @@ async fn lives_with(states: &States) {
     let conf = Conf::default().with(&api("mine", upstream.address));
     let process = conf.spawn_by(&["--port", "0", "--debug"], |gateway| {
         let mut command = std::process::Command::new(gateway.get_program());
-        command.env_clear().args(gateway.get_args()).env("NOTIFY_SOCKET", states.path());
+        command
+            .env_clear()
+            .args(gateway.get_args())
+            .current_dir(gateway.get_current_dir().expect("it has one"))
+            .env("NOTIFY_SOCKET", states.path());
         command
     });
     let address = process.log.message("listening").await.field("address").parse().expect("an address");

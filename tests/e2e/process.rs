@@ -120,7 +120,10 @@ async fn it_serves_on_every_core_or_does_not_start() {
     let process = Conf::default().spawn_by(&["--port", "0"], |gateway| {
         let mut command = Command::new("/bin/sh");
         command.env_clear().args(["-c", "ulimit -n 16; exec \"$0\" \"$@\""]);
-        command.arg(gateway.get_program()).args(gateway.get_args());
+        command
+            .arg(gateway.get_program())
+            .args(gateway.get_args())
+            .current_dir(gateway.get_current_dir().expect("it has one"));
         command
     });
     assert_eq!(process.exit().await.code(), Some(1));
@@ -172,5 +175,5 @@ async fn it_serves_in_a_root_that_holds_only_itself_and_its_files() {
     let mut files: Vec<_> =
         std::fs::read_dir(root.path()).expect("a folder of ours").flatten().map(|e| e.file_name()).collect();
     files.sort();
-    assert_eq!(files, ["apps", "gateway", "tyk.conf"]);
+    assert_eq!(files, ["apps", "gateway", "tyk.conf", "tyk.redb"]);
 }

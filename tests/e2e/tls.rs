@@ -1,6 +1,7 @@
 //! TLS on the client's side: certificates by name, reloads, versions, ALPN. Source: Tyk, `gateway/cert.go`.
 
 mod clients;
+mod operators;
 pub(crate) mod scene;
 
 use gateway_tests::gateway::{SECRET, SECRET_HEADER};

@@ -275,7 +275,11 @@ async fn the_systems_list_of_authorities_takes_the_place_of_ours() {
     let file = written(&conf, "roots.pem", &authority.pem);
     let process = conf.spawn_by(&["--port", "0"], |command| {
         let mut changed = std::process::Command::new(command.get_program());
-        changed.env_clear().args(command.get_args()).env("SSL_CERT_FILE", &file);
+        changed
+            .env_clear()
+            .args(command.get_args())
+            .current_dir(command.get_current_dir().expect("it has one"))
+            .env("SSL_CERT_FILE", &file);
         changed
     });
     let line = process.log.message("listening").await;

@@ -22,7 +22,7 @@ pub fn everything() -> &'static Path {
         let folders = repository.plugin_folders().expect("plugins/ can be read").into_iter().map(PluginArg::Folder);
         let fixtures = ["measured", "panics", "probe"]
             .map(|name| PluginArg::Path(repository.root().join("tests/plugins").join(name)));
-        build("everything", folders.chain(fixtures).collect())
+        build("everything", folders.chain(fixtures).collect(), &[])
     })
 }
 
@@ -32,8 +32,15 @@ pub fn examples() -> &'static Path {
     static BUILT: Built = OnceLock::new();
     once(&BUILT, || {
         let plugins = EXAMPLES.map(|name| PluginArg::Folder(name.to_owned()));
-        build("examples", plugins.into())
+        build("examples", plugins.into(), &[])
     })
+}
+
+/// A gateway that speaks with Redis, without plugins.
+#[must_use]
+pub fn with_redis() -> &'static Path {
+    static BUILT: Built = OnceLock::new();
+    once(&BUILT, || build("redis", Vec::new(), &["redis"]))
 }
 
 /// A gateway, or why there is none.
@@ -72,10 +79,11 @@ pub fn work_dir() -> PathBuf {
     Repository::of_xtask().work_dir().join("tests").join(profile().name())
 }
 
-fn build(name: &str, plugins: Vec<PluginArg>) -> Result<PathBuf, String> {
+fn build(name: &str, plugins: Vec<PluginArg>, features: &[&str]) -> Result<PathBuf, String> {
     let repository = Repository::of_xtask();
     let output = work_dir().join(name).join("gateway");
-    let selection = Selection { plugins, profile: Some(profile()), ..Selection::default() };
+    let features = features.iter().map(ToString::to_string).collect();
+    let selection = Selection { plugins, features, profile: Some(profile()), ..Selection::default() };
     let args = BuildArgs { selection, output: Some(output.clone()), ..BuildArgs::default() };
     match xtask::build::build(&repository, &args, &Report::silent()) {
         Ok(_) => Ok(output),

@@ -95,6 +95,25 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// Asserts an answer of the control API: a status and a line of JSON.
+    ///
+    /// # Panics
+    /// When it is another response.
+    #[track_caller]
+    pub fn is_reply(&self, status: u16, json: &str) {
+        assert_eq!((self.status, self.text()), (status, format!("{json}\n")), "{:?}", self.headers);
+        assert_eq!(self.header("content-type"), "application/json");
+    }
+
+    /// Asserts an error of the control API.
+    ///
+    /// # Panics
+    /// When it is another response.
+    #[track_caller]
+    pub fn is_refusal(&self, status: u16, message: &str) {
+        self.is_reply(status, &format!("{{\"status\":\"error\",\"message\":{}}}", Value::from(message)));
+    }
+
     /// Asserts the gateway's own error.
     ///
     /// # Panics

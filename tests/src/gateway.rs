@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::client::{Answer, Ask, Client, get};
+use crate::client::{Answer, Ask, Client, ask, get};
 use crate::definition::Definition;
+use crate::feed::whole;
 use crate::log::Log;
 use crate::{DEADLINE, binary, within_deadline};
 
@@ -261,6 +264,11 @@ impl Gateway {
     /// A control route, with the secret.
     pub async fn control(&self, path: &str) -> Answer {
         self.ask(get(path).header(SECRET_HEADER, SECRET)).await
+    }
+
+    /// A control route by any method, with the secret and a body.
+    pub async fn operate(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.ask(ask(method, path).header(SECRET_HEADER, SECRET).body(whole(body))).await
     }
 
     /// Writes a definition; it has no effect before a reload.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `case.md` | what the case shows; its first line says where the behaviour comes from |
 //! | `*.json` | definitions; `http://upstream` in them is the echo upstream |
+//! | `policies.json` | policies by id; may be left out |
 //! | `request.http`, `request-1.http`, … | requests, sent one after another on one connection |
 //! | `response.http`, `response-1.http`, … | the response to each |
 //! | `upstream.http`, `upstream-1.http`, … | what the upstream saw of each, or `none`; may be left out |
@@ -15,8 +16,13 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use serde_json::json;
+
 use crate::wire::{Message, Wire};
 use crate::{Conf, Gateway, Upstream};
+
+/// The file of policies.
+const POLICIES: &str = "policies.json";
 
 /// Runs every case in a folder, and gives a paragraph for each that fails.
 ///
@@ -84,6 +90,12 @@ async fn start(case: &Path, upstream: &Upstream) -> io::Result<Gateway> {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let text = fs::read_to_string(&path)?;
+            if path.file_name().is_some_and(|name| name == POLICIES) {
+                let file = conf.folder().join(POLICIES);
+                fs::write(&file, text)?;
+                conf = conf.set("policies", json!({"policy_record_name": file}));
+                continue;
+            }
             let text = text.replace("http://upstream", &format!("http://{}", upstream.address));
             conf = conf.file(&path.file_name().unwrap_or_default().to_string_lossy(), &text);
         }

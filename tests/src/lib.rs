@@ -6,6 +6,7 @@
 //! vitals.rs       what the system and its own counters know of it
 //! manager.rs      what a service manager gives it: sockets, and a place to tell its state
 //! log.rs          what it wrote to stderr, to be waited for and asserted
+//! redis.rs        a real Redis that is stopped and started when told
 //! definition.rs   API definitions
 //! upstream.rs     a server that echoes, and that holds, streams and breaks off when told
 //! scripted.rs     a server that says literal bytes, however wrong
@@ -29,6 +30,7 @@ pub mod gateway;
 pub mod golden;
 pub mod log;
 pub mod manager;
+pub mod redis;
 pub mod root;
 pub mod scripted;
 pub mod upstream;

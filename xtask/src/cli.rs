@@ -83,6 +83,9 @@ pub struct Selection {
     /// Take a plugin from a folder instead, or with `gateway=DIR` the gateway from another checkout.
     #[arg(long, value_name = "NAME=DIR")]
     pub replace: Vec<Replacement>,
+    /// Features of the server to switch on besides those of the manifest, separated by commas: `redis`.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub features: Vec<String>,
     /// `fast` relinks in about a second; `ship` is the file that goes out. Without it: as the manifest says, or `fast`.
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
@@ -163,7 +166,7 @@ pub struct ImageArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["plugins", "from_apis", "apis", "replace", "profile", "target", "locked", "offline"]
+        conflicts_with_all = ["plugins", "from_apis", "apis", "replace", "features", "profile", "target", "locked", "offline"]
     )]
     pub binary: Option<PathBuf>,
     /// Where the archive goes; without it, `dist/gateway.tar`.

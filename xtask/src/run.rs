@@ -19,7 +19,7 @@ use crate::gateway::manifest::ManifestFile;
 use crate::gateway::plan::PlanError;
 use crate::report::{Failure, Report};
 use crate::repository::{Repository, shown};
-use crate::sample::{self, Request};
+use crate::sample::{self, Keys, Request};
 use crate::{build, echo};
 
 /// How long a gateway may take to answer `/hello`.
@@ -123,10 +123,10 @@ pub fn command(args: &RunArgs, report: &Report) -> Result<ExitCode, RunError> {
     // A build takes its time, and another run may serve on this port, from this folder, by now.
     check_port(args.port)?;
     let written = match &definitions {
-        Some(apis) => sample::write_configuration(&dir, args.port, apis),
+        Some(apis) => sample::write_configuration(&dir, args.port, Keys::Beside, apis),
         None => {
             let upstream = echo::serve().map_err(RunError::Echo)?;
-            sample::write(&dir, args.port, upstream, &proof.records)
+            sample::write(&dir, args.port, Keys::Beside, upstream, &proof.records)
         }
     };
     let written = written.map_err(What::WriteSamples(dir).failed())?;

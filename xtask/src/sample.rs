@@ -72,8 +72,23 @@ impl Request {
     }
 }
 
+/// Where a gateway keeps keys.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keys {
+    /// In a file beside its configuration.
+    Beside,
+    /// In memory: the next gateway begins before this one ends, and a file is one gateway's.
+    Nowhere,
+}
+
 /// Writes `tyk.conf` and `apps/*.json` into a folder.
-pub(crate) fn write(dir: &Path, port: u16, upstream: SocketAddr, records: &[Record]) -> io::Result<Written> {
+pub(crate) fn write(
+    dir: &Path,
+    port: u16,
+    keys: Keys,
+    upstream: SocketAddr,
+    records: &[Record],
+) -> io::Result<Written> {
     let apps = dir.join("apps");
     if apps.exists() {
         // Definitions of the last run on this port, whose upstream is gone.
@@ -91,15 +106,19 @@ pub(crate) fn write(dir: &Path, port: u16, upstream: SocketAddr, records: &[Reco
         let (path, header) = sample.request;
         requests.push(Request { url: format!("http://127.0.0.1:{port}/{}/{path}", sample.name), header });
     }
-    write_configuration(dir, port, &apps).map(|written| Written { requests, ..written })
+    write_configuration(dir, port, keys, &apps).map(|written| Written { requests, ..written })
 }
 
 /// Writes `tyk.conf` into a folder, for definitions elsewhere.
-pub(crate) fn write_configuration(dir: &Path, port: u16, apps: &Path) -> io::Result<Written> {
+pub(crate) fn write_configuration(dir: &Path, port: u16, keys: Keys, apps: &Path) -> io::Result<Written> {
     let conf = dir.join("tyk.conf");
     // The gateway may be started in another folder than ours.
     let apps = path::absolute(apps)?;
-    fs::write(&conf, format!("{:#}\n", configuration(port, &apps)))?;
+    let storage = match keys {
+        Keys::Beside => json!({ "path": path::absolute(dir.join("tyk.redb"))? }),
+        Keys::Nowhere => json!({ "type": "memory" }),
+    };
+    fs::write(&conf, format!("{:#}\n", configuration(port, &apps, &storage)))?;
     Ok(Written { conf, apps, requests: Vec::new() })
 }
 
@@ -111,12 +130,13 @@ fn linked<'a>(sample: &Sample, records: &'a [Record]) -> Option<&'a Record> {
     found.clone().find(|record| record.package == sample.package).or_else(|| found.next())
 }
 
-fn configuration(port: u16, apps: &Path) -> Value {
+fn configuration(port: u16, apps: &Path, storage: &Value) -> Value {
     json!({
         "listen_address": "127.0.0.1",
         "listen_port": port,
         "secret": secret(),
         "app_path": apps,
+        "storage": storage,
     })
 }
 
@@ -170,7 +190,7 @@ mod tests {
     fn check(records: &[Record], expected: &[&str]) {
         let dir = tempfile::tempdir().expect("temp dir");
         let upstream = "127.0.0.1:9".parse().expect("address");
-        let written = write(dir.path(), 8080, upstream, records).expect("written");
+        let written = write(dir.path(), 8080, Keys::Beside, upstream, records).expect("written");
         let lines: Vec<String> = written.requests.iter().map(Request::curl).collect();
         assert_eq!(lines, expected);
         let conf = fs::read(&written.conf).expect("there");

@@ -41,6 +41,8 @@ pub struct ApiDefinition {
     pub enable_coprocess_auth: bool,
     /// Asks for a token, after `auth_check` where both are on.
     pub use_standard_auth: bool,
+    /// Whose session counts where several ways of authentication are on: `auth_token`, `custom_auth`; empty is the last.
+    pub base_identity_provided_by: String,
     /// Where the token is, in definitions that know one way of authentication only.
     pub auth: AuthConfig,
     /// Where the credential is, by way of authentication (`authToken`, `coprocess`, …).
@@ -51,6 +53,18 @@ pub struct ApiDefinition {
     pub client_certificates: Vec<String>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
+    /// How long sessions of its keys are stored, in seconds, where they say nothing themselves; zero is for good.
+    pub session_lifetime: i64,
+    /// No session is gone before its key expires.
+    pub session_lifetime_respects_key_expiration: bool,
+    /// To write a key does not let its quota begin anew.
+    pub dont_set_quota_on_create: bool,
+    /// No request is refused for its rate: not that of its key, and not that of the API.
+    pub disable_rate_limit: bool,
+    /// No request is refused for the quota of its key.
+    pub disable_quota: bool,
+    /// The rate of all requests to the API together.
+    pub global_rate_limit: GlobalRateLimit,
     /// The host that requests are for, where custom domains are on; may contain `{name}` or `{name:regex}`. Empty: any.
     pub domain: String,
     /// The API is for any host, whatever `domain` says.
@@ -92,6 +106,18 @@ pub struct ApiDefinition {
     /// Paths of fields that guard access and that we do not honour: requests to such an API are refused.
     #[serde(skip)]
     pub unhonoured_guards: Vec<String>,
+}
+
+/// The rate of an API as a whole. Source: Tyk, `GlobalRateLimit` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct GlobalRateLimit {
+    /// Leaves it out.
+    pub disabled: bool,
+    /// Requests per [`per`](Self::per); zero or less means unlimited.
+    pub rate: f64,
+    /// The window of [`rate`](Self::rate), in seconds.
+    pub per: f64,
 }
 
 impl ApiDefinition {

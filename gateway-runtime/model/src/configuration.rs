@@ -12,13 +12,12 @@ use crate::locate::Locator;
 
 const NO_OBJECT: &str = "expected an object";
 const NO_EFFECT: &str = "not honoured by this gateway; the key has no effect";
-const GUARD: &str = "not honoured by this gateway, and it protects the control API: without it, whoever reaches the \
-                     main port reaches `/tyk/`; remove it, and keep `/tyk/` from the outside by other means";
 
 /// The paths of the keys that have an effect.
 pub const HONOURED_KEYS: &[&[&str]] = &[
     &["listen_address"],
     &["listen_port"],
+    &["control_api_port"],
     &["secret"],
     &["app_path"],
     &["log_level"],
@@ -50,10 +49,54 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["hostname"],
     &["enable_custom_domains"],
     &["security", "certificates", "apis"],
+    &["security", "certificates", "control_api"],
+    &["security", "control_api_use_mutual_tls"],
+    &["policies", "policy_source"],
+    &["policies", "policy_record_name"],
+    &["policies", "policy_path"],
+    &["hash_keys"],
+    &["hash_key_function"],
+    &["hash_key_function_fallback"],
+    &["min_token_length"],
+    &["allow_master_keys"],
+    &["enable_hashed_keys_listing"],
+    &["disable_key_actions_by_username"],
+    &["force_global_session_lifetime"],
+    &["global_session_lifetime"],
+    &["session_lifetime_respects_key_expiration"],
+    &["local_session_cache", "disable_cached_session_state"],
+    &["rate_limit_response_headers"],
+    &["enable_fixed_window_rate_limiter"],
+    &["enable_sentinel_rate_limiter"],
+    &["enable_redis_rolling_limiter"],
     &["uptime_tests", "disable"],
     &["uptime_tests", "config", "failure_trigger_sample_size"],
     &["uptime_tests", "config", "time_wait"],
     &["uptime_tests", "config", "checker_pool_size"],
+    &["node_secret"],
+    &["allow_insecure_configs"],
+    &["storage", "type"],
+    &["storage", "path"],
+    &["storage", "host"],
+    &["storage", "port"],
+    &["storage", "hosts"],
+    &["storage", "addrs"],
+    &["storage", "master_name"],
+    &["storage", "sentinel_password"],
+    &["storage", "username"],
+    &["storage", "password"],
+    &["storage", "database"],
+    &["storage", "optimisation_max_idle"],
+    &["storage", "optimisation_max_active"],
+    &["storage", "timeout"],
+    &["storage", "enable_cluster"],
+    &["storage", "use_ssl"],
+    &["storage", "ssl_insecure_skip_verify"],
+    &["storage", "ca_file"],
+    &["storage", "cert_file"],
+    &["storage", "key_file"],
+    &["storage", "tls_min_version"],
+    &["storage", "tls_max_version"],
     &["http_server_options", "read_timeout"],
     &["http_server_options", "write_timeout"],
     &["http_server_options", "canonical_header_names"],
@@ -82,10 +125,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
 pub const HONOURED_MEMBERS: &[(&[&str], &[&str])] =
     &[(&["http_server_options", "certificates"], &["domain_name", "cert_file", "key_file"])];
 
-/// Keys that protect the control API, which the gateway does not start with rather than to ignore them.
-const GUARDS: &[&[&str]] = &[&["control_api_port"], &["security", "control_api_use_mutual_tls"]];
-
-/// A key that is set and not honoured: an error if it protects something, else a warning.
+/// A key that is set and not honoured, which is a warning; or a section that is none, which is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     /// How bad it is.
@@ -133,7 +173,7 @@ fn walk<'d>(members: &'d Map<String, Value>, path: &mut Vec<&'d str>, found: &mu
     for (key, value) in members {
         path.push(key);
         let is_around = |known: &[&str]| known.len() > path.len() && known.starts_with(path);
-        let is_section = HONOURED_KEYS.iter().chain(GUARDS).any(|known| is_around(known));
+        let is_section = HONOURED_KEYS.iter().any(|known| is_around(known));
         let remark = match value {
             Value::Object(inner) if is_section => {
                 walk(inner, path, found);
@@ -141,7 +181,6 @@ fn walk<'d>(members: &'d Map<String, Value>, path: &mut Vec<&'d str>, found: &mu
             }
             _ if is_section => Some((Severity::Error, NO_OBJECT)),
             _ if HONOURED_KEYS.contains(&path.as_slice()) || is_zero(value) => None,
-            _ if GUARDS.contains(&path.as_slice()) => Some((Severity::Error, GUARD)),
             _ => Some((Severity::Warning, NO_EFFECT)),
         };
         let here = || path.iter().fold(JsonPath::default(), |path, key| path.key(*key));
@@ -192,18 +231,18 @@ mod tests {
     #[test]
     fn keys_that_are_set_and_not_honoured_are_told_with_their_places() {
         let text = r#"{
- "listen_port": 8080, "storage": {"type": "redis", "port": 0}, "hash_keys": true, "enable_jsvm": false,
+ "listen_port": 8080, "streaming": {"mode": "on", "port": 0}, "dns_cache": true, "enable_jsvm": false,
  "http_server_options": {"read_timeout": 1, "enable_no_such": 1, "use_ssl": true, "ports": [{"name": ""}]},
- "security": {"control_api_use_mutual_tls": true, "pinned": {}}, "a.b": 1, "control_api_port": 0
+ "security": {"control_api_use_mutual_tls": true, "pinned": 1}, "a.b": 1, "control_api_port": 0
 }"#;
         assert_eq!(
             told(text),
             [
-                "warning 2:34 storage: not honoured by this gateway",
-                "warning 2:77 hash_keys: not honoured by this gateway",
+                "warning 2:36 streaming: not honoured by this gateway",
+                "warning 2:76 dns_cache: not honoured by this gateway",
                 "warning 3:63 http_server_options.enable_no_such: not honoured by this gateway",
-                "error 4:45 security.control_api_use_mutual_tls: not honoured by this gateway, and it protects the control API",
-                "warning 4:73 [\"a.b\"]: not honoured by this gateway",
+                "warning 4:61 security.pinned: not honoured by this gateway",
+                "warning 4:72 [\"a.b\"]: not honoured by this gateway",
             ]
         );
     }

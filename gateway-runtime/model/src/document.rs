@@ -19,6 +19,8 @@ pub struct Reading {
     /// with the next shorter listen path, which may ask for less. `None` only if the text is not JSON, or has no
     /// `proxy.listen_path` that is well-formed and not empty.
     pub identity: Option<Identity>,
+    /// The text is no JSON, or a value in it is of the wrong type: there are errors that are not about what it means.
+    pub is_malformed: bool,
     /// All errors and warnings, from the top of the document to its end.
     pub findings: Vec<Finding>,
 }
@@ -54,7 +56,8 @@ pub fn read(text: &str) -> Reading {
     let document = match serde_json::from_str::<Value>(text) {
         Ok(document) => document,
         Err(error) => {
-            return Reading { definition: None, identity: None, findings: vec![Finding::of_syntax(&locator, &error)] };
+            let findings = vec![Finding::of_syntax(&locator, &error)];
+            return Reading { definition: None, identity: None, is_malformed: true, findings };
         }
     };
     let (mut definition, notes) = shape::read::<ApiDefinition>(&document);
@@ -69,7 +72,8 @@ pub fn read(text: &str) -> Reading {
     let found = shapes.chain(mistakes).chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason)));
     let (findings, refused) = locate_all(&mut locator, found);
     let identity = Identity::of(&definition);
-    Reading { definition: (!refused).then_some(definition), identity, findings }
+    let is_malformed = !notes.mistakes.is_empty();
+    Reading { definition: (!refused).then_some(definition), identity, is_malformed, findings }
 }
 
 /// The mistakes with their positions, from the top of the document to its end; and whether any is an error.

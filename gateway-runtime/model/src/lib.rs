@@ -56,7 +56,7 @@ pub use access::{
     AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit,
     TypeFields,
 };
-pub use api_definition::ApiDefinition;
+pub use api_definition::{ApiDefinition, GlobalRateLimit};
 pub use auth::AuthConfig;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
@@ -71,4 +71,4 @@ pub use proxy::Proxy;
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
-pub use version::{CircuitBreaker, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};
+pub use version::{CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};

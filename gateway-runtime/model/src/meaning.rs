@@ -157,6 +157,14 @@ impl Check<'_> {
                 self.warning(auth_check, "has no effect: set `\"custom_plugin_auth_enabled\": true`");
             }
         }
+        let base = self.api.base_identity_provided_by.as_str();
+        if !matches!(base, "" | "auth_token" | "custom_auth") && !self.api.use_keyless {
+            let reason = format!(
+                "`{base}` says who is calling nowhere in this gateway, so that no session is set; write `auth_token`, \
+                 `custom_auth`, or nothing for the last of them"
+            );
+            self.warning(path(&["base_identity_provided_by"]), reason);
+        }
         if self.api.use_keyless && section.post_key_auth.iter().any(MiddlewareDefinition::is_enabled) {
             self.warning(path(&["custom_middleware", "post_key_auth"]), "has no effect: `use_keyless` is true");
         }

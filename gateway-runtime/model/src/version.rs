@@ -49,6 +49,24 @@ pub struct ExtendedPaths {
     pub hard_timeouts: Vec<HardTimeout>,
     /// When an upstream that fails is left alone for a while; the first that matches counts.
     pub circuit_breakers: Vec<CircuitBreaker>,
+    /// The rate of all requests to one path together; the first that matches counts.
+    pub rate_limit: Vec<EndpointRate>,
+}
+
+/// The rate of one path and method. Source: Tyk, `RateLimitMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct EndpointRate {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// Requests per [`per`](Self::per); zero or less means no limit of its own.
+    pub rate: f64,
+    /// The window of [`rate`](Self::rate), in seconds.
+    pub per: f64,
 }
 
 /// A plugin on one path and method. Source: Tyk, `GoPluginMeta` in `apidef/api_definitions.go`.

@@ -200,7 +200,8 @@ impl Ctx {
     }
 
     /// Sets or replaces the session of this request, from the next plugin on. `persist` asks for it to be saved under
-    /// its `key_id`; this version of the gateway stores no keys, and a saved session lives as long as its request.
+    /// its `key_id`, as a key that `/tyk/keys` knows from then on. A session without a `key_id` is not saved, and its limits
+    /// count for everybody without one together.
     pub fn set_session(&self, session: Session, persist: bool) {
         self.asked().session = Some((Box::new(session), persist));
     }

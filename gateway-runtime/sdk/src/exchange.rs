@@ -4,8 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 
-use gateway_model::Session;
-
+use crate::caller::Caller;
 use crate::context::Ctx;
 use crate::flow::Reject;
 use crate::message::{Request, Response};
@@ -21,7 +20,7 @@ pub struct Exchange {
     /// The upstream's response; there is one in the response hook only.
     pub response: Option<Response>,
     /// Who is calling, once a plugin or a built-in step has said so.
-    pub session: Option<Box<Session>>,
+    pub caller: Caller,
     /// What else a plugin may ask for; the API's definition among it.
     pub ctx: Ctx,
 }

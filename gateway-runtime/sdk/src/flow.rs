@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::body::BodyError;
+use crate::caller::Caller;
 use crate::exchange::Outcome;
 use crate::host::{FetchError, StoreError};
 use crate::message::Response;
@@ -306,36 +307,36 @@ impl<T: IntoOutcome, E: Into<Reject>> IntoOutcome for Result<T, E> {
 )]
 pub trait IntoAuthOutcome {
     #[doc(hidden)]
-    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome;
+    fn into_auth_outcome(self, caller: &mut Caller) -> Outcome;
 }
 
 #[diagnostic::do_not_recommend]
 impl IntoAuthOutcome for Session {
-    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
-        *session = Some(Box::new(self));
+    fn into_auth_outcome(self, caller: &mut Caller) -> Outcome {
+        *caller = self.into();
         Outcome::Continue
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl IntoAuthOutcome for Option<Session> {
-    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
-        self.map_or(Outcome::Continue, |found| found.into_auth_outcome(session))
+    fn into_auth_outcome(self, caller: &mut Caller) -> Outcome {
+        self.map_or(Outcome::Continue, |found| found.into_auth_outcome(caller))
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl IntoAuthOutcome for Flow {
-    fn into_auth_outcome(self, _session: &mut Option<Box<Session>>) -> Outcome {
+    fn into_auth_outcome(self, _caller: &mut Caller) -> Outcome {
         self.into_outcome()
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: IntoAuthOutcome, E: Into<Reject>> IntoAuthOutcome for Result<T, E> {
-    fn into_auth_outcome(self, session: &mut Option<Box<Session>>) -> Outcome {
+    fn into_auth_outcome(self, caller: &mut Caller) -> Outcome {
         match self {
-            Ok(value) => value.into_auth_outcome(session),
+            Ok(value) => value.into_auth_outcome(caller),
             Err(error) => Outcome::Reject(error.into()),
         }
     }

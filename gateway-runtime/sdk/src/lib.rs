@@ -28,6 +28,7 @@
 #![deny(missing_docs)]
 
 pub mod body;
+pub mod caller;
 pub mod client_tls;
 pub mod config;
 pub mod context;

@@ -27,6 +27,7 @@ use gateway_model::{ApiDefinition, Hook, Session};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::caller::Caller;
 use crate::context::Ctx;
 use crate::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
 use crate::flow::{Answer, Reject};
@@ -141,8 +142,8 @@ impl Running {
         let mut ctx = Ctx::new(self.host.clone(), Arc::clone(&self.api), None);
         ctx.enter(self.plugin);
         let response = (hook == Hook::Response).then(|| response.unwrap_or_else(|| Response::new(StatusCode::OK)));
-        let session = session.map(Box::new);
-        let mut exchange = Exchange { request, response, session, ctx };
+        let caller = session.map(Caller::from).unwrap_or_default();
+        let mut exchange = Exchange { request, response, caller, ctx };
         let outcome = match entry.call {
             Call::Sync(call) => call(&self.instance, &mut exchange),
             Call::Async(call) => block_on(call(&self.instance, &mut exchange)),
@@ -216,8 +217,8 @@ impl Done {
     fn new(outcome: Outcome, mut exchange: Exchange, log: Vec<String>) -> Self {
         let asked = std::mem::take(exchange.ctx.asked_mut());
         let (session, saves_session) = match asked.session {
-            Some((session, saves)) => (Some(session), saves),
-            None => (exchange.session, false),
+            Some((session, saves)) => (Some(*session), saves),
+            None => (exchange.caller.into_session(), false),
         };
         let (answer, reason) = match outcome {
             Outcome::Continue => (None, None),
@@ -235,7 +236,7 @@ impl Done {
             reason,
             request: exchange.request,
             response: exchange.response,
-            session: session.map(|session| *session),
+            session,
             saves_session,
             response_headers: asked.response_headers,
             log,

@@ -17,10 +17,13 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
 use crate::apis::plan::{Ground, Plan, PlannedEndpoint};
 use crate::apis::policies::Policies;
+use crate::apis::rates::EndpointRates;
 use crate::chain::{Link, PluginCall, Running};
 use crate::drivers::{Resolved, Unresolved};
+use crate::keyring::Keyring;
+use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
-use crate::middleware::{ORDER, Row, Step};
+use crate::middleware::{Building, ORDER, Row, Step};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -64,6 +67,8 @@ pub(crate) struct Serving {
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) limiter: Arc<Limiter>,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
     /// Where plugins go that are no longer used.
@@ -90,15 +95,35 @@ pub(crate) async fn compile(
     services: &Services,
     previous: Option<&Api>,
 ) -> Result<Api, StartError> {
-    let Plan { definition, listen, edge, targets, transport, checks, calls, endpoints, policies, enforced, plugins } =
-        plan;
+    let Plan {
+        definition,
+        listen,
+        edge,
+        targets,
+        transport,
+        checks,
+        calls,
+        endpoints,
+        policies,
+        rates,
+        enforced,
+        plugins,
+    } = plan;
+    let listen = Arc::new(listen);
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
     let builder = Builder { started, calls, allowed: edge.allowed.clone() };
-    let mut request = builder.request(&definition, endpoints);
+    let building = Building {
+        api: &definition,
+        keyring: &services.keyring,
+        limiter: &services.limiter,
+        listen: &listen,
+        rates: EndpointRates::new(rates),
+    };
+    let mut request = builder.request(&building, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
@@ -107,7 +132,7 @@ pub(crate) async fn compile(
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
     let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
-    Ok(Api { definition, file, text, listen: Arc::new(listen), edge, serving, uses, unresolved })
+    Ok(Api { definition, file, text, listen, edge, serving, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -161,13 +186,13 @@ struct Builder {
 
 impl Builder {
     /// The request's chain, in the order of [`ORDER`].
-    fn request(&self, definition: &ApiDefinition, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
+    fn request(&self, building: &Building<'_>, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
         let mut endpoints = self.endpoints(endpoints).map(Link::Endpoints);
         let mut links = Vec::new();
         for row in ORDER {
             match row {
                 Row::BuiltIn(middleware) => {
-                    let step = (middleware.build)(definition);
+                    let step = (middleware.build)(building);
                     links.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
                 }
                 Row::ClientCertificate(name) => links.extend(self.allowed.clone().map(|allowed| {
@@ -200,7 +225,7 @@ impl Builder {
     fn call(&self, found: &Resolved) -> PluginCall {
         let started = self.started.iter().find(|(plugin, _)| std::ptr::eq(*plugin, found.plugin));
         let (_, instance) = started.expect("every resolved plugin was started");
-        PluginCall { plugin: found.plugin, entry: found.entry, instance: Arc::clone(instance) }
+        PluginCall::new(found.plugin, found.entry, Arc::clone(instance))
     }
 }
 

@@ -134,7 +134,7 @@ async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> 
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, identity, plan, mut findings } = plan::plan(&text, &services.ground);
+    let Planned { definition, identity, plan, mut findings, .. } = plan::plan(&text, &services.ground);
     let edge = &services.ground.edge;
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {

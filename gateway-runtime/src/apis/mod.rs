@@ -10,5 +10,6 @@ pub(crate) mod matcher;
 pub(crate) mod pattern;
 pub(crate) mod plan;
 pub(crate) mod policies;
+pub(crate) mod rates;
 pub(crate) mod source;
 pub(crate) mod table;

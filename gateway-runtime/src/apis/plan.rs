@@ -16,10 +16,12 @@ use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::{ListenPath, mistake};
 use crate::apis::pattern::Pattern;
 use crate::apis::policies::{self, PlannedPolicy};
+use crate::apis::rates::PlannedRate;
 use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::version_check::default_version;
+use crate::session::limits::Rate;
 use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
 use crate::upstream::health::{Check, CheckError, Marks};
@@ -32,6 +34,8 @@ pub(crate) struct Ground {
     pub(crate) paths: PathRules,
     /// The ports that it listens on.
     pub(crate) ports: Arc<[u16]>,
+    /// The gateway's own paths are on these ports too.
+    pub(crate) has_control: bool,
     /// The client's side: hosts, TLS.
     pub(crate) edge: Edge,
     /// The upstreams' side: TLS, HTTP/2, proxies.
@@ -53,6 +57,7 @@ pub(crate) struct Plan {
     pub(crate) checks: Vec<Arc<Check>>,
     pub(crate) endpoints: Vec<PlannedEndpoint>,
     pub(crate) policies: Vec<policies::Planned>,
+    pub(crate) rates: Vec<PlannedRate>,
     /// The time of an answer to what has none of its own.
     pub(crate) enforced: Option<Duration>,
     /// The plugins in use, each once, with its parsed configuration.
@@ -72,6 +77,8 @@ pub(crate) struct Planned {
     pub(crate) definition: Option<Arc<ApiDefinition>>,
     /// Whom the text is about, as far as it could be read.
     pub(crate) identity: Option<Identity>,
+    /// It is no JSON, or holds values of the wrong types.
+    pub(crate) is_malformed: bool,
     /// `None` when there is an error among the findings, but for unresolved plugins: those fail closed.
     pub(crate) plan: Option<Plan>,
     pub(crate) findings: Vec<Finding>,
@@ -80,16 +87,16 @@ pub(crate) struct Planned {
 /// Reads a definition and looks everything up.
 pub(crate) fn plan(text: &str, ground: &Ground) -> Planned {
     let reading = gateway_model::read(text);
-    let (mut findings, identity) = (reading.findings, reading.identity);
+    let (mut findings, identity, is_malformed) = (reading.findings, reading.identity, reading.is_malformed);
     let Some(definition) = reading.definition.map(Arc::new) else {
-        return Planned { definition: None, identity, plan: None, findings };
+        return Planned { definition: None, identity, is_malformed, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
     let plan = planner.plan(ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
-    Planned { plan: plan.filter(|_| !broken), definition: Some(definition), identity, findings }
+    Planned { plan: plan.filter(|_| !broken), definition: Some(definition), identity, is_malformed, findings }
 }
 
 struct Planner<'a> {
@@ -106,7 +113,7 @@ impl Planner<'_> {
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", mistake(&error)))
             .ok();
-        if listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
+        if ground.has_control && listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
             self.find(Severity::Warning, "proxy.listen_path", reason.to_owned());
         }
@@ -124,6 +131,7 @@ impl Planner<'_> {
         }
         let endpoints = self.endpoints(&definition, rules);
         let (policies, enforced) = self.policies(&definition, rules);
+        let rates = self.rates(&definition, rules);
         let plugins = self.prepare(&definition, &calls, &endpoints);
         Some(Plan {
             listen: listen?,
@@ -134,6 +142,7 @@ impl Planner<'_> {
             calls,
             endpoints,
             policies,
+            rates,
             enforced,
             plugins,
             definition,
@@ -257,6 +266,27 @@ impl Planner<'_> {
             }
         }
         (planned, global)
+    }
+
+    /// The rates of single paths; those that limit nothing were told when the definition was read.
+    fn rates(&mut self, api: &ApiDefinition, rules: PathRules) -> Vec<PlannedRate> {
+        let Ok(Some((key, version))) = default_version(&api.version_data) else { return Vec::new() };
+        if !version.use_extended_paths {
+            return Vec::new();
+        }
+        let rules = rules.of(version);
+        let mut planned = Vec::new();
+        for (index, entry) in version.extended_paths.rate_limit.iter().enumerate() {
+            let rate = Rate { requests: entry.rate, per_s: entry.per };
+            if !entry.disabled
+                && rate.is_limited()
+                && rate.per_s > 0.0
+                && let Some(pattern) = self.pattern(&extended(key, "rate_limit", index), &entry.path, rules)
+            {
+                planned.push(PlannedRate { pattern, method: entry.method.clone(), path: entry.path.clone(), rate });
+            }
+        }
+        planned
     }
 
     fn pattern(&mut self, place: &JsonPath, path: &str, rules: PathRules) -> Option<Pattern> {

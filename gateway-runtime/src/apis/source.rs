@@ -1,4 +1,4 @@
-//! Where definitions come from: the `*.json` files of a folder, one API each. Source: Tyk, `gateway/api_definition.go`.
+//! Where definitions come from: the `*.json` files of a folder, one API (or policy) each. Source: Tyk, `gateway/api_definition.go`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A larger file is not an API definition, in bytes.
-const FILE_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One definition file.
 #[derive(Debug, Clone)]
@@ -30,13 +30,20 @@ pub(crate) struct SourceError {
 /// # Errors
 /// When the folder cannot be listed. A file that cannot be read is told in its [`Source`].
 pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
-    let fail = |error| SourceError { folder: folder.to_owned(), error };
+    let is_definition = |name: &str| name.ends_with(".json") && !name.ends_with("-oas.json");
+    list(folder, is_definition).map_err(|error| SourceError { folder: folder.to_owned(), error })
+}
+
+/// The files of a folder whose names are wanted, by name. Hidden ones are not.
+///
+/// # Errors
+/// When the folder cannot be listed. A file that cannot be read is told in its [`Source`].
+pub(crate) fn list(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Source>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_definition = name.ends_with(".json") && !name.ends_with("-oas.json") && !name.starts_with('.');
-        if is_definition && !path.is_dir() {
+        if is_wanted(&name) && !name.starts_with('.') && !path.is_dir() {
             files.push(path);
         }
     }
@@ -46,7 +53,7 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
 }
 
 /// A pipe or a device named like a definition would be read for ever.
-fn text(path: &Path) -> Result<Arc<str>, String> {
+pub(crate) fn text(path: &Path) -> Result<Arc<str>, String> {
     let fail = |error: io::Error| error.to_string();
     let metadata = std::fs::metadata(path).map_err(fail)?;
     if !metadata.is_file() {

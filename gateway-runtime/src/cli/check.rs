@@ -16,6 +16,7 @@ use crate::apis::listen_path::canonical;
 use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
 use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
+use crate::policies::{self, PoliciesError};
 
 #[derive(Default, Serialize)]
 struct Report {
@@ -74,6 +75,14 @@ fn examine(
     let Loaded { config, warnings, .. } = config::load(conf, variables)?;
     // What nobody has configured is not what is checked here.
     report.extend(warnings.into_iter().filter(|warning| warning.place != Place::Default).map(Found::from));
+    match policies::load(&config.policies) {
+        Ok(policies::Loaded { findings, .. }) | Err(PoliciesError::Wrong { findings, .. }) => {
+            report.extend(findings.into_iter().map(|(file, finding)| Found::of(&file, finding)));
+        }
+        Err(PoliciesError::Read { path, error, .. }) => {
+            report.extend([Found::whole(&path.display(), error.to_string())]);
+        }
+    }
     let folder = apis.unwrap_or(&config.app_path);
     let sources = source::read(folder).map_err(|error| CheckError::Folder { folder: folder.to_owned(), error })?;
     report.files = sources.len();
@@ -81,6 +90,7 @@ fn examine(
     let ground = Ground {
         paths: config.paths,
         ports,
+        has_control: config.control_port.is_none(),
         edge: config.edge.clone(),
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
@@ -250,9 +260,9 @@ mod tests {
 
     #[test]
     fn warnings_of_the_configuration_are_findings_too() {
-        let conf = ("tyk.conf", r#"{"secret": "s", "hash_keys": true}"#);
-        let (found, failed) = check(&[conf, ("apps/x.txt", "")], &[("TYK_GW_HASHKEYS", "1")]);
-        assert_eq!(found, ["warning environment:0:0 TYK_GW_HASHKEYS", "warning tyk.conf:1:30 hash_keys"]);
+        let conf = ("tyk.conf", r#"{"secret": "s", "dns_cache": true}"#);
+        let (found, failed) = check(&[conf, ("apps/x.txt", "")], &[("TYK_GW_DNSCACHE", "1")]);
+        assert_eq!(found, ["warning environment:0:0 TYK_GW_DNSCACHE", "warning tyk.conf:1:30 dns_cache"]);
         assert!(failed.is_empty());
     }
 

@@ -80,7 +80,7 @@ pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> ExitCode {
 fn examine(conf: Option<&Path>, port: Option<u16>) -> Result<Uri, Box<Unhealthy>> {
     let Loaded { config, .. } = config::load(conf, std::env::vars_os()).map_err(Unhealthy::from)?;
     let mut address = config.listen;
-    address.set_port(port.unwrap_or(address.port()));
+    address.set_port(config.control_port.or(port).unwrap_or(address.port()));
     let address = reachable(address)?;
     let url = url(address, &config)?;
     let answered = server::runtime().map_err(Unhealthy::from)?.block_on(async {

@@ -1,7 +1,7 @@
 //! The client's side of the configuration: hosts, TLS, client certificates. Source: Tyk, `config/config.go`,
 //! `gateway/server.go`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_model::host_mistake;
@@ -14,9 +14,9 @@ use super::remark::Remarks;
 use super::{Raw, RawServer};
 use crate::apis::host::Host;
 use crate::apis::listen_path::mistake;
-use crate::tls::TlsSettings;
 use crate::tls::certificates::Pair;
 use crate::tls::clients::Allowed;
+use crate::tls::{Operators, TlsSettings};
 
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -31,6 +31,7 @@ pub(super) struct RawCertificate {
 #[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, expecting = "an object")]
 pub(super) struct RawSecurity {
+    control_api_use_mutual_tls: bool,
     pub(super) certificates: RawCertificates,
     pub(super) pinned_public_keys: Names,
 }
@@ -40,6 +41,7 @@ pub(super) struct RawSecurity {
 #[serde(default, expecting = "an object")]
 pub(super) struct RawCertificates {
     apis: Vec<String>,
+    control_api: Vec<String>,
     pub(super) upstream: Names,
 }
 
@@ -56,8 +58,10 @@ pub(crate) struct Edge {
     pub(crate) tls: Option<Arc<TlsSettings>>,
 }
 
-pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Edge {
+pub(super) fn resolve(raw: &Raw, operators: Option<&Arc<Allowed>>, remarks: &mut Remarks<'_>) -> Edge {
     let server = &raw.http_server_options;
+    let apart = raw.control_api_port != 0;
+    let operators = operators.map(|allowed| Operators { allowed: Arc::clone(allowed), apart });
     let hostname = host_mistake(&raw.hostname).map_err(str::to_owned);
     if let Err(reason) = hostname.and_then(|()| Host::new(&raw.hostname).map_err(|error| mistake(&error))) {
         remarks.error("hostname", reason);
@@ -81,8 +85,39 @@ pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Edge {
         custom_domains: raw.enable_custom_domains,
         hostname: (!raw.hostname.is_empty()).then(|| raw.hostname.as_str().into()),
         clients,
-        tls: if server.use_ssl { tls(server, remarks).map(Arc::new) } else { None },
+        tls: if server.use_ssl { tls(server, operators, remarks).map(Arc::new) } else { None },
     }
+}
+
+/// Who may call the control API, if not everybody who has the secret. A gateway that would let nobody in, or everybody,
+/// does not start.
+pub(super) fn operators(raw: &Raw, remarks: &mut Remarks<'_>) -> Option<Arc<Allowed>> {
+    const SWITCH: &str = "security.control_api_use_mutual_tls";
+    let files = &raw.security.certificates.control_api;
+    if !raw.security.control_api_use_mutual_tls {
+        if !files.is_empty() {
+            let reason = "has no effect: `security.control_api_use_mutual_tls` is false";
+            remarks.warning("security.certificates.control_api", reason);
+        }
+        return None;
+    }
+    if !raw.http_server_options.use_ssl {
+        let reason = "asks for client certificates, and the gateway has no TLS; set `http_server_options.use_ssl`";
+        remarks.error(SWITCH, reason);
+    }
+    if files.is_empty() {
+        let reason = "asks for client certificates, and none is allowed; name PEM files in \
+                      `security.certificates.control_api`";
+        remarks.error(SWITCH, reason);
+    }
+    let mut list = Vec::new();
+    for (at, file) in files.iter().enumerate() {
+        match Allowed::read(Path::new(file)) {
+            Ok(certificates) => list.extend(certificates),
+            Err(error) => remarks.error(&format!("security.certificates.control_api[{at}]"), error.to_string()),
+        }
+    }
+    Some(Arc::new(Allowed::new(list, &Arc::new(ring::default_provider()))))
 }
 
 /// Whoever names certificates may think that TLS is on.
@@ -101,7 +136,7 @@ fn told_to_be_idle(server: &RawServer, remarks: &mut Remarks<'_>) {
 }
 
 /// `None` if there was an error.
-fn tls(server: &RawServer, remarks: &mut Remarks<'_>) -> Option<TlsSettings> {
+fn tls(server: &RawServer, operators: Option<Operators>, remarks: &mut Remarks<'_>) -> Option<TlsSettings> {
     let certificates = pairs(server);
     if certificates.is_empty() {
         let reason = "is set, and there is no certificate; name one with its key in `http_server_options.certificates`";
@@ -124,6 +159,7 @@ fn tls(server: &RawServer, remarks: &mut Remarks<'_>) -> Option<TlsSettings> {
         provider: Arc::new(provider),
         http2: server.enable_http2,
         announce: !server.skip_client_ca_announcement,
+        operators,
         server_name: (!server.server_name.is_empty()).then(|| server.server_name.clone()),
     })
 }

@@ -21,7 +21,7 @@ use crate::upstream::transport::read_suites;
 /// Names of upstreams, and what is for them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Names(BTreeMap<String, String>);
+pub(super) struct Names(pub(super) BTreeMap<String, String>);
 
 /// As one value: what is in it are no keys of ours.
 #[cfg(test)]

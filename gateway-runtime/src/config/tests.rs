@@ -10,11 +10,11 @@ pub(super) fn told(remarks: &[Remark]) -> Vec<String> {
     remarks.iter().map(Remark::to_string).collect()
 }
 
-fn config(text: &str, variables: &[(&str, &str)]) -> Config {
+pub(super) fn config(text: &str, variables: &[(&str, &str)]) -> Config {
     parse(Some("tyk.conf"), text, vars(variables)).expect("the configuration is right").0
 }
 
-fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     told(&parse(Some("tyk.conf"), text, vars(variables)).expect_err("the configuration is wrong"))
 }
 
@@ -75,11 +75,11 @@ fn a_syntax_error_is_told_with_its_position() {
 
 #[test]
 fn keys_without_effect_are_warned_about_unless_they_are_off() {
-    let file = r#"{"secret": "s", "hash_keys": true, "enable_jsvm": false, "storage": {"type": "redis"}}"#;
-    let (_, warnings) = parse(Some("tyk.conf"), file, vars(&[("TYK_GW_HASHKEYS", "1")])).expect("it is right");
+    let file = r#"{"secret": "s", "dns_cache": true, "enable_jsvm": false, "streaming": {"enabled": true}}"#;
+    let (_, warnings) = parse(Some("tyk.conf"), file, vars(&[("TYK_GW_DNSCACHE", "1")])).expect("it is right");
     let lines = told(&warnings);
     let paths: Vec<_> = lines.iter().map(|line| line.split(": not honoured").next().unwrap_or_default()).collect();
-    assert_eq!(paths, ["TYK_GW_HASHKEYS", "tyk.conf:1:30: hash_keys", "tyk.conf:1:69: storage"]);
+    assert_eq!(paths, ["TYK_GW_DNSCACHE", "tyk.conf:1:30: dns_cache", "tyk.conf:1:71: streaming"]);
 }
 
 #[test]
@@ -108,17 +108,33 @@ fn a_configuration_is_an_object() {
 }
 
 #[test]
-fn what_protects_the_control_api_and_is_not_honoured_stops_the_start() {
-    let file = "{\"control_api_port\": 9696,\n \"security\": {\"control_api_use_mutual_tls\": true}}";
-    let lines = mistakes(file, &[]);
-    assert_eq!(lines.len(), 2);
-    assert!(lines[0].starts_with("tyk.conf:1:22: control_api_port: not honoured by this gateway, and it protects"));
-    assert!(lines[1].starts_with("tyk.conf:2:45: security.control_api_use_mutual_tls: not honoured by this gateway"));
-    let lines =
-        mistakes("{}", &[("TYK_GW_CONTROLAPIPORT", "9696"), ("TYK_GW_SECURITY_CONTROLAPIUSEMUTUALTLS", "true")]);
-    assert!(lines[0].starts_with("TYK_GW_CONTROLAPIPORT: not honoured"), "{lines:?}");
-    assert!(lines[1].starts_with("TYK_GW_SECURITY_CONTROLAPIUSEMUTUALTLS: not honoured"), "{lines:?}");
-    config(r#"{"control_api_port": 0, "security": {"control_api_use_mutual_tls": false}}"#, &[]);
+fn the_control_api_may_have_a_port_to_itself() {
+    let entrances = |text: &str| {
+        let config = config(text, &[]);
+        [8080, 9696].map(|port| config.entrance(port))
+    };
+    assert_eq!(entrances("{}"), [Entrance::Both; 2]);
+    assert_eq!(entrances(r#"{"control_api_port": 0}"#), [Entrance::Both; 2]);
+    assert_eq!(entrances(r#"{"control_api_port": 9696}"#), [Entrance::Apis, Entrance::Control]);
+    assert_eq!(config("{}", &[("TYK_GW_CONTROLAPIPORT", "9696")]).control_port, Some(9696));
+}
+
+#[test]
+fn client_certificates_for_the_control_api_need_tls_and_a_list() {
+    let switch = r#"{"security": {"control_api_use_mutual_tls": true}}"#;
+    let told = mistakes(switch, &[]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0]
+            .contains("security.control_api_use_mutual_tls: asks for client certificates, and the gateway has no TLS")
+    );
+    assert!(told[1].contains("security.control_api_use_mutual_tls: asks for client certificates, and none is allowed"));
+    let told = mistakes("{}", &[("TYK_GW_SECURITY_CONTROLAPIUSEMUTUALTLS", "true")]);
+    assert!(told[0].starts_with("TYK_GW_SECURITY_CONTROLAPIUSEMUTUALTLS: asks for client certificates"), "{told:?}");
+    let idle = r#"{"secret": "s", "security": {"certificates": {"control_api": ["/none.pem"]}}}"#;
+    let (_, warnings) = parse(Some("tyk.conf"), idle, []).expect("it is right");
+    assert!(warnings[0].to_string().contains("security.certificates.control_api: has no effect"), "{warnings:?}");
+    config(r#"{"security": {"control_api_use_mutual_tls": false}}"#, &[]);
 }
 
 #[test]

@@ -1,56 +1,92 @@
 //! ROUTES: the gateway's own paths. They outrank every API. Source: Tyk, `gateway/server.go`, `gateway/api.go`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `route` | one row of ROUTES, and how a path finds it |
+//! | `call` | what a route is called with: what its path names, its query, its body |
+//! | `reply`, `refusal` | the bodies that answers have, and every error |
+//! | `files` | files that are written whole or not at all |
+//! | all others | what single routes do |
 
 mod apis;
+mod call;
+mod files;
 mod health;
+mod keys;
 mod metrics;
+mod openapi;
 mod plugins;
+mod policies;
+mod refusal;
 mod reload;
+mod reply;
+mod route;
 
 use std::sync::Arc;
 
-use gateway_sdk::exchange::BoxFuture;
-use gateway_sdk::http::header::CONTENT_TYPE;
 use gateway_sdk::http::request;
-use gateway_sdk::{HeaderValue, Method, Response, StatusCode};
-use serde::Serialize;
+use gateway_sdk::{Body, HeaderValue, Method, Response, StatusCode};
+use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use crate::config::Config;
-use crate::gateway::Gateway;
+use crate::error::RequestError;
+use crate::gateway::{Entrance, Gateway};
+use crate::serve::Peer;
+use crate::tls::clients::{Allowed, Denied};
+use call::Call;
+use refusal::Refusal;
+use reply::{json as reply, status};
+use route::{Found, Route};
 
 const PREFIX: &str = "/tyk";
 const SECRET_HEADER: &str = "x-tyk-authorization";
 
-/// One control route.
-struct Route {
-    method: Method,
-    /// After `/tyk`; a last segment `{}` stands for any text.
-    path: &'static str,
-    run: for<'a> fn(Call<'a>) -> BoxFuture<'a, Response>,
-}
-
-/// A call of a route.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    gateway: &'a Arc<Gateway>,
-    query: Option<&'a str>,
-    /// What stands for `{}`.
-    argument: &'a str,
-}
-
+/// What there is under `/tyk`. Of two rows that a path fits, the first is called.
 const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "/reload", run: |call| Box::pin(reload::reload(call)) },
-    // A group of one, until gateways share a store.
-    Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::reload(call)) },
-    Route { method: Method::GET, path: "/apis", run: |call| Box::pin(async move { apis::list(call) }) },
-    Route { method: Method::GET, path: "/apis/{}", run: |call| Box::pin(async move { apis::one(call) }) },
-    Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { metrics::text() }) },
-    Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { plugins::list(call) }) },
+    Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::group(call)) },
+    Route { method: Method::GET, path: "/apis", run: |call| Box::pin(async move { Ok(apis::list(&call)) }) },
+    Route { method: Method::POST, path: "/apis", run: |call| Box::pin(apis::create(call)) },
+    Route { method: Method::GET, path: "/apis/{api_id}", run: |call| Box::pin(async move { apis::one(&call) }) },
+    Route { method: Method::PUT, path: "/apis/{api_id}", run: |call| Box::pin(apis::update(call)) },
+    Route { method: Method::DELETE, path: "/apis/{api_id}", run: |call| Box::pin(apis::delete(call)) },
+    Route {
+        method: Method::GET,
+        path: "/apis/{api_id}/versions",
+        run: |call| Box::pin(async move { apis::versions(&call) }),
+    },
+    Route { method: Method::GET, path: "/policies", run: |call| Box::pin(async move { Ok(policies::list(&call)) }) },
+    Route { method: Method::POST, path: "/policies", run: |call| Box::pin(policies::create(call)) },
+    Route {
+        method: Method::GET,
+        path: "/policies/{policy_id}",
+        run: |call| Box::pin(async move { policies::one(&call) }),
+    },
+    Route { method: Method::POST, path: "/policies/{policy_id}", run: |call| Box::pin(policies::create(call)) },
+    Route { method: Method::PUT, path: "/policies/{policy_id}", run: |call| Box::pin(policies::update(call)) },
+    Route { method: Method::DELETE, path: "/policies/{policy_id}", run: |call| Box::pin(policies::delete(call)) },
+    Route { method: Method::GET, path: "/keys", run: |call| Box::pin(keys::list(call)) },
+    Route { method: Method::POST, path: "/keys", run: |call| Box::pin(keys::create_here(call)) },
+    Route { method: Method::POST, path: "/keys/create", run: |call| Box::pin(keys::create(call)) },
+    Route { method: Method::POST, path: "/keys/preview", run: |call| Box::pin(keys::preview(call)) },
+    Route { method: Method::POST, path: "/keys/policy/{key}", run: |call| Box::pin(keys::policies(call)) },
+    Route { method: Method::GET, path: "/keys/{key}", run: |call| Box::pin(keys::one(call)) },
+    Route { method: Method::POST, path: "/keys/{key}", run: |call| Box::pin(keys::create_at(call)) },
+    Route { method: Method::PUT, path: "/keys/{key}", run: |call| Box::pin(keys::update(call)) },
+    Route { method: Method::DELETE, path: "/keys/{key}", run: |call| Box::pin(keys::delete(call)) },
+    Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
+    Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
+    Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },
 ];
 
-/// Whether a path is the gateway's own.
-pub(crate) fn is_control(config: &Config, path: &str) -> bool {
-    is_under_control(path) || is(path, &config.hello_path) || is(path, &config.ready_path)
+/// Whether a path is the gateway's own, for who came in there.
+pub(crate) fn is_control(config: &Config, entrance: Entrance, path: &str) -> bool {
+    match entrance {
+        Entrance::Both => is_under_control(path) || is(path, &config.hello_path) || is(path, &config.ready_path),
+        Entrance::Apis => false,
+        Entrance::Control => true,
+    }
 }
 
 /// Whether a path is under `/tyk`.
@@ -58,33 +94,33 @@ pub(crate) fn is_under_control(path: &str) -> bool {
     path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Answers a request to one of the gateway's own paths.
-pub(crate) async fn answer(gateway: &Arc<Gateway>, head: &request::Parts) -> Response {
+/// Answers a request to one of the gateway's own paths. Nothing of its body is read before it is known to be allowed.
+pub(crate) async fn answer(gateway: &Arc<Gateway>, peer: &Peer, head: &request::Parts, body: Body) -> Response {
     let (config, path) = (&gateway.config, head.uri.path());
     if is(path, &config.hello_path) {
-        return health::hello(&head.method);
+        return health::hello(gateway, &head.method);
     }
     if is(path, &config.ready_path) {
         return health::ready(gateway, &head.method);
     }
+    if !is_under_control(path) {
+        return RequestError::NotRouted.response(config, &head.headers);
+    }
     if !is_allowed(config, head) {
         let message = "Attempted administrative access with invalid or missing key!";
-        return status(StatusCode::FORBIDDEN, "error", message);
+        return reply::error(StatusCode::FORBIDDEN, message);
+    }
+    if let Err(refusal) = config.operators.as_deref().map_or(Ok(()), |allowed| check(allowed, peer)) {
+        return refusal.into();
     }
     let path = path.strip_prefix(PREFIX).unwrap_or(path).trim_end_matches('/');
-    let matching: Vec<_> = ROUTES.iter().filter_map(|route| Some((route, matches(route.path, path)?))).collect();
-    match matching.iter().find(|(route, _)| route.method == head.method) {
-        Some((route, argument)) => (route.run)(Call { gateway, query: head.uri.query(), argument }).await,
-        None if matching.is_empty() => crate::error::plain(StatusCode::NOT_FOUND, "404 page not found\n"),
-        None => status(StatusCode::METHOD_NOT_ALLOWED, "error", "Method not supported"),
-    }
-}
-
-/// What stands for `{}`; empty if the route has none.
-fn matches<'p>(route: &str, path: &'p str) -> Option<&'p str> {
-    match route.strip_suffix("{}") {
-        None => (route == path).then_some(""),
-        Some(prefix) => path.strip_prefix(prefix).filter(|rest| !rest.is_empty() && !rest.contains('/')),
+    match route::find(ROUTES, &head.method, path) {
+        Found::Route(route, arguments) => {
+            let call = Call::new(gateway, head, arguments, body);
+            (route.run)(call).await.unwrap_or_else(Response::from)
+        }
+        Found::OtherMethods(allowed) => reply::wrong_method("Method not supported", &allowed),
+        Found::Nothing => crate::error::plain(StatusCode::NOT_FOUND, "404 page not found\n"),
     }
 }
 
@@ -99,28 +135,15 @@ fn is_allowed(config: &Config, head: &request::Parts) -> bool {
     bool::from(given.ct_eq(config.secret.as_bytes()))
 }
 
-/// Tyk's generic object.
-fn status(code: StatusCode, status: &str, message: &str) -> Response {
-    #[derive(Serialize)]
-    struct Status<'a> {
-        status: &'a str,
-        message: &'a str,
+/// Whether a client may call the control API by its certificate. Source: gateway.md §2.1.
+fn check(allowed: &Allowed, peer: &Peer) -> Result<(), Refusal> {
+    let client = peer.tls.as_deref().ok_or(Refusal::NoTls)?;
+    let chain: Vec<_> = client.certificates().iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    if chain.is_empty() {
+        return Err(Refusal::NoCertificate);
     }
-    reply(code, &Status { status, message })
-}
-
-/// JSON and a line's end.
-fn reply(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(mut body) => {
-            body.push(b'\n');
-            Response::new(status)
-                .with_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .with_body(body)
-        }
-        Err(error) => {
-            tracing::error!(%error, "a control response cannot be written as JSON");
-            Response::new(StatusCode::INTERNAL_SERVER_ERROR)
-        }
-    }
+    allowed.check(&chain).map_err(|denied| match denied {
+        Denied::Unknown => Refusal::OtherCertificate(client.fingerprint()),
+        Denied::Expired => Refusal::OldCertificate,
+    })
 }

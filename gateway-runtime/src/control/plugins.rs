@@ -5,7 +5,8 @@ use gateway_sdk::registry::plugins;
 use gateway_sdk::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{Call, reply};
+use super::call::Call;
+use super::reply;
 use crate::cli::plugins::{Linked, linked};
 
 #[derive(Serialize)]
@@ -36,7 +37,7 @@ struct Missing<'a> {
     reason: String,
 }
 
-pub(super) fn list(call: Call<'_>) -> Response {
+pub(super) fn list(call: &Call<'_>) -> Response {
     let table = call.gateway.table.load();
     let uses = || table.apis().iter().flat_map(|api| api.uses.iter().map(move |used| (api, used)));
     let used = plugins().iter().map(|plugin| Used {
@@ -55,5 +56,5 @@ pub(super) fn list(call: Call<'_>) -> Response {
             reason: missing.to_string(),
         })
     });
-    reply(StatusCode::OK, &Report { plugins: used.collect(), unresolved: missing.collect() })
+    reply::json(StatusCode::OK, &Report { plugins: used.collect(), unresolved: missing.collect() })
 }

@@ -2,10 +2,10 @@
 //!
 //! The versions that the rights list are for versioned APIs, and this gateway serves none.
 
-use gateway_model::{ApiDefinition, Session};
+use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
 
-use super::{Middleware, Step};
+use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 
 pub(super) const STEP: Middleware = Middleware { name: "access_rights", build };
@@ -14,14 +14,14 @@ struct AccessRights {
     api_id: String,
 }
 
-fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
+fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
     (!api.use_keyless).then(|| Box::new(AccessRights { api_id: api.api_id.clone() }) as Box<dyn Step>)
 }
 
 impl Step for AccessRights {
-    fn run(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
-        match exchange.session.as_deref() {
-            Some(session) if self.allows(session) => Ok(()),
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        match exchange.caller.session() {
+            Some(session) if self.allows(session) => Ok(Ran::On),
             Some(_) => Err(RequestError::AccessDenied),
             None => Err(RequestError::SessionMissing),
         }

@@ -10,7 +10,7 @@ use gateway_sdk::exchange::Exchange;
 use rustc_hash::FxHashMap;
 use rustls_pki_types::CertificateDer;
 
-use super::Step;
+use super::{Ran, Step};
 use crate::error::RequestError;
 use crate::tls::clients::{Allowed, Denied};
 
@@ -33,12 +33,12 @@ thread_local! {
 }
 
 impl Step for CertificateCheck {
-    fn run(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let client = exchange.ctx.client_tls().ok_or(RequestError::TlsMissing)?;
         let digest = client.digest().ok_or(RequestError::CertificateMissing)?;
         let (key, now) = ((self.0.number, *digest), Instant::now());
         if LET_IN.with_borrow(|known| known.get(&key).is_some_and(|until| now < *until)) {
-            return Ok(());
+            return Ok(Ran::On);
         }
         self.check(client)?;
         LET_IN.with_borrow_mut(|known| {
@@ -49,7 +49,7 @@ impl Step for CertificateCheck {
                 known.insert(key, now + KNOWN);
             }
         });
-        Ok(())
+        Ok(Ran::On)
     }
 }
 

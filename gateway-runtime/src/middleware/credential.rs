@@ -25,14 +25,18 @@ impl Places {
         }
     }
 
-    /// Whether there is anything in any of the places.
-    pub(super) fn are_used(&self, request: &Request) -> bool {
+    /// What is in these places: a query parameter wins over a header, and a cookie over both, unless it is empty.
+    pub(super) fn find<'r>(&self, request: &'r Request) -> Option<Cow<'r, str>> {
         let headers = request.headers();
-        let in_header = || self.header.as_ref().and_then(|name| headers.get(name)).is_some_and(|it| !it.is_empty());
-        let in_query =
-            || self.param.as_deref().and_then(|name| request.query_param(name)).is_some_and(|it| !it.is_empty());
-        let in_cookie = || self.cookie.as_deref().is_some_and(|name| has_cookie(headers, name));
-        in_header() || in_query() || in_cookie()
+        let in_cookie = || self.cookie.as_deref().and_then(|name| cookie_of(headers, name));
+        let in_query = || self.param.as_deref().and_then(|name| request.query_param(name));
+        let in_header = || self.header.as_ref().and_then(|name| headers.get(name));
+        let text = String::from_utf8_lossy;
+        let is_there = |found: &Cow<'_, str>| !found.is_empty();
+        in_cookie()
+            .map(text)
+            .or_else(|| in_query().filter(is_there))
+            .or_else(|| in_header().map(|value| text(value.as_bytes())).filter(is_there))
     }
 
     /// Takes whatever is in these places out of the request, and leaves the rest of it byte for byte.
@@ -75,9 +79,14 @@ fn key(pair: &str) -> Cow<'_, str> {
     }
 }
 
-fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
+/// The value of a cookie, without quotes around it; `None` if it is empty.
+fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.map(cookie).any(|(key, value)| key == name.as_bytes() && !matches!(value, b"" | b"\"\""))
+    let mut values = pairs.map(cookie).filter(|(key, _)| *key == name.as_bytes()).map(|(_, value)| match value {
+        [b'"', inner @ .., b'"'] => inner,
+        plain => plain,
+    });
+    values.find(|value| !value.is_empty())
 }
 
 /// Name and value in a pair of a `Cookie` header.
@@ -130,12 +139,17 @@ mod tests {
     #[test]
     fn a_credential_is_found_in_each_place_unless_it_is_empty() {
         let places = places("x-key", "key", "auth");
-        let used = |uri: &str, headers: &[(&str, &str)]| places.are_used(&request(uri, headers));
+        let found = |uri: &str, headers: &[(&str, &str)]| places.find(&request(uri, headers)).map(Cow::into_owned);
+        let used = |uri: &str, headers: &[(&str, &str)]| found(uri, headers).is_some();
         assert!(!used("/", &[]));
         assert!(used("/", &[("X-Key", "1")]) && !used("/", &[("x-key", "")]));
         assert!(used("/?key=1", &[]) && !used("/?key=&keys=1", &[]) && used("/?%6bey=1", &[]));
         assert!(used("/", &[("cookie", "a=b"), ("cookie", "x=y; auth=1")]));
         assert!(!used("/", &[("cookie", "auth=; other=auth=1")]));
+        let all: &[(&str, &str)] = &[("x-key", "h"), ("cookie", "auth=\"c\"")];
+        assert_eq!(found("/?key=q", all).as_deref(), Some("c"), "a cookie wins");
+        assert_eq!(found("/?key=q", &all[..1]).as_deref(), Some("q"), "else a parameter");
+        assert_eq!(found("/?key=", &all[..1]).as_deref(), Some("h"), "unless it is empty");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use gateway_sdk::exchange::Exchange;
 use gateway_sdk::{HeaderName, HeaderValue};
 
 use super::version_check::default_version;
-use super::{Middleware, Step};
+use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 
 pub(super) const STEP: Middleware = Middleware { name: "expiry", build };
@@ -22,7 +22,7 @@ struct Expiry {
     header: HeaderValue,
 }
 
-fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
+fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
     Expiry::of(api).map(|expiry| Box::new(expiry) as Box<dyn Step>)
 }
 
@@ -56,10 +56,10 @@ fn rfc1123(moment: SystemTime) -> HeaderValue {
 }
 
 impl Step for Expiry {
-    fn run(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         self.check(SystemTime::now())?;
         exchange.ctx.set_response_header(EXPIRES.clone(), self.header.clone());
-        Ok(())
+        Ok(Ran::On)
     }
 }
 
@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn an_api_without_a_date_has_no_step() {
-        assert!(build(&ApiDefinition::default()).is_none());
-        assert!(build(&api("-1", "")).is_none());
-        assert!(build(&api("2030-01-01 00:00", "")).is_some());
-        assert!(build(&api("", "2030-01-01 00:00")).is_some());
+        assert!(Expiry::of(&ApiDefinition::default()).is_none());
+        assert!(Expiry::of(&api("-1", "")).is_none());
+        assert!(Expiry::of(&api("2030-01-01 00:00", "")).is_some());
+        assert!(Expiry::of(&api("", "2030-01-01 00:00")).is_some());
     }
 
     #[test]

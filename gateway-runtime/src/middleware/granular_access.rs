@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use gateway_model::{AccessSpec, ApiDefinition, Session};
+use gateway_model::{AccessSpec, Session};
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::{Method, Request};
 use regex::Regex;
 
-use super::{Middleware, Step};
+use super::{Building, Middleware, Ran, Step};
 use crate::apis::listen_path::{canonical, decoded};
 use crate::apis::pattern;
 use crate::config::PathRules;
@@ -31,15 +31,15 @@ struct GranularAccess {
     api_id: String,
 }
 
-fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
+fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
     (!api.use_keyless).then(|| Box::new(GranularAccess { api_id: api.api_id.clone() }) as Box<dyn Step>)
 }
 
 impl Step for GranularAccess {
-    fn run(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
-        let allowed = exchange.session.as_deref().map_or(&[][..], |session| self.allowed(session));
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        let allowed = exchange.caller.session().map_or(&[][..], |session| self.allowed(session));
         if allowed.is_empty() || CACHE.with_borrow_mut(|patterns| is_listed(allowed, &exchange.request, patterns)) {
-            return Ok(());
+            return Ok(Ran::On);
         }
         Err(RequestError::ResourceDenied)
     }
@@ -84,6 +84,11 @@ fn spellings(path: &str) -> Vec<Cow<'_, str>> {
     }
     spellings.push(plain);
     spellings
+}
+
+/// Whether a path is for a URL of a session. What does not compile is for none.
+pub(super) fn is_match(url: &str, path: &str) -> bool {
+    CACHE.with_borrow_mut(|patterns| patterns.get(url).is_some_and(|pattern| pattern.is_match(path)))
 }
 
 /// Compiled patterns; `None` is one that does not compile, and so matches nothing.

@@ -1,26 +1,24 @@
 //! Refuses a request without a session, or whose session is over. Source: Tyk, `gateway/mw_key_expired_check.go`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use gateway_model::{ApiDefinition, Session};
+use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
 
-use super::{Middleware, Step};
+use super::{Building, Middleware, Ran, Step};
+use crate::clock::unix_now;
 use crate::error::RequestError;
 
 pub(super) const STEP: Middleware = Middleware { name: "key_expired", build };
 
 struct KeyExpired;
 
-fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
+fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
     (!api.use_keyless).then(|| Box::new(KeyExpired) as Box<dyn Step>)
 }
 
 impl Step for KeyExpired {
-    fn run(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
-        let session = exchange.session.as_deref().ok_or(RequestError::SessionMissing)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        check(session, i64::try_from(now).unwrap_or(i64::MAX))
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        let session = exchange.caller.session().ok_or(RequestError::SessionMissing)?;
+        check(session, unix_now()).map(|()| Ran::On)
     }
 }
 

@@ -4,16 +4,19 @@ use gateway_model::ApiDefinition;
 use gateway_sdk::exchange::Exchange;
 
 use super::credential::Places;
-use super::{Middleware, Step};
+use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 
 pub(super) const STEP: Middleware = Middleware { name: "strip_auth", build };
 
 struct StripAuth(Vec<Places>);
 
-fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
-    let asked = api.strip_auth_data && !api.use_keyless;
-    asked.then(|| Box::new(StripAuth(places(api))) as Box<dyn Step>)
+fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
+    is_asked(api).then(|| Box::new(StripAuth(places(api))) as Box<dyn Step>)
+}
+
+fn is_asked(api: &ApiDefinition) -> bool {
+    api.strip_auth_data && !api.use_keyless
 }
 
 /// Wherever the definition lets a client put a credential.
@@ -22,11 +25,11 @@ fn places(api: &ApiDefinition) -> Vec<Places> {
 }
 
 impl Step for StripAuth {
-    fn run(&self, exchange: &mut Exchange) -> Result<(), RequestError> {
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         for places in &self.0 {
             places.clear(&mut exchange.request);
         }
-        Ok(())
+        Ok(Ran::On)
     }
 }
 
@@ -39,9 +42,9 @@ mod tests {
     #[test]
     fn only_an_api_that_asks_and_that_has_credentials_strips_them() {
         let asks = ApiDefinition { strip_auth_data: true, ..ApiDefinition::default() };
-        assert!(build(&asks).is_some());
-        assert!(build(&ApiDefinition { use_keyless: true, ..asks }).is_none());
-        assert!(build(&ApiDefinition::default()).is_none());
+        assert!(is_asked(&asks));
+        assert!(!is_asked(&ApiDefinition { use_keyless: true, ..asks }));
+        assert!(!is_asked(&ApiDefinition::default()));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Chooses the version of an API that is not versioned. Source: Tyk, `gateway/mw_version_check.go`.
 
-use gateway_model::{ApiDefinition, Version, VersionData};
+use gateway_model::{Version, VersionData};
 use gateway_sdk::exchange::Exchange;
 
-use super::{Middleware, Step};
+use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 
 pub(super) const STEP: Middleware = Middleware { name: "version_check", build };
@@ -25,12 +25,12 @@ pub(crate) fn default_version(data: &VersionData) -> Result<Option<(&str, &Versi
 
 struct Refuse;
 
-fn build(api: &ApiDefinition) -> Option<Box<dyn Step>> {
+fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
     default_version(&api.version_data).is_err().then(|| Box::new(Refuse) as Box<dyn Step>)
 }
 
 impl Step for Refuse {
-    fn run(&self, _exchange: &mut Exchange) -> Result<(), RequestError> {
+    fn run(&self, _exchange: &mut Exchange) -> Result<Ran, RequestError> {
         Err(RequestError::AmbiguousVersion)
     }
 }

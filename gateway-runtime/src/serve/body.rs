@@ -40,10 +40,15 @@ pub(super) fn of_client(
             return Err(RequestError::BodyTooLarge { limit_bytes });
         }
     }
-    let limit = limit.unwrap_or(u64::MAX);
-    let pace = Pace { patience: config.read_timeout, timer: Exact::default(), waits: false, slow: false, begun: None };
-    let body = ClientBody { incoming, read, limit, left: limit, pace };
-    Ok(Body::stream(Box::pin(body)))
+    Ok(Body::stream(Box::pin(ClientBody::new(incoming, read, limit.unwrap_or(u64::MAX), config.read_timeout))))
+}
+
+/// The body of a request to the gateway's own paths. Who reads it sets its bound.
+pub(super) fn of_operator(incoming: Incoming, read: Option<Arc<AtomicBool>>, config: &Config) -> Body {
+    if http_body::Body::is_end_stream(&incoming) {
+        return Body::empty();
+    }
+    Body::stream(Box::pin(ClientBody::new(incoming, read, u64::MAX, config.read_timeout)))
 }
 
 struct ClientBody {
@@ -53,6 +58,14 @@ struct ClientBody {
     limit: u64,
     left: u64,
     pace: Pace,
+}
+
+impl ClientBody {
+    /// `limit` is in bytes.
+    fn new(incoming: Incoming, read: Option<Arc<AtomicBool>>, limit: u64, patience: Duration) -> Self {
+        let pace = Pace { patience, timer: Exact::default(), waits: false, slow: false, begun: None };
+        Self { incoming, read, limit, left: limit, pace }
+    }
 }
 
 /// How long a client may keep everybody waiting.

@@ -34,9 +34,16 @@ pub(crate) struct SessionCache {
 
 struct Entry {
     digest: [u64; 2],
-    id: Box<str>,
-    session: Arc<Session>,
+    known: Known,
     ends: Instant,
+}
+
+/// A session, and where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) session: Arc<Session>,
+    /// Under which it is stored, and by which its limits count.
+    pub(crate) id: Arc<str>,
 }
 
 /// Taken before a session is read from the store: what is forgotten meanwhile is not kept after all.
@@ -56,12 +63,12 @@ impl SessionCache {
     }
 
     /// The session of a key, if it was kept not long ago.
-    pub(crate) fn get(&self, org_id: &str, key: &str, now: Instant) -> Option<Arc<Session>> {
+    pub(crate) fn get(&self, org_id: &str, key: &str, now: Instant) -> Option<Known> {
         let digest = self.digest(org_id, key);
         self.ways(digest).iter().find_map(|slot| {
             let entry = slot.load();
             let entry = entry.as_ref().filter(|entry| entry.digest == digest && now < entry.ends)?;
-            Some(Arc::clone(&entry.session))
+            Some(entry.known.clone())
         })
     }
 
@@ -70,11 +77,11 @@ impl SessionCache {
         Ticket(self.forgotten.load(Ordering::SeqCst))
     }
 
-    /// Keeps a session that was read from the store under `id`.
-    pub(crate) fn keep(&self, ticket: Ticket, org_id: &str, key: &str, id: &str, session: Arc<Session>, now: Instant) {
+    /// Keeps a session that was read from the store.
+    pub(crate) fn keep(&self, ticket: Ticket, org_id: &str, key: &str, known: Known, now: Instant) {
         let digest = self.digest(org_id, key);
         let slot = self.slot(digest, now);
-        let entry = Some(Arc::new(Entry { digest, id: id.into(), session, ends: now + self.lifetime }));
+        let entry = Some(Arc::new(Entry { digest, known, ends: now + self.lifetime }));
         slot.store(entry.clone());
         // Either this is seen by who forgets, or who forgets is seen here.
         fence(Ordering::SeqCst);
@@ -85,7 +92,7 @@ impl SessionCache {
 
     /// Forgets the session that is stored under `id`, by whatever key it was found. All slots are looked at.
     pub(crate) fn forget(&self, id: &str) {
-        self.forget_where(|entry| &*entry.id == id);
+        self.forget_where(|entry| &*entry.known.id == id);
     }
 
     /// Forgets all, as when the policies are others.

@@ -80,11 +80,6 @@ impl KeyRules {
         if self.hash_keys { hash_of(key).into() } else { key.into() }
     }
 
-    /// The name under which the session of a key is stored.
-    pub(crate) fn stored_name(&self, key: &str) -> String {
-        format!("{STORED}{}", self.stored_id(key))
-    }
-
     /// The keys that a client may have meant who presents this one to an API of an organisation, the likeliest first.
     pub(crate) fn candidates(&self, presented: &str, org_id: &str) -> Vec<String> {
         if org_of(presented).as_deref().unwrap_or_default() == org_id {
@@ -223,9 +218,8 @@ mod tests {
     #[test]
     fn a_session_is_stored_under_its_key_or_the_hash_of_it() {
         let mut rules = rules(None);
-        assert_eq!(rules.stored_name("hello"), "apikey-hello");
+        assert_eq!(rules.stored_id("hello"), "hello");
         rules.hash_keys = true;
-        assert_eq!(rules.stored_name("hello"), "apikey-248bfa47");
         assert_eq!(rules.stored_id("hello"), "248bfa47");
     }
 

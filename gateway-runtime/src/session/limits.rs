@@ -41,6 +41,8 @@ pub(crate) struct Quota {
     pub(crate) renewal_s: i64,
     /// When the session last heard that it renews, in seconds since 1970.
     pub(crate) renews: i64,
+    /// What the session last heard of what is left.
+    pub(crate) remaining: i64,
 }
 
 impl Quota {
@@ -55,6 +57,8 @@ pub(crate) struct Limits<'s> {
     pub(crate) rate: Rate,
     pub(crate) throttle: Throttle,
     pub(crate) quota: Quota,
+    /// They are those beside the API.
+    pub(crate) is_own: bool,
     /// Depth allowed to a GraphQL query; zero or less means unlimited.
     pub(crate) max_query_depth: i64,
     /// Which counters they share; empty for those of the key.
@@ -79,11 +83,43 @@ pub(crate) fn limits<'s>(session: &'s Session, api_id: &str) -> Option<Limits<'s
     Some(limits)
 }
 
+/// The quota of a session on an API: that beside the API if there are limits, else that of the session.
+pub(crate) fn quota(session: &Session, api_id: &str) -> Quota {
+    match own(session, api_id) {
+        Some(limit) => quota_of_api(limit),
+        None => quota_of_session(session),
+    }
+}
+
+/// The limits beside an API, if any is set.
+fn own<'s>(session: &'s Session, api_id: &str) -> Option<&'s AccessLimit> {
+    session.access_rights.get(api_id).map(|access| &access.limit).filter(|limit| !limit.is_zero())
+}
+
+fn quota_of_session(session: &Session) -> Quota {
+    Quota {
+        max: session.quota_max,
+        renewal_s: session.quota_renewal_rate,
+        renews: session.quota_renews,
+        remaining: session.quota_remaining,
+    }
+}
+
+fn quota_of_api(limit: &AccessLimit) -> Quota {
+    Quota {
+        max: limit.quota_max,
+        renewal_s: limit.quota_renewal_rate,
+        renews: limit.quota_renews,
+        remaining: limit.quota_remaining,
+    }
+}
+
 fn of_session(session: &Session) -> Limits<'static> {
     Limits {
         rate: Rate { requests: session.rate, per_s: session.per },
         throttle: throttle(session.throttle_interval, session.throttle_retry_limit),
-        quota: Quota { max: session.quota_max, renewal_s: session.quota_renewal_rate, renews: session.quota_renews },
+        quota: quota_of_session(session),
+        is_own: false,
         max_query_depth: session.max_query_depth,
         scope: "",
         endpoints: &[],
@@ -94,7 +130,8 @@ fn of_api(limit: &AccessLimit) -> Limits<'static> {
     Limits {
         rate: Rate { requests: limit.rate, per_s: limit.per },
         throttle: throttle(limit.throttle_interval, limit.throttle_retry_limit),
-        quota: Quota { max: limit.quota_max, renewal_s: limit.quota_renewal_rate, renews: limit.quota_renews },
+        quota: quota_of_api(limit),
+        is_own: true,
         max_query_depth: limit.max_query_depth,
         scope: "",
         endpoints: &[],
@@ -187,7 +224,7 @@ mod tests {
             let session = root_with(rights);
             let found = limits(&session, "a").expect("limits");
             assert_eq!(found.rate, Rate { requests: 5.0, per_s: 60.0 });
-            assert_eq!(found.quota, Quota { max: 7, renewal_s: 3600, renews: 9 });
+            assert_eq!(found.quota, Quota { max: 7, renewal_s: 3600, renews: 9, remaining: 0 });
             assert_eq!(found.throttle, Throttle { interval: Duration::from_millis(1500), retries: 2 });
             assert_eq!((found.max_query_depth, found.scope), (3, ""));
         }

@@ -1,6 +1,7 @@
 //! One handshake, within a bound.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 use super::Tls;
 use super::certificates::sha256;
 use super::server::HTTP_2;
+use crate::gateway::Entrance;
 
 /// How long a handshake may take, from the connection on; less if requests may not take that long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,11 +45,11 @@ pub(crate) struct Accepted {
 pub(crate) async fn accept(
     tls: &Tls,
     stream: TcpStream,
-    address: std::net::SocketAddr,
+    (address, entrance): (SocketAddr, Entrance),
     bound: Duration,
 ) -> Option<Accepted> {
     let patience = PATIENCE.min(bound);
-    let done = tokio::time::timeout(patience, handshake(tls, stream)).await;
+    let done = tokio::time::timeout(patience, handshake(tls, stream, entrance)).await;
     match done.unwrap_or(Err(HandshakeError::Timeout(patience))) {
         Ok(accepted) => Some(accepted),
         Err(error) => {
@@ -58,7 +60,7 @@ pub(crate) async fn accept(
     }
 }
 
-async fn handshake(tls: &Tls, mut stream: TcpStream) -> Result<Accepted, HandshakeError> {
+async fn handshake(tls: &Tls, mut stream: TcpStream, entrance: Entrance) -> Result<Accepted, HandshakeError> {
     let mut first = [0];
     stream.peek(&mut first).await?;
     if first[0].is_ascii_uppercase() {
@@ -69,7 +71,7 @@ async fn handshake(tls: &Tls, mut stream: TcpStream) -> Result<Accepted, Handsha
         return Err(HandshakeError::NoTls);
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let config = tls.config(start.client_hello().server_name());
+    let config = tls.config(start.client_hello().server_name(), entrance);
     let stream = start.into_stream(Arc::clone(&config)).await?;
     let (_, connection) = stream.get_ref();
     let certificates: Vec<Vec<u8>> =

@@ -24,10 +24,19 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 
 use certificates::Pair;
+use clients::Allowed;
 
 pub(crate) use accept::{Accepted, accept};
 pub(crate) use server::{Tls, TlsError};
 pub(crate) use signatures::signatures_by;
+
+/// Clients that are asked for a certificate before they may call the control API.
+#[derive(Debug, Clone)]
+pub(crate) struct Operators {
+    pub(crate) allowed: Arc<Allowed>,
+    /// They come to a port of their own: nobody else need be asked.
+    pub(crate) apart: bool,
+}
 
 /// What the configuration says of TLS.
 #[derive(Debug)]
@@ -41,6 +50,8 @@ pub(crate) struct TlsSettings {
     pub(crate) http2: bool,
     /// Whether clients are told whose certificates are allowed.
     pub(crate) announce: bool,
+    /// Who may call the control API, on the same ports as APIs or on one of its own.
+    pub(crate) operators: Option<Operators>,
     /// By what name the gateway asks itself how it is.
     pub(crate) server_name: Option<String>,
 }

@@ -19,6 +19,7 @@ use super::clients::{Allowed, Asked};
 use crate::apis::compile::Api;
 use crate::apis::host::{Host, Hosts, key, normal, without_port};
 use crate::apis::table::Table;
+use crate::gateway::Entrance;
 
 /// Sessions that may be resumed: for domains that ask for no certificate, and for each that does.
 const SESSIONS: usize = 4096;
@@ -43,6 +44,8 @@ struct Current {
     own: Vec<Arc<Identity>>,
     /// For names without an API of their own, and clients that tell none.
     fallback: Arc<ServerConfig>,
+    /// For the port of the control API.
+    control: Arc<ServerConfig>,
     domains: Hosts<Arc<ServerConfig>>,
 }
 
@@ -103,8 +106,11 @@ impl Tls {
     }
 
     /// What to do a handshake with, for the name that the client asks for.
-    pub(super) fn config(&self, name: Option<&str>) -> Arc<ServerConfig> {
+    pub(super) fn config(&self, name: Option<&str>, entrance: Entrance) -> Arc<ServerConfig> {
         let current = self.current.load();
+        if entrance == Entrance::Control {
+            return Arc::clone(&current.control);
+        }
         let mut found = None;
         if let Some(name) = name.filter(|_| !current.domains.is_empty()) {
             current.domains.each(name, |config| {
@@ -131,6 +137,7 @@ impl Current {
         }
         let mut configs = Configs { settings, names, open: None, optional: None };
         let fallback = configs.of(&domains.remove(&None).unwrap_or_default())?;
+        let control = if settings.operators.is_some() { configs.optional()? } else { configs.open()? };
         let mut hosts = Hosts::default();
         for (domain, apis) in domains {
             // A domain that is none is told when its API loads, and no request can be for it.
@@ -138,7 +145,7 @@ impl Current {
                 hosts.insert(host, configs.of(&apis)?);
             }
         }
-        Ok(Self { own, fallback, domains: hosts })
+        Ok(Self { own, fallback, control, domains: hosts })
     }
 }
 
@@ -156,15 +163,28 @@ impl Configs<'_> {
     /// clients are asked for one, and each API looks at it.
     fn of(&mut self, apis: &[&Api]) -> Result<Arc<ServerConfig>, rustls::Error> {
         let asking: Vec<_> = apis.iter().filter(|api| api.definition.use_mutual_tls_auth).collect();
+        // Operators come in wherever APIs are, unless they have a port to themselves.
+        let operators = self.settings.operators.as_ref().filter(|operators| !operators.apart);
         if asking.is_empty() {
-            let open = self.open.take().map_or_else(|| self.make(None), Ok)?;
-            return Ok(Arc::clone(self.open.insert(open)));
+            return if operators.is_some() { self.optional() } else { self.open() };
         }
         // One whose list did not load lets nobody in; its own error is what its clients should see.
         let lists: Option<Vec<Arc<Allowed>>> = asking.iter().map(|api| api.edge.allowed.clone()).collect();
         if let Some(lists) = lists.filter(|_| asking.len() == apis.len()) {
+            let lists = lists.into_iter().chain(operators.map(|operators| Arc::clone(&operators.allowed))).collect();
             return self.make(Some(Asked::required(lists, self.settings.announce, &self.settings.provider)));
         }
+        self.optional()
+    }
+
+    /// Clients are asked for no certificate.
+    fn open(&mut self) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let open = self.open.take().map_or_else(|| self.make(None), Ok)?;
+        Ok(Arc::clone(self.open.insert(open)))
+    }
+
+    /// Clients are asked for one, and need none.
+    fn optional(&mut self) -> Result<Arc<ServerConfig>, rustls::Error> {
         let asked = || Asked::optional(&self.settings.provider);
         let optional = self.optional.take().map_or_else(|| self.make(Some(asked())), Ok)?;
         Ok(Arc::clone(self.optional.insert(optional)))

@@ -100,6 +100,13 @@ fn my_plugin_per_path_resp() -> Json<Value> {
     Json(json!({ "current_time": "now" }))
 }
 
+/// Saves a session that is what its policy says.
+#[gw_plugin(hook = ["pre", "post_key_auth", "post", "endpoint"], name = "MyPluginApplyingPolicy")]
+fn my_plugin_applying_policy(ctx: &Ctx) {
+    let session = Session { apply_policies: vec!["my-pol".to_owned()], ..Session::new() };
+    ctx.set_session(session.with_key_id("my-key"), true);
+}
+
 /// Answers that it is a teapot.
 #[gw_plugin(hook = ["pre", "auth_check", "post_key_auth", "post", "endpoint"], name = "MyPluginReturningError")]
 fn my_plugin_returning_error() -> Flow {

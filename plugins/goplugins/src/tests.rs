@@ -76,6 +76,14 @@ fn auth_check_refuses_everybody_else() {
 }
 
 #[test]
+fn a_session_that_names_a_policy_is_saved_under_its_key() {
+    let done = call("MyPluginApplyingPolicy", Hook::Pre, get("/"));
+    let session = done.session.expect("it is set");
+    assert_eq!((session.apply_policies, &*session.key_id), (vec!["my-pol".to_owned()], "my-key"));
+    assert!(done.answer.is_none() && done.saves_session);
+}
+
+#[test]
 fn post_key_auth_tells_the_alias() {
     for alias in ["abc-session", "", "größe"] {
         let session = Session::new().with_alias(alias);

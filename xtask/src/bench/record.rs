@@ -61,7 +61,8 @@ fn pair(load: &Load, gateway: &Gateway, http2: bool) -> Result<(), BenchError> {
     let behind = port.map_err(|source| BenchError::Io { what: "find a free port".to_owned(), source })?;
     let conf = Conf { tls: Tls::Clients, ..Conf::PLAIN }.write(&dir, behind.port(), load.place.upstream)?;
     let mut command = Command::new(&gateway.binary);
-    let _behind = Process::spawn("the gateway behind", command.arg("--conf").arg(conf), &dir)?;
+    let command = command.arg("--conf").arg(conf).current_dir(&dir);
+    let _behind = Process::spawn("the gateway behind", command, &dir)?;
     let place = Place { upstream: SocketAddr::from(([127, 0, 0, 1], behind.port())), ..load.place.clone() };
     let subject = gateway.with("gateway in front", Conf { tls: Tls::Upstream { http2 }, ..Conf::PLAIN });
     // It is asked until the one behind answers.

@@ -34,7 +34,7 @@ use crate::gateway::prove::Proof;
 use crate::report::{Failure, Report, chain};
 use crate::repository::{Repository, shown};
 use crate::run::{self, RunError, What};
-use crate::sample::{self, Written};
+use crate::sample::{self, Keys, Written};
 use crate::{build, echo};
 use ending::Ending;
 use gateway::{Fleet, Gateway, Notify};
@@ -309,10 +309,10 @@ impl Dev<'_> {
         }
         let wrong = |source| DevError::Write { path: self.dir.clone(), source };
         let written = match &self.definitions {
-            Some(apis) => sample::write_configuration(&self.dir, self.port, apis),
+            Some(apis) => sample::write_configuration(&self.dir, self.port, Keys::Nowhere, apis),
             None => {
                 let upstream = echo::serve().map_err(RunError::Echo)?;
-                sample::write(&self.dir, self.port, upstream, &proof.records)
+                sample::write(&self.dir, self.port, Keys::Nowhere, upstream, &proof.records)
             }
         };
         let written = written.map_err(wrong)?;

@@ -187,6 +187,20 @@ pub enum PlanError {
         /// The crate's folder.
         dir: PathBuf,
     },
+    /// `--features` of a name that the server does not have.
+    #[error(
+        "--features {feature}: the gateway has no such feature; there are: {}\n  = see [features] in {}",
+        or_none(known),
+        shown(manifest)
+    )]
+    UnknownFeature {
+        /// As typed.
+        feature: String,
+        /// The Cargo.toml of the server.
+        manifest: PathBuf,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// `--replace gateway=DIR` where no gateway is.
     #[error("`{}` is no checkout of the gateway: there is no gateway-runtime/Cargo.toml\n  = name the root of one", .0.display())]
     NoCheckout(PathBuf),
@@ -265,6 +279,7 @@ impl Failure for PlanError {
             | Self::Twice { .. }
             | Self::OutputIsFolder(_)
             | Self::NothingToReplace { .. }
+            | Self::UnknownFeature { .. }
             | Self::Manifest(_) => crate::USAGE,
             _ => crate::FAILED,
         }
@@ -298,11 +313,12 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
     let lock = manifest.as_ref().map(ManifestFile::lock);
     warnings.extend(plugins.iter().filter_map(|plugin| plugin.credentials(lock.as_deref())));
     let written = manifest.as_ref().map(|file| file.manifest.gateway.clone()).unwrap_or_default();
+    let features = features(&core, &written.features, &selection.features)?;
     let apis = build.apis.and_then(|apis| manifest.as_ref().map(|file| file.relative(&apis)));
     Ok(Plan {
         repository: repository.clone(),
         core,
-        core_features: (written.features, written.default_features.unwrap_or(true)),
+        core_features: (features, written.default_features.unwrap_or(true)),
         plugins,
         apis: selection.apis.clone().or(apis),
         profile,
@@ -320,9 +336,32 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
         is_manifests: manifest.is_some()
             && selection.plugins.is_empty()
             && selection.replace.is_empty()
+            && selection.features.is_empty()
             && selection.from_apis.is_none(),
         manifest,
     })
+}
+
+/// What is written in the manifest and typed, each once. What is typed must be there; of the manifest, cargo tells.
+fn features(core: &Repository, written: &[String], typed: &[String]) -> Result<Vec<String>, PlanError> {
+    let manifest = core.runtime().join("Cargo.toml");
+    if !typed.is_empty() {
+        let text = fs::read_to_string(&manifest).map_err(|source| PlanError::Io { path: manifest.clone(), source })?;
+        let known = known_features(&text);
+        if let Some(unknown) = typed.iter().find(|feature| !known.contains(*feature)) {
+            let known = known.into_iter().collect();
+            return Err(PlanError::UnknownFeature { feature: unknown.clone(), manifest, known });
+        }
+    }
+    let all: BTreeSet<&String> = written.iter().chain(typed).collect();
+    Ok(all.into_iter().cloned().collect())
+}
+
+/// The names in `[features]`; none if it is not to be read, which cargo will tell.
+fn known_features(manifest: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = toml::from_str(manifest).unwrap_or_default();
+    let features = manifest.get("features").and_then(toml::Value::as_table);
+    features.map(|features| features.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// The checkout whose server is linked.

@@ -117,7 +117,7 @@ fn a_name_that_nothing_offers_is_a_comment_and_a_warning() {
 
 #[test]
 fn every_field_that_is_not_honoured_is_named() {
-    let conf = "{\n \"storage\": {\"type\": \"redis\"}, \"hash_keys\": true, \"enable_jsvm\": false,\n \"control_api_port\": 9696,\n \
+    let conf = "{\n \"streams\": {\"type\": \"redis\"}, \"dns_cache\": true, \"enable_jsvm\": false,\n \"enable_key_logging\": true,\n \
                 \"http_server_options\": {\"max_response_body_size\": 9, \"read_timeout\": 5}\n}";
     let here =
         place(&[("tyk.conf", conf), ("apps/a.json", &classic(",\n \"enable_jwt\": true, \"tag_headers\": [\"x\"]"))]);
@@ -128,9 +128,9 @@ fn every_field_that_is_not_honoured_is_named() {
     assert_eq!(
         told,
         [
-            "warning: tyk.conf:2:13: storage",
-            "warning: tyk.conf:2:45: hash_keys",
-            "warning: tyk.conf:3:22: control_api_port",
+            "warning: tyk.conf:2:13: streams",
+            "warning: tyk.conf:2:45: dns_cache",
+            "warning: tyk.conf:3:24: enable_key_logging",
             "warning: tyk.conf:4:52: http_server_options.max_response_body_size",
             "warning: apps/a.json:2:16: enable_jwt",
             "warning: apps/a.json:2:37: tag_headers",

@@ -205,3 +205,25 @@ fn plugins_are_sorted_so_that_their_order_on_the_command_line_is_nothing() {
     let a = plan(&here.repository(), &args(&["a"])).expect("planned");
     assert_ne!(a.dir(), ab.dir());
 }
+
+#[test]
+fn a_feature_of_the_server_is_switched_on_once_and_must_be_there() {
+    let here = StandIn::new();
+    here.package("gateway-runtime", "gateway-runtime", "0.1.0", "[features]\nredis = []\nother = []\n", "");
+    let asked = |features: &[&str]| {
+        let mut args = args(&[]);
+        args.selection.features = features.iter().map(ToString::to_string).collect();
+        plan(&here.repository(), &args)
+    };
+    let plain = asked(&[]).expect("planned");
+    let with = asked(&["redis", "redis"]).expect("planned");
+    assert_eq!(with.core_features, (vec!["redis".to_owned()], true));
+    assert_ne!(plain.dir(), with.dir());
+    let error = asked(&["redis", "reddis"]).expect_err("refused");
+    let told = error.to_string();
+    assert!(
+        told.starts_with("--features reddis: the gateway has no such feature; there are: other, redis\n"),
+        "{told}"
+    );
+    assert_eq!(error.exit_code(), xtask::USAGE);
+}

@@ -4,7 +4,7 @@ use super::{Check, has_scheme_and_host, path};
 use crate::duration::duration;
 use crate::json_path::JsonPath;
 use crate::proxy::Proxy;
-use crate::version::{CircuitBreaker, HardTimeout, Version};
+use crate::version::{CircuitBreaker, EndpointRate, HardTimeout, Version};
 
 /// What clients may speak.
 const PROTOCOLS: [&str; 4] = ["", "http", "https", "h2c"];
@@ -26,12 +26,27 @@ impl Check<'_> {
                 format!("`{}` is not a port: ports are up to 65535", self.api.listen_port),
             );
         }
+        self.global_rate();
         let proxy = &self.api.proxy;
         if proxy.enable_load_balancing {
             self.target_list(proxy, protocol);
         } else if !proxy.target_list.is_empty() {
             let reason = "has no effect: `enable_load_balancing` is false, so requests go to `target_url`";
             self.warning(path(&["proxy", "target_list"]), reason);
+        }
+    }
+
+    /// The rate of the API as a whole.
+    fn global_rate(&mut self) {
+        let global = &self.api.global_rate_limit;
+        let at = path(&["global_rate_limit"]);
+        if global.disabled || global.rate == 0.0 {
+            return;
+        }
+        if self.api.disable_rate_limit {
+            self.warning(at, "has no effect: `disable_rate_limit` is true");
+        } else if global.per <= 0.0 {
+            self.warning(at.key("per"), "is not above 0, so nothing is limited; write seconds");
         }
     }
 
@@ -64,9 +79,14 @@ impl Check<'_> {
         let timeouts = paths.hard_timeouts.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         let breakers = paths.circuit_breakers.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         let (timeouts, breakers): (Vec<_>, Vec<_>) = (timeouts.collect(), breakers.collect());
+        let rates: Vec<_> = paths.rate_limit.iter().enumerate().filter(|(_, entry)| !entry.disabled).collect();
         let lists = at.key("extended_paths");
         if !version.use_extended_paths {
-            let used = [("hard_timeouts", !timeouts.is_empty()), ("circuit_breakers", !breakers.is_empty())];
+            let used = [
+                ("hard_timeouts", !timeouts.is_empty()),
+                ("circuit_breakers", !breakers.is_empty()),
+                ("rate_limit", !rates.is_empty()),
+            ];
             for (list, _) in used.into_iter().filter(|(_, used)| *used) {
                 self.warning(lists.key(list), "has no effect: `use_extended_paths` of this version is false");
             }
@@ -81,6 +101,21 @@ impl Check<'_> {
             let at = lists.key("circuit_breakers").index(index);
             self.endpoint(&at, &entry.path, &entry.method);
             self.circuit_breaker(&at, entry);
+        }
+        for (index, entry) in rates {
+            let at = lists.key("rate_limit").index(index);
+            self.endpoint(&at, &entry.path, &entry.method);
+            self.endpoint_rate(&at, entry);
+        }
+    }
+
+    fn endpoint_rate(&mut self, at: &JsonPath, entry: &EndpointRate) {
+        if self.api.disable_rate_limit {
+            self.warning(at.clone(), "has no effect: `disable_rate_limit` is true");
+        } else if entry.rate <= 0.0 {
+            self.warning(at.key("rate"), "is not above 0, so nothing is limited; write requests per `per` seconds");
+        } else if entry.per <= 0.0 {
+            self.warning(at.key("per"), "is not above 0, so nothing is limited; write seconds");
         }
     }
 

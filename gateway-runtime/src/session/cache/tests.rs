@@ -5,17 +5,17 @@ use std::thread;
 
 use super::*;
 
-fn session(alias: &str) -> Arc<Session> {
-    Arc::new(Session::new().with_alias(alias))
+fn known(id: &str, alias: &str) -> Known {
+    Known { session: Arc::new(Session::new().with_alias(alias)), id: id.into() }
 }
 
 /// Keeps the session `alias` of a key that is stored as `stored:<key>`.
 fn keep(cache: &SessionCache, org_id: &str, key: &str, alias: &str, now: Instant) {
-    cache.keep(cache.ticket(), org_id, key, &format!("stored:{key}"), session(alias), now);
+    cache.keep(cache.ticket(), org_id, key, known(&format!("stored:{key}"), alias), now);
 }
 
 fn get(cache: &SessionCache, org_id: &str, key: &str, now: Instant) -> Option<String> {
-    cache.get(org_id, key, now).map(|session| session.alias.clone())
+    cache.get(org_id, key, now).map(|known| known.session.alias.clone())
 }
 
 fn count(cache: &SessionCache) -> usize {
@@ -54,7 +54,7 @@ fn what_is_stored_under_an_id_is_forgotten_by_whatever_key_it_was_found() {
     let now = Instant::now();
     // With `hash_keys` the id is a hash: it is what other gateways tell.
     for key in ["omine", "mine"] {
-        cache.keep(cache.ticket(), "o", key, "248bfa47", session("mine"), now);
+        cache.keep(cache.ticket(), "o", key, known("248bfa47", "mine"), now);
     }
     keep(&cache, "o", "other", "other", now);
     cache.forget("248bfa47");
@@ -71,9 +71,9 @@ fn a_session_that_was_forgotten_while_it_was_read_is_not_kept() {
     let now = Instant::now();
     let ticket = cache.ticket();
     cache.forget("stored");
-    cache.keep(ticket, "o", "k", "stored", session("old"), now);
+    cache.keep(ticket, "o", "k", known("stored", "old"), now);
     assert_eq!(get(&cache, "o", "k", now), None);
-    cache.keep(cache.ticket(), "o", "k", "stored", session("new"), now);
+    cache.keep(cache.ticket(), "o", "k", known("stored", "new"), now);
     assert_eq!(get(&cache, "o", "k", now).as_deref(), Some("new"));
 }
 
@@ -106,12 +106,12 @@ fn what_ends_first_goes_first() {
 fn what_is_over_gives_its_memory_back() {
     let cache = SessionCache::new(64, LIFETIME);
     let now = Instant::now();
-    let old = session("old");
-    cache.keep(cache.ticket(), "o", "k", "stored", Arc::clone(&old), now);
+    let old = known("stored", "old");
+    cache.keep(cache.ticket(), "o", "k", old.clone(), now);
     cache.sweep(now + LIFETIME - Duration::from_nanos(1));
-    assert_eq!(Arc::strong_count(&old), 2);
+    assert_eq!(Arc::strong_count(&old.session), 2);
     cache.sweep(now + LIFETIME);
-    assert_eq!((Arc::strong_count(&old), count(&cache)), (1, 0));
+    assert_eq!((Arc::strong_count(&old.session), count(&cache)), (1, 0));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn after_it_is_forgotten_no_core_keeps_what_it_read_before() {
                 while !is_over.load(Ordering::Relaxed) {
                     let ticket = cache.ticket();
                     let read = written.load(Ordering::SeqCst).to_string();
-                    cache.keep(ticket, "o", "k", "stored", session(&read), now);
+                    cache.keep(ticket, "o", "k", known("stored", &read), now);
                 }
             });
         }

@@ -36,7 +36,7 @@ const REFUSED: &str = "not honoured by this gateway, and it guards access: reque
 
 /// `text` yields exactly these findings, each as `severity line:column: path: reason`.
 fn check(text: &str, expected: &[&str]) -> Option<ApiDefinition> {
-    let Reading { definition, identity, findings } = read(text);
+    let Reading { definition, identity, findings, .. } = read(text);
     let told =
         |finding: &Finding| format!("{} {}", finding.severity, finding.at("").to_string().trim_start_matches(':'));
     assert_eq!(findings.iter().map(told).collect::<Vec<_>>(), expected, "in {text}");

@@ -1,0 +1,80 @@
+//! What the configuration says of keys and limits. Source: gateway.md §1.2.
+
+use serde::Deserialize;
+
+use super::Raw;
+use super::remark::Remarks;
+use crate::keyring::Settings;
+use crate::limiter;
+use crate::session::hash::Algorithm;
+use crate::session::key::KeyRules;
+
+/// Tyk's own: a key is at least so long.
+const MIN_TOKEN_LENGTH: usize = 3;
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(default, expecting = "an object")]
+pub(super) struct RawCache {
+    disable_cached_session_state: bool,
+}
+
+/// What `X-RateLimit-*` tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum RateHeaders {
+    /// What is left of the quota.
+    #[default]
+    Quotas,
+    /// What is left of the rate.
+    Rates,
+}
+
+pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
+    let function = Some(raw.hash_key_function.as_str()).filter(|name| !name.is_empty());
+    let function = function.map(|name| algorithm(name, "hash_key_function", remarks));
+    let named = |(at, name): (usize, &String)| algorithm(name, &format!("hash_key_function_fallback[{at}]"), remarks);
+    let fallbacks = raw.hash_key_function_fallback.iter().enumerate().map(named).collect();
+    let min_length = if raw.min_token_length == 0 { MIN_TOKEN_LENGTH } else { raw.min_token_length };
+    Settings {
+        rules: KeyRules { hash_keys: raw.hash_keys, function, fallbacks, min_length },
+        forced_lifetime_s: raw.force_global_session_lifetime.then_some(raw.global_session_lifetime),
+        respects_expiry: raw.session_lifetime_respects_key_expiration,
+        never_kept: raw.local_session_cache.disable_cached_session_state,
+        allows_master: raw.allow_master_keys,
+        lists_hashed: raw.enable_hashed_keys_listing,
+        refuses_names: raw.disable_key_actions_by_username,
+    }
+}
+
+/// Tyk takes `murmur64` for what it does not know, and so do its keys.
+fn algorithm(name: &str, path: &str, remarks: &mut Remarks<'_>) -> Algorithm {
+    Algorithm::named(name).unwrap_or_else(|error| {
+        remarks.warning(path, format!("{error}; keys are hashed by `murmur64`, as with Tyk"));
+        Algorithm::Murmur64
+    })
+}
+
+pub(super) fn rate_headers(raw: &Raw, remarks: &mut Remarks<'_>) -> RateHeaders {
+    match raw.rate_limit_response_headers.as_str() {
+        "" | "quotas" => RateHeaders::Quotas,
+        "rate_limits" => RateHeaders::Rates,
+        other => {
+            let reason = format!("`{other}` is not one of `quotas`, `rate_limits`");
+            remarks.error("rate_limit_response_headers", reason);
+            RateHeaders::Quotas
+        }
+    }
+}
+
+/// The first that is asked for. Source: gateway.md §7.2.
+pub(super) fn rates(raw: &Raw) -> limiter::Algorithm {
+    let asked = [
+        (raw.enable_fixed_window_rate_limiter, limiter::Algorithm::FixedWindow),
+        (raw.enable_sentinel_rate_limiter, limiter::Algorithm::Sentinel),
+        (raw.enable_redis_rolling_limiter, limiter::Algorithm::Rolling),
+    ];
+    asked
+        .into_iter()
+        .find(|(is_asked, _)| *is_asked)
+        .map_or_else(limiter::Algorithm::default, |(_, algorithm)| algorithm)
+}

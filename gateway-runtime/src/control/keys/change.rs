@@ -1,0 +1,184 @@
+//! How keys are created and changed.
+
+use std::time::SystemTime;
+
+use gateway_sdk::{Response, Session, StatusCode};
+use serde::Deserialize;
+
+use super::{Named, changed, tell};
+use crate::clock::unix_now;
+use crate::control::call::Call;
+use crate::control::refusal::Refusal;
+use crate::control::reply::json;
+use crate::gateway::Gateway;
+use crate::keyring::Stored;
+use crate::session::apply::ApplyError;
+use crate::session::key::new_id;
+
+/// A new key with an id of our own. Source: Tyk, `createKeyHandler`.
+pub(in super::super) async fn create(mut call: Call<'_>) -> Result<Response, Refusal> {
+    let mut session = read(&call.text().await?).ok_or(Refusal::Unmarshalling)?;
+    let keyring = &call.gateway.keyring;
+    let key =
+        keyring.settings.rules.compose(&session.org_id, &new_id().map_err(|error| Refusal::Key(error.to_string()))?);
+    if session.hmac_enabled && session.hmac_string.is_empty() {
+        session.hmac_string = new_id().map_err(|error| Refusal::Key(error.to_string()))?;
+    }
+    date(&mut session);
+    touch(&mut session);
+    write(call.gateway, &key, &mut session, Resets::Quota).await?;
+    Ok(changed(keyring, &key, "added", Some(&key)))
+}
+
+/// The same, where Tyk says less of what is wrong.
+pub(in super::super) async fn create_here(call: Call<'_>) -> Result<Response, Refusal> {
+    create(call).await.map_err(Refusal::in_fewer_words)
+}
+
+/// A new key whose id the operator chose. Source: Tyk, `handleAddOrUpdate`.
+pub(in super::super) async fn create_at(mut call: Call<'_>) -> Result<Response, Refusal> {
+    let mut session = read(&call.text().await?).ok_or(Refusal::Malformed)?;
+    let keyring = &call.gateway.keyring;
+    let (id, rules) = (call.argument(), &keyring.settings.rules);
+    if id.len() < rules.min_length {
+        return Err(Refusal::ShortKey { length: id.len(), least: rules.min_length });
+    }
+    let key = rules.compose(&session.org_id, id);
+    date(&mut session);
+    let resets = Resets::of(&call);
+    if resets == Resets::Quota {
+        touch(&mut session);
+    }
+    write(call.gateway, &key, &mut session, resets).await.map_err(Refusal::in_fewer_words)?;
+    Ok(changed(keyring, &key, "added", Some(&key)))
+}
+
+/// Another session for a key that is there.
+pub(in super::super) async fn update(mut call: Call<'_>) -> Result<Response, Refusal> {
+    let mut session = read(&call.text().await?).ok_or(Refusal::Malformed)?;
+    let keyring = &call.gateway.keyring;
+    let mut named = Named::of(&call)?;
+    if named.org_id.is_empty() {
+        named.org_id.clone_from(&session.org_id);
+    }
+    let Stored { id, session: before } = named.find(keyring).await?.ok_or(Refusal::KeyNotFound)?;
+    session.date_created.clone_from(&before.date_created);
+    session.key_id.clone_from(&before.key_id);
+    let resets = Resets::of(&call);
+    match resets {
+        Resets::Quota => touch(&mut session),
+        Resets::Nothing => {
+            session.quota_renews = before.quota_renews;
+            session.last_updated.clone_from(&before.last_updated);
+        }
+    }
+    // A password is written once, and read by nobody: who leaves it out keeps it.
+    if session.basic_auth_data.password.is_empty() {
+        session.basic_auth_data.clone_from(&before.basic_auth_data);
+    }
+    write_at(call.gateway, &id, &mut session, resets, false).await.map_err(Refusal::in_fewer_words)?;
+    let hashed = (!named.is_hash).then_some(before.key_id.as_str());
+    Ok(changed(keyring, call.argument(), "modified", hashed))
+}
+
+/// What policies would make of a session.
+pub(in super::super) async fn preview(mut call: Call<'_>) -> Result<Response, Refusal> {
+    let mut session = read(&call.text().await?).ok_or(Refusal::Malformed)?;
+    call.gateway.keyring.apply(None, &mut session).map_err(|error| Refusal::Key(error.to_string()))?;
+    Ok(json(StatusCode::OK, &session))
+}
+
+/// Other policies for a key, which is named by what it is stored under.
+pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, Refusal> {
+    let text = call.text().await?;
+    let instruction: Instruction = serde_json::from_str(&text).map_err(|_| Refusal::Instruction)?;
+    let keyring = &call.gateway.keyring;
+    let id = call.argument();
+    let mut session = keyring.stored(id).await?.ok_or(Refusal::UnknownKey)?;
+    match instruction {
+        Instruction { policy, apply_policies } if apply_policies.is_empty() => session.apply_policies = vec![policy],
+        Instruction { apply_policies, .. } => session.apply_policies = apply_policies,
+    }
+    touch(&mut session);
+    keyring.apply(None, &mut session).map_err(|error| Refusal::Key(error.to_string()))?;
+    keyring.put(id, &session).await?;
+    tell(call.gateway, id).await;
+    Ok(changed(keyring, id, "updated", None))
+}
+
+/// Which policies a key is to have.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Instruction {
+    policy: String,
+    apply_policies: Vec<String>,
+}
+
+/// Whether counters begin anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resets {
+    Quota,
+    Nothing,
+}
+
+impl Resets {
+    fn of(call: &Call<'_>) -> Self {
+        if call.query("suppress_reset").as_deref() == Some("1") { Self::Nothing } else { Self::Quota }
+    }
+}
+
+fn read(text: &str) -> Option<Session> {
+    // serde takes a list for an object whose members it lists.
+    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+fn date(session: &mut Session) {
+    session.date_created = humantime::format_rfc3339(SystemTime::now()).to_string();
+}
+
+/// Another `last_updated` is another counter of the rate.
+fn touch(session: &mut Session) {
+    session.last_updated = unix_now().to_string();
+}
+
+async fn write(gateway: &Gateway, key: &str, session: &mut Session, resets: Resets) -> Result<(), Refusal> {
+    let id = gateway.keyring.id_of(key).into_owned();
+    write_at(gateway, &id, session, resets, true).await
+}
+
+/// Applies the policies, as each API of the key has them, and writes the session.
+async fn write_at(
+    gateway: &Gateway,
+    id: &str,
+    session: &mut Session,
+    resets: Resets,
+    is_new: bool,
+) -> Result<(), Refusal> {
+    let keyring = &gateway.keyring;
+    let fail = |error: ApplyError| Refusal::Key(error.to_string());
+    keyring.apply(None, session).map_err(fail)?;
+    if session.access_rights.is_empty() && !keyring.settings.allows_master {
+        return Err(Refusal::NoRights);
+    }
+    let is_kept = apply_by_api(gateway, session).map_err(fail)?;
+    if is_new && let Some(expires) = keyring.expires_of_new(session, unix_now()) {
+        session.expires = expires;
+    }
+    if resets == Resets::Quota && !is_kept {
+        session.quota_renews = unix_now().saturating_add(session.quota_renewal_rate);
+        keyring.reset(id, session).await?;
+    }
+    keyring.put(id, session).await?;
+    tell(gateway, id).await;
+    Ok(())
+}
+
+/// Applies the policies as the organisation of each API has them; whether one of the APIs keeps quotas as they are.
+fn apply_by_api(gateway: &Gateway, session: &mut Session) -> Result<bool, ApplyError> {
+    let table = gateway.table.load();
+    let apis: Vec<_> = session.access_rights.keys().filter_map(|api_id| table.by_id(api_id)).collect();
+    for api in &apis {
+        gateway.keyring.apply(Some(&api.definition.org_id), session)?;
+    }
+    Ok(apis.iter().any(|api| api.definition.dont_set_quota_on_create))
+}

@@ -1,0 +1,53 @@
+//! What is counted for a key: what is left of its quotas, and how they begin anew.
+
+use std::collections::BTreeSet;
+
+use gateway_model::Session;
+
+use super::Keyring;
+use crate::session::limits::{Quota, quota_name};
+use crate::storage::{Counters, StoreError};
+
+impl Keyring {
+    /// The counters of all keys.
+    pub(crate) fn counters(&self) -> &dyn Counters {
+        self.store.get().counters()
+    }
+
+    /// Writes into a session what is left of its quotas at this moment. Source: gateway.md §2.6.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn refresh(&self, id: &str, session: &mut Session) -> Result<(), StoreError> {
+        session.quota_remaining = self.left("", id, session.quota_max).await?.unwrap_or(session.quota_remaining);
+        for access in session.access_rights.values_mut() {
+            if !access.limit.is_zero() {
+                let left = self.left(&access.allowance_scope, id, access.limit.quota_max).await?;
+                access.limit.quota_remaining = left.unwrap_or(access.limit.quota_remaining);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all quotas of a key begin anew.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn reset(&self, id: &str, session: &Session) -> Result<(), StoreError> {
+        let scopes: BTreeSet<&str> =
+            session.access_rights.values().map(|access| access.allowance_scope.as_str()).chain([""]).collect();
+        for scope in scopes {
+            self.counters().remove(&quota_name(scope, id)).wait().await?;
+        }
+        Ok(())
+    }
+
+    /// What is left of a quota; `None` if it is not limited.
+    async fn left(&self, scope: &str, id: &str, max: i64) -> Result<Option<i64>, StoreError> {
+        if !(Quota { max, ..Quota::default() }).is_limited() {
+            return Ok(None);
+        }
+        let count = self.counters().read(&quota_name(scope, id)).wait().await?;
+        Ok(Some(max.saturating_sub(count.map_or(0, |count| count.value)).max(0)))
+    }
+}

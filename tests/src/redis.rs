@@ -1,0 +1,80 @@
+//! A real Redis on a port of its own, for one test.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::DEADLINE;
+
+/// A server that keeps nothing. It ends when this is dropped.
+pub struct Redis {
+    /// Where it listens, on the loopback.
+    pub port: u16,
+    process: Option<Child>,
+    folder: TempDir,
+}
+
+impl Redis {
+    /// A server that runs.
+    ///
+    /// # Panics
+    /// When there is none: `tests/install-redis` installs it.
+    #[must_use]
+    pub fn start() -> Self {
+        // Another process may take a port before the server has it.
+        for _ in 0..5 {
+            let mut redis = Self::stopped();
+            if redis.run() {
+                return redis;
+            }
+        }
+        panic!("redis-server does not start");
+    }
+
+    /// A server that does not run yet.
+    ///
+    /// # Panics
+    /// When there is no port or no folder.
+    #[must_use]
+    pub fn stopped() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the system's choice");
+        let port = listener.local_addr().expect("it is bound").port();
+        Self { port, process: None, folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// Starts it, on the same port as before; says whether it answers.
+    ///
+    /// # Panics
+    /// When there is none: `tests/install-redis` installs it.
+    pub fn run(&mut self) -> bool {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = self.process.insert(command.spawn().expect("redis-server is not here: run tests/install-redis"));
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE && matches!(process.try_wait(), Ok(None)) {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
