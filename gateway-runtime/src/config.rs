@@ -17,6 +17,7 @@ use serde_json::Value;
 mod bounds;
 mod edge;
 mod env;
+mod jwks;
 mod keys;
 mod outbound;
 mod policies;
@@ -29,6 +30,8 @@ use crate::policies::PolicySource;
 use crate::tls::clients::Allowed;
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
+pub(crate) use jwks::KeySetRules;
+use jwks::RawJwks;
 pub(crate) use keys::RateHeaders;
 use keys::RawCache;
 pub(crate) use outbound::Outbound;
@@ -106,6 +109,8 @@ struct Raw {
     session_lifetime_respects_key_expiration: bool,
     local_session_cache: RawCache,
     rate_limit_response_headers: String,
+    jwks: RawJwks,
+    jwt_ssl_insecure_skip_verify: bool,
     enable_fixed_window_rate_limiter: bool,
     enable_sentinel_rate_limiter: bool,
     enable_redis_rolling_limiter: bool,
@@ -220,6 +225,8 @@ pub(crate) struct Config {
     /// Where policies are.
     pub(crate) policies: PolicySource,
     pub(crate) rate_headers: RateHeaders,
+    /// How public keys are fetched.
+    pub(crate) key_sets: KeySetRules,
     /// How rates are counted.
     pub(crate) rates: Algorithm,
     /// Where keys, counters and signals are kept.
@@ -355,6 +362,8 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         "uptime_tests",
         "uptime_tests.config",
         "local_session_cache",
+        "jwks",
+        "jwks.cache",
     ];
     if let Some(path) = sections.iter().find(|path| no_object(path)) {
         remarks.error(path, "expected an object");
@@ -419,6 +428,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         policies: policies::resolve(&raw.policies, remarks),
         keys: keys::settings(raw, remarks),
         rate_headers: keys::rate_headers(raw, remarks),
+        key_sets: jwks::settings(raw, remarks),
         rates: keys::rates(raw),
         storage: storage::resolve(&raw.storage, variables, remarks),
         notices: storage::notices(raw, variables, remarks),

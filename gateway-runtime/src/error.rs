@@ -12,6 +12,7 @@ use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 use crate::config::Config;
 use crate::keyring::KeyError;
 use crate::metrics::{self, Refused, UpstreamFailed};
+use crate::middleware::jwt::JwtError;
 use crate::serve::body::Stalled;
 use crate::session::apply::ApplyError;
 use crate::storage::StoreError;
@@ -68,6 +69,8 @@ pub(crate) enum RequestError {
     CredentialUnknown,
     #[error(transparent)]
     KeyFailed(KeyError),
+    #[error(transparent)]
+    Jwt(JwtError),
     #[error("the key has come more often than its rate allows, or its limits are for other APIs")]
     RateLimited,
     #[error("the API, or this path of it, was called more often than its rate allows")]
@@ -159,6 +162,7 @@ impl RequestError {
             // With a key that may be known, and cannot be asked about, nobody is let in.
             Self::KeyFailed(KeyError::Policies(_)) => (StatusCode::FORBIDDEN, DISALLOWED, Definition),
             Self::KeyFailed(_) => (StatusCode::FORBIDDEN, DISALLOWED, Store),
+            Self::Jwt(error) => jwt(error),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded", Client),
             Self::ApiRateLimited => (StatusCode::TOO_MANY_REQUESTS, "API Rate Limit Exceeded", Client),
             Self::RateUnknown(_) => {
@@ -248,6 +252,38 @@ impl RequestError {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+/// What is told of a JSON web token. Source: gateway.md §5.11.
+fn jwt(error: &JwtError) -> (StatusCode, &'static str, Fault) {
+    use Fault::{Client, Definition, Upstream};
+    let unauthorized = |message| (StatusCode::UNAUTHORIZED, message, Client);
+    let forbidden = |message| (StatusCode::FORBIDDEN, message, Client);
+    match error {
+        JwtError::Missing => (StatusCode::BAD_REQUEST, "Authorization field missing", Client),
+        JwtError::Malformed(_)
+        | JwtError::Signature
+        | JwtError::NoKid
+        | JwtError::UnknownKid
+        | JwtError::UnknownKey
+        | JwtError::KeySecret => forbidden("Key not authorized"),
+        JwtError::NoKeySet(_) => (StatusCode::FORBIDDEN, "Key not authorized", Upstream),
+        JwtError::Method => forbidden("Key not authorized: Unexpected signing method"),
+        JwtError::Expired => unauthorized("Key not authorized: token has expired"),
+        JwtError::BeforeIssued => unauthorized("Key not authorized: token used before issued"),
+        JwtError::NotYet => unauthorized("Key not authorized: token is not valid yet"),
+        JwtError::NoIdentity => forbidden("no suitable claims for user ID were found"),
+        JwtError::EmptySubject => forbidden("found an empty user ID in sub claim"),
+        JwtError::EmptyIdentity => forbidden("found an empty user ID in predefined base claim"),
+        JwtError::NoPolicyNamed => forbidden("key not authorized: no matching policy found"),
+        JwtError::NoPolicy { .. } => forbidden("key not authorized: no matching policy"),
+        JwtError::NoScopePolicy => forbidden("key not authorized: no matching policy found in scope claim"),
+        JwtError::NoScopeOrPolicy => forbidden("key not authorized: no scope or policy in token"),
+        JwtError::Policy(_) => (StatusCode::FORBIDDEN, "key not authorized: could not apply new policy", Definition),
+        JwtError::Policies(_) => {
+            (StatusCode::FORBIDDEN, "key not authorized: could not apply several policies", Definition)
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use arc_swap::ArcSwap;
 use gateway_sdk::host::Host;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::apis::compile::Services;
 use crate::apis::plan::Ground;
 use crate::apis::table::Table;
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::middleware::jwt::sets::KeySets;
 use crate::storage::Store;
 use crate::tls::Tls;
 use crate::upstream::Rules;
@@ -22,6 +24,8 @@ pub(crate) struct Gateway {
     pub(crate) table: ArcSwap<Table>,
     /// Keys, and policies.
     pub(crate) keyring: Arc<Keyring>,
+    /// Public keys that tokens are verified by.
+    pub(crate) key_sets: Arc<KeySets>,
     pub(crate) host: Arc<dyn Host>,
     /// What definitions are examined with, before they are written.
     pub(crate) ground: Ground,
@@ -63,13 +67,12 @@ impl Gateway {
     pub(crate) fn new(
         config: Config,
         table: Table,
-        host: Arc<dyn Host>,
-        keyring: Arc<Keyring>,
-        ground: Ground,
+        services: &Services,
         tls: Option<Tls>,
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
+        let Services { host, keyring, key_sets, ground, .. } = services.clone();
         let store = keyring.store().clone();
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self {
@@ -78,6 +81,7 @@ impl Gateway {
             table: ArcSwap::from_pointee(table),
             host,
             keyring,
+            key_sets,
             store,
             ground,
             changing: Mutex::new(()),

@@ -22,16 +22,56 @@ const STORE_BYTES: usize = 64 * 1024 * 1024;
 /// How often a full store looks for what has expired.
 const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The gateway, as its plugins see it.
-pub(crate) struct GatewayHost {
+/// Requests of the gateway itself, to any server.
+pub(crate) struct Outgoing {
     rules: Rules,
     transport: Arc<Transport>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(rules: Rules, transport: Transport) -> Self {
+        Self { rules, transport: Arc::new(transport) }
+    }
+
+    /// As [`Host::fetch`].
+    pub(crate) fn fetch(
+        &self,
+        mut request: Request,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Response, FetchError>> {
+        let rules = Rules { timeout, ..self.rules };
+        let transport = Arc::clone(&self.transport);
+        Box::pin(async move {
+            let target = Target::of(request.uri(), &transport).map_err(|error| FetchError::Uri(error.to_string()))?;
+            // The URI's own path is the whole path: nothing is joined to it.
+            let base = target.without_path();
+            let how = Forward {
+                aim: Aim::One(&base),
+                transport: &transport,
+                enforced: None,
+                strip: None,
+                keep_host: false,
+                client: None,
+                rules,
+            };
+            upstream::forward(&mut request, how, Exact::default()).await.map_err(|error| match error {
+                ForwardError::Timeout(after) => FetchError::Timeout(after),
+                ForwardError::Target(error) => FetchError::Uri(error.to_string()),
+                other => FetchError::Failed(Box::new(other)),
+            })
+        })
+    }
+}
+
+/// The gateway, as its plugins see it.
+pub(crate) struct GatewayHost {
+    outgoing: Outgoing,
     store: MemoryStore,
 }
 
 impl GatewayHost {
-    pub(crate) fn new(rules: Rules, transport: Transport) -> Self {
-        Self { rules, transport: Arc::new(transport), store: MemoryStore::default() }
+    pub(crate) fn new(outgoing: Outgoing) -> Self {
+        Self { outgoing, store: MemoryStore::default() }
     }
 }
 
@@ -57,28 +97,8 @@ impl Host for GatewayHost {
         }
     }
 
-    fn fetch(&self, mut request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
-        let rules = Rules { timeout, ..self.rules };
-        let transport = Arc::clone(&self.transport);
-        Box::pin(async move {
-            let target = Target::of(request.uri(), &transport).map_err(|error| FetchError::Uri(error.to_string()))?;
-            // The URI's own path is the whole path: nothing is joined to it.
-            let base = target.without_path();
-            let how = Forward {
-                aim: Aim::One(&base),
-                transport: &transport,
-                enforced: None,
-                strip: None,
-                keep_host: false,
-                client: None,
-                rules,
-            };
-            upstream::forward(&mut request, how, Exact::default()).await.map_err(|error| match error {
-                ForwardError::Timeout(after) => FetchError::Timeout(after),
-                ForwardError::Target(error) => FetchError::Uri(error.to_string()),
-                other => FetchError::Failed(Box::new(other)),
-            })
-        })
+    fn fetch(&self, request: Request, timeout: Duration) -> BoxFuture<'static, Result<Response, FetchError>> {
+        self.outgoing.fetch(request, timeout)
     }
 
     fn store(&self) -> &dyn Store {

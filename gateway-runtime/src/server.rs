@@ -23,16 +23,17 @@ use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
-use crate::config::{Config, RateHeaders};
+use crate::config::{Config, Outbound, RateHeaders};
 use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
 use crate::hearing;
-use crate::host::GatewayHost;
+use crate::host::{GatewayHost, Outgoing};
 use crate::keyring::{Keyring, Rulebook};
 use crate::later::Later;
 use crate::limiter::Limiter;
 use crate::listener::{self, Share};
 use crate::memory;
+use crate::middleware::jwt::sets::KeySets;
 use crate::notify;
 use crate::policies::{self, Loaded, Policies, PoliciesError};
 use crate::sockets::{SocketError, Sockets};
@@ -120,17 +121,36 @@ fn ground(config: &Config, sockets: &Sockets) -> Ground {
     Ground { paths, ports, has_control, edge, outbound, marks: Arc::default() }
 }
 
+/// What definitions are read against, and what plugins need to start.
+fn services(
+    config: &Config,
+    sockets: &Sockets,
+    store: &Later,
+    retired: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+) -> Result<Services, StartError> {
+    let outgoing = |outbound: &Outbound| {
+        let transport = Transport::plain(outbound).map_err(StartError::Outbound)?;
+        Ok::<_, StartError>(Outgoing::new(Rules::of(config), transport))
+    };
+    let outbound = &*config.outbound;
+    let to_issuers = Outbound { insecure: outbound.insecure || config.key_sets.insecure, ..outbound.clone() };
+    let rates_in_headers = config.rate_headers == RateHeaders::Rates;
+    Ok(Services {
+        host: Arc::new(GatewayHost::new(outgoing(outbound)?)),
+        keyring: Arc::new(Keyring::new(store.clone(), config.keys.clone())),
+        limiter: Arc::new(Limiter::new(config.rates, store.clone(), rates_in_headers)),
+        key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
+        ground: ground(config, sockets),
+        retired,
+    })
+}
+
 async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
-    let transport = Transport::plain(&config.outbound).map_err(StartError::Outbound)?;
-    let host = Arc::new(GatewayHost::new(Rules::of(&config), transport));
     let (reload, mut reloads) = mpsc::unbounded_channel();
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let store = Later::default();
-    let keyring = Arc::new(Keyring::new(store.clone(), config.keys.clone()));
-    let limiter = Arc::new(Limiter::new(config.rates, store.clone(), config.rate_headers == RateHeaders::Rates));
-    let ground = ground(&config, &sockets);
-    let services = Services { host: host.clone(), keyring: Arc::clone(&keyring), limiter, ground, retired };
+    let services = services(&config, &sockets, &store, retired)?;
     let policies = load_policies(&config)?;
     let table = tokio::select! {
         table = first_load(&config, &services, sockets.predecessor.as_ref()) => table?,
@@ -143,8 +163,8 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     store.open(opened);
-    keyring.adopt(rulebook(policies, &table));
-    let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));
+    services.keyring.adopt(rulebook(policies, &table));
+    let gateway = Arc::new(Gateway::new(config, table, &services, tls, reload));
 
     let (stop, stopped) = watch::channel(false);
     let predecessor = sockets.predecessor.take();

@@ -21,6 +21,7 @@ mod health;
 mod hooks;
 mod http1;
 mod http2;
+mod jwt;
 mod keys;
 mod life;
 mod limits;

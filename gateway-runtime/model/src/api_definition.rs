@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::AuthConfig;
 use crate::custom_middleware::MiddlewareSection;
+use crate::jwt::{JwksUri, Scopes};
 use crate::proxy::Proxy;
 use crate::uptime::UptimeTests;
 use crate::version::VersionData;
@@ -41,7 +42,41 @@ pub struct ApiDefinition {
     pub enable_coprocess_auth: bool,
     /// Asks for a token, after `auth_check` where both are on.
     pub use_standard_auth: bool,
-    /// Whose session counts where several ways of authentication are on: `auth_token`, `custom_auth`; empty is the last.
+    /// Asks for a JSON web token.
+    pub enable_jwt: bool,
+    /// What its signature is: `hmac`, `rsa`, `ecdsa`; empty is `hmac`.
+    pub jwt_signing_method: String,
+    /// What signatures are verified by: a URL of a key set, or, in base64, one, or a secret, or a public key (PEM). Empty:
+    /// each token is verified by the `jwt_data.secret` of the key that it names.
+    pub jwt_source: String,
+    /// Key sets, in place of `jwt_source`.
+    pub jwt_jwks_uris: Vec<JwksUri>,
+    /// The claim that says who is calling; `sub` is the one that is looked at otherwise. Dots lead into objects.
+    pub jwt_identity_base_field: String,
+    /// The claim that names a key, whose first policy is the token's, where no `jwt_policy_field_name` is set.
+    pub jwt_client_base_field: String,
+    /// The claim that names a policy. Dots lead into objects.
+    pub jwt_policy_field_name: String,
+    /// The policies of a token that names none.
+    pub jwt_default_policies: Vec<String>,
+    /// How far a token may be issued in the future, in seconds.
+    pub jwt_issued_at_validation_skew: i64,
+    /// How long a token may be expired, in seconds.
+    pub jwt_expires_at_validation_skew: i64,
+    /// How far a token may begin in the future, in seconds.
+    pub jwt_not_before_validation_skew: i64,
+    /// The header `kid` names no key, where there is no `jwt_source`: the claims do.
+    pub jwt_skip_kid: bool,
+    /// Which policies scopes stand for.
+    pub scopes: Scopes,
+    /// An older name of `scopes.jwt.scope_claim_name`.
+    pub jwt_scope_claim_name: String,
+    /// An older name of `scopes.jwt.scope_to_policy`.
+    pub jwt_scope_to_policy_mapping: BTreeMap<String, String>,
+    /// Kept: no client of an identity provider is looked for here.
+    pub idp_client_id_mapping_disabled: bool,
+    /// Whose session counts where several ways of authentication are on: `auth_token`, `jwt_claim`, `custom_auth`; empty
+    /// is the last.
     pub base_identity_provided_by: String,
     /// Where the token is, in definitions that know one way of authentication only.
     pub auth: AuthConfig,
@@ -126,6 +161,12 @@ impl ApiDefinition {
         self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth
     }
 
+    /// Whether a token is asked for: where the definition says so, or where nothing else says who is calling.
+    pub fn token_enabled(&self) -> bool {
+        let plugin = self.custom_auth_enabled() && self.custom_middleware.auth_check.is_enabled();
+        !self.use_keyless && (self.use_standard_auth || !(self.enable_jwt || plugin))
+    }
+
     /// The host that requests are for; `None` is any. Whether the gateway honours it is a matter of its configuration.
     pub fn custom_domain(&self) -> Option<&str> {
         (!self.domain_disabled && !self.domain.is_empty()).then_some(self.domain.as_str())
@@ -146,6 +187,7 @@ impl ApiDefinition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::custom_middleware::MiddlewareDefinition;
 
     fn header(name: &str) -> AuthConfig {
         AuthConfig { auth_header_name: name.to_owned(), ..AuthConfig::default() }
@@ -158,6 +200,20 @@ mod tests {
         assert!(ApiDefinition { custom_plugin_auth_enabled: true, ..off.clone() }.custom_auth_enabled());
         assert!(ApiDefinition { use_go_plugin_auth: true, ..off.clone() }.custom_auth_enabled());
         assert!(ApiDefinition { enable_coprocess_auth: true, ..off }.custom_auth_enabled());
+    }
+
+    #[test]
+    fn a_token_is_asked_for_where_nothing_else_is_or_where_the_definition_says_so() {
+        let auth_check = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
+        let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
+        let plugin = ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..ApiDefinition::default() };
+        let jwt = ApiDefinition { enable_jwt: true, ..ApiDefinition::default() };
+        assert!(ApiDefinition::default().token_enabled());
+        assert!(!ApiDefinition { use_keyless: true, ..ApiDefinition::default() }.token_enabled());
+        for other in [plugin, jwt] {
+            assert!(!other.token_enabled());
+            assert!(ApiDefinition { use_standard_auth: true, ..other }.token_enabled());
+        }
     }
 
     #[test]

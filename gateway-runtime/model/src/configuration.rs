@@ -66,6 +66,8 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["session_lifetime_respects_key_expiration"],
     &["local_session_cache", "disable_cached_session_state"],
     &["rate_limit_response_headers"],
+    &["jwks", "cache", "timeout"],
+    &["jwt_ssl_insecure_skip_verify"],
     &["enable_fixed_window_rate_limiter"],
     &["enable_sentinel_rate_limiter"],
     &["enable_redis_rolling_limiter"],

@@ -25,7 +25,6 @@ const SWITCHES: &[(&str, &str)] = &[
 
 /// Ways of authentication, which guard whatever is not keyless.
 const AUTHENTICATION: &[&[&str]] = &[
-    &["enable_jwt"],
     &["use_basic_auth"],
     &["use_oauth2"],
     &["use_openid"],

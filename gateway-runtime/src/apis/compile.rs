@@ -23,6 +23,7 @@ use crate::drivers::{Resolved, Unresolved};
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
+use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::{Building, ORDER, Row, Step};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
@@ -69,6 +70,7 @@ pub(crate) struct Services {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) key_sets: Arc<KeySets>,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
     /// Where plugins go that are no longer used.
@@ -120,6 +122,7 @@ pub(crate) async fn compile(
         api: &definition,
         keyring: &services.keyring,
         limiter: &services.limiter,
+        key_sets: &services.key_sets,
         listen: &listen,
         rates: EndpointRates::new(rates),
     };

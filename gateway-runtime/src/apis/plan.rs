@@ -20,6 +20,7 @@ use crate::apis::rates::PlannedRate;
 use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
+use crate::middleware::jwt;
 use crate::middleware::version_check::default_version;
 use crate::session::limits::Rate;
 use crate::telemetry::panic_text;
@@ -132,6 +133,9 @@ impl Planner<'_> {
         let endpoints = self.endpoints(&definition, rules);
         let (policies, enforced) = self.policies(&definition, rules);
         let rates = self.rates(&definition, rules);
+        for (path, reason) in jwt::mistakes(&definition) {
+            self.refuse(&path, reason);
+        }
         let plugins = self.prepare(&definition, &calls, &endpoints);
         Some(Plan {
             listen: listen?,

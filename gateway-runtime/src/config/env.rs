@@ -28,6 +28,8 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("PROXYSSLINSECURESKIPVERIFY", &["proxy_ssl_insecure_skip_verify"], Kind::Flag),
     ("PROXYSSLMINVERSION", &["proxy_ssl_min_version"], Kind::Integer),
     ("PROXYSSLMAXVERSION", &["proxy_ssl_max_version"], Kind::Integer),
+    ("JWKS_CACHE_TIMEOUT", &["jwks", "cache", "timeout"], Kind::Integer),
+    ("JWTSSLINSECURESKIPVERIFY", &["jwt_ssl_insecure_skip_verify"], Kind::Flag),
     ("PROXYSSLCIPHERSUITES", &["proxy_ssl_ciphers"], Kind::List),
     ("PROXYSSLDISABLERENEGOTIATION", &["proxy_ssl_disable_renegotiation"], Kind::Flag),
     ("PROXYSSLCAFILE", &["proxy_ssl_ca_file"], Kind::Text),

@@ -9,6 +9,7 @@
 //! | all others | what single routes do |
 
 mod apis;
+mod cache;
 mod call;
 mod files;
 mod health;
@@ -75,6 +76,16 @@ const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "/keys/{key}", run: |call| Box::pin(keys::create_at(call)) },
     Route { method: Method::PUT, path: "/keys/{key}", run: |call| Box::pin(keys::update(call)) },
     Route { method: Method::DELETE, path: "/keys/{key}", run: |call| Box::pin(keys::delete(call)) },
+    Route {
+        method: Method::DELETE,
+        path: "/cache/jwks",
+        run: |call| Box::pin(async move { Ok(cache::forget_keys(&call)) }),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/cache/jwks/{api_id}",
+        run: |call| Box::pin(async move { Ok(cache::forget_keys_of(&call)) }),
+    },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
     Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },

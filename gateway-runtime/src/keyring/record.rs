@@ -46,6 +46,23 @@ impl Keyring {
         written
     }
 
+    /// Writes the session of its key, which the gateway made itself, and keeps it for the next requests to APIs of an
+    /// organisation. A failure is logged, and the request goes on. Source: gateway.md §5.3.
+    pub(crate) async fn enter(&self, org_id: &str, session: Session) -> Known {
+        let id = self.id_of(&session.key_id).into_owned();
+        self.forget(&id);
+        let ticket = self.cache.as_ref().map(SessionCache::ticket);
+        let (name, lifetime) = (name(&id), self.lifetime(&session));
+        if let Err(error) = self.store.get().keys().set(&name, value(&session), lifetime).wait().await {
+            tracing::error!(key = obfuscated(&session.key_id), %error, "the session of a token is not saved");
+        }
+        let known = Known { session: Arc::new(session), id: id.into() };
+        if let Some((cache, ticket)) = self.cache.as_ref().zip(ticket) {
+            cache.keep(ticket, org_id, &known.session.key_id, known.clone(), Instant::now());
+        }
+        known
+    }
+
     /// Deletes what is stored under an id; whether there was anything.
     ///
     /// # Errors

@@ -4,18 +4,14 @@
 
 use std::sync::Arc;
 
-use gateway_model::ApiDefinition;
 use gateway_sdk::exchange::Exchange;
 
-use super::credential::Places;
+use super::credential::{Places, without_scheme};
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 use crate::keyring::{KeyError, Keyring, Known};
 
 pub(super) const STEP: Middleware = Middleware { name: "auth_token", build };
-
-/// A scheme that may stand before the token, whatever its case.
-const BEARER: &str = "Bearer ";
 
 struct AuthToken {
     places: Places,
@@ -26,7 +22,7 @@ struct AuthToken {
 }
 
 fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
-    is_asked(api).then(|| {
+    api.token_enabled().then(|| {
         let step = AuthToken {
             places: Places::of(api.token_source()),
             org_id: api.org_id.as_str().into(),
@@ -35,11 +31,6 @@ fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> 
         };
         Box::new(step) as Box<dyn Step>
     })
-}
-
-fn is_asked(api: &ApiDefinition) -> bool {
-    let plugin = api.custom_auth_enabled() && api.custom_middleware.auth_check.is_enabled();
-    !api.use_keyless && (api.use_standard_auth || !plugin)
 }
 
 impl Step for AuthToken {
@@ -70,45 +61,5 @@ fn conclude(
 fn enter(exchange: &mut Exchange, known: Known, is_base: bool) {
     if is_base {
         exchange.caller.set(known.session, known.id, true);
-    }
-}
-
-fn without_scheme(credential: &str) -> &str {
-    match credential.get(..BEARER.len()) {
-        Some(scheme) if scheme.eq_ignore_ascii_case(BEARER) => &credential[BEARER.len()..],
-        _ => credential,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use gateway_model::{MiddlewareDefinition, MiddlewareSection};
-
-    use super::*;
-
-    #[test]
-    fn a_scheme_before_the_token_is_taken_off() {
-        for (credential, token) in [
-            ("Bearer abc", "abc"),
-            ("bEARER abc", "abc"),
-            ("Bearer  abc", " abc"),
-            ("Bearer", "Bearer"),
-            ("Basic abc", "Basic abc"),
-            ("abc", "abc"),
-            ("ключи и замки", "ключи и замки"),
-        ] {
-            assert_eq!(without_scheme(credential), token);
-        }
-    }
-
-    #[test]
-    fn a_token_is_asked_for_where_nothing_else_is_or_where_the_definition_says_so() {
-        let auth_check = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
-        let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
-        let plugin = ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..ApiDefinition::default() };
-        assert!(is_asked(&ApiDefinition::default()));
-        assert!(!is_asked(&ApiDefinition { use_keyless: true, ..ApiDefinition::default() }));
-        assert!(!is_asked(&plugin));
-        assert!(is_asked(&ApiDefinition { use_standard_auth: true, ..plugin }));
     }
 }

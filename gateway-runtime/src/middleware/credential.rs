@@ -8,6 +8,17 @@ use gateway_sdk::http::uri::PathAndQuery;
 use gateway_sdk::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use percent_encoding::percent_decode;
 
+/// A scheme that may stand before a token, whatever its case.
+const BEARER: &str = "Bearer ";
+
+/// A token without the scheme before it.
+pub(super) fn without_scheme(credential: &str) -> &str {
+    match credential.get(..BEARER.len()) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(BEARER) => &credential[BEARER.len()..],
+        _ => credential,
+    }
+}
+
 /// The places that one way of authentication looks at.
 pub(super) struct Places {
     /// `None`: no header, or a name that no header can have.
@@ -134,6 +145,21 @@ mod tests {
             cookie_name: cookie,
             ..AuthConfig::default()
         })
+    }
+
+    #[test]
+    fn a_scheme_before_the_token_is_taken_off() {
+        for (credential, token) in [
+            ("Bearer abc", "abc"),
+            ("bEARER abc", "abc"),
+            ("Bearer  abc", " abc"),
+            ("Bearer", "Bearer"),
+            ("Basic abc", "Basic abc"),
+            ("abc", "abc"),
+            ("ключи и замки", "ключи и замки"),
+        ] {
+            assert_eq!(without_scheme(credential), token);
+        }
     }
 
     #[test]

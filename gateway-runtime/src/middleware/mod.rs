@@ -11,6 +11,7 @@ mod credential;
 mod expiry;
 mod granular_access;
 mod guards;
+pub(crate) mod jwt;
 mod key_expired;
 mod quota;
 mod rate_limit;
@@ -27,6 +28,7 @@ use crate::apis::rates::EndpointRates;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
+use crate::middleware::jwt::sets::KeySets;
 
 /// A built-in step of one API.
 pub(crate) trait Step: Send + Sync {
@@ -70,6 +72,8 @@ pub(crate) struct Building<'a> {
     pub(crate) api: &'a ApiDefinition,
     pub(crate) keyring: &'a Arc<Keyring>,
     pub(crate) limiter: &'a Arc<Limiter>,
+    /// Where public keys are fetched.
+    pub(crate) key_sets: &'a KeySets,
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
     pub(crate) rates: Option<Arc<EndpointRates>>,
@@ -91,6 +95,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(expiry::STEP),
     Row::Plugins(Hook::Pre),
     Row::ClientCertificate(certificate_check::NAME),
+    Row::BuiltIn(jwt::STEP),
     Row::Plugins(Hook::AuthCheck),
     Row::BuiltIn(auth_token::STEP),
     Row::Plugins(Hook::PostKeyAuth),

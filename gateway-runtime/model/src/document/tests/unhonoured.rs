@@ -37,7 +37,6 @@ fn a_field_that_asks_for_nothing_is_not_told() {
 #[test]
 fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
     let ways_in = [
-        ("enable_jwt", r#""enable_jwt":true"#),
         ("use_basic_auth", r#""Use_Basic_Auth":true"#),
         ("use_oauth2", r#""use_oauth2":"true""#),
         ("use_openid", r#""use_openid":true"#),
@@ -97,8 +96,8 @@ fn a_guard_that_is_switched_off_guards_nothing() {
 
 #[test]
 fn a_guard_is_found_under_any_of_the_names_that_go_takes_for_it() {
-    for members in [r#""Enable_JWT":true"#, r#""enable_jwt":false,"ENABLE_jwt":true"#] {
-        assert_eq!(read(&with(members)).definition.unwrap().unhonoured_guards, ["enable_jwt"]);
+    for members in [r#""Use_OAuth2":true"#, r#""use_oauth2":false,"USE_oauth2":true"#] {
+        assert_eq!(read(&with(members)).definition.unwrap().unhonoured_guards, ["use_oauth2"]);
     }
 }
 
