@@ -378,11 +378,13 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
     let operators = edge::operators(raw, remarks);
+    let secret = secret(raw, variables, remarks);
+    let certificates = edge::certificates(raw, &secret, variables, remarks);
     Config {
         listen: listen(raw, remarks),
         control_port: Some(raw.control_api_port).filter(|port| *port != 0),
         operators: operators.clone(),
-        secret: secret(raw, variables, remarks),
+        secret,
         app_path: or(&raw.app_path, "apps/").into(),
         app_path_is_set: !raw.app_path.is_empty(),
         log_level: log_level(raw, remarks),
@@ -414,7 +416,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
-        edge: edge::resolve(raw, operators.as_ref(), remarks),
+        edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),
         keys: keys::settings(raw, remarks),

@@ -30,6 +30,7 @@
 //! | what becomes of a session that a plugin sets | `caller.rs` |
 //! | how rates are counted | `limiter.rs` |
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
+//! | certificates in the store, by their ids | `certificates/mod.rs` |
 //! | where policies come from | `policies.rs` |
 //! | what is done about signals of other gateways | `hearing.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
@@ -47,6 +48,8 @@
 mod about;
 mod apis;
 mod caller;
+#[allow(dead_code, reason = "what handshakes and requests ask of it comes with them")]
+mod certificates;
 mod chain;
 mod cli;
 mod clock;

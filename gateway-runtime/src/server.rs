@@ -142,6 +142,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         opened = storage::open(&config.storage, sockets.predecessor.as_ref()) => opened?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
+    config.edge.certificates.open(opened.clone());
     store.open(opened);
     keyring.adopt(rulebook(policies, &table));
     let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));

@@ -51,6 +51,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["security", "certificates", "apis"],
     &["security", "certificates", "control_api"],
     &["security", "control_api_use_mutual_tls"],
+    &["security", "private_certificate_encoding_secret"],
     &["policies", "policy_source"],
     &["policies", "policy_record_name"],
     &["policies", "policy_path"],

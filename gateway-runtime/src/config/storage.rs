@@ -85,7 +85,12 @@ pub(super) fn notices(raw: &Raw, variables: &[(String, String)], remarks: &mut R
 }
 
 /// A secret, or what it stands for.
-fn read_secret(key: &str, written: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Secret {
+pub(super) fn read_secret(
+    key: &str,
+    written: &str,
+    variables: &[(String, String)],
+    remarks: &mut Remarks<'_>,
+) -> Secret {
     let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     Secret(secret::resolve(written, variable).unwrap_or_else(|error| {
         remarks.error(key, error.to_string());
