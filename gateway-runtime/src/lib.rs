@@ -31,7 +31,7 @@
 //! | how rates are counted | `limiter.rs` |
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
 //! | where policies come from | `policies.rs` |
-//! | what is done about signals of other gateways | `hearing.rs` |
+//! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -77,6 +77,7 @@ mod sockets;
 mod storage;
 mod stream;
 mod telemetry;
+mod telling;
 mod tls;
 mod upstream;
 mod written;
