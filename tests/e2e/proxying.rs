@@ -208,7 +208,7 @@ async fn expect_100_continue_is_answered_by_the_gateway() {
     assert_eq!((upstream.last().message.text(), upstream.last().header("expect")), ("body".to_owned(), ""));
 }
 
-/// An XML client gets XML. Source: Tyk, `gateway/handler_error.go`.
+/// An XML client gets XML. Source: Tyk, `gateway/handler_error.go`; gateway.md §12.8.
 #[tokio::test]
 async fn errors_are_xml_for_who_sends_xml() {
     let nobody = Nobody::default();
