@@ -36,6 +36,7 @@ async fn te_keeps_trailers_alone() {
     assert_eq!(upstream.last().all("te"), ["trailers"]);
 }
 
+/// Source: gateway.md §12.17.
 #[tokio::test]
 async fn the_client_is_the_last_of_x_forwarded_for_and_nothing_else_is_added() {
     let upstream = Upstream::start();
