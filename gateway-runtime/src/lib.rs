@@ -32,7 +32,7 @@
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
 //! | certificates in the store, by their ids | `certificates/mod.rs` |
 //! | where policies come from | `policies.rs` |
-//! | what is done about signals of other gateways | `hearing.rs` |
+//! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -80,6 +80,7 @@ mod sockets;
 mod storage;
 mod stream;
 mod telemetry;
+mod telling;
 mod tls;
 mod upstream;
 mod written;
