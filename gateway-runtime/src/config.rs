@@ -106,6 +106,8 @@ struct Raw {
     allow_master_keys: bool,
     enable_hashed_keys_listing: bool,
     disable_key_actions_by_username: bool,
+    enforce_org_quotas: bool,
+    suppress_default_org_store: bool,
     force_global_session_lifetime: bool,
     global_session_lifetime: i64,
     session_lifetime_respects_key_expiration: bool,

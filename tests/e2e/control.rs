@@ -104,6 +104,16 @@ async fn reload_answers_at_once_or_after_the_cycle() {
     assert_eq!(gateway.get("/two/get").await.status, 200, "the cycle is over when `block=true` answers");
 }
 
+/// Source: gateway.md §2.9.
+#[tokio::test]
+async fn stored_responses_of_an_api_are_dropped_whether_there_are_any_or_not() {
+    let gateway = Conf::default().start().await;
+    for path in ["/tyk/cache/one", "/tyk/cache/..%2F*%00"] {
+        let dropped = gateway.operate(Method::DELETE, path, "").await;
+        dropped.is_reply(200, r#"{"status":"ok","message":"cache invalidated"}"#);
+    }
+}
+
 #[tokio::test]
 async fn plugins_are_listed_with_their_hooks_versions_and_users() {
     let upstream = Upstream::start();

@@ -1,6 +1,7 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod any_of;
 mod bad_upstreams;
 mod balancing;
 mod bodies;
@@ -25,8 +26,10 @@ mod http2;
 mod keys;
 mod life;
 mod limits;
+mod limits_report;
 mod matrix;
 mod messages;
+mod org_keys;
 mod pki;
 mod policies;
 mod process;

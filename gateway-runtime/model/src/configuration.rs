@@ -62,6 +62,8 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["allow_master_keys"],
     &["enable_hashed_keys_listing"],
     &["disable_key_actions_by_username"],
+    &["enforce_org_quotas"],
+    &["suppress_default_org_store"],
     &["force_global_session_lifetime"],
     &["global_session_lifetime"],
     &["session_lifetime_respects_key_expiration"],

@@ -68,6 +68,8 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("ALLOWMASTERKEYS", &["allow_master_keys"], Kind::Flag),
     ("ENABLEHASHEDKEYSLISTING", &["enable_hashed_keys_listing"], Kind::Flag),
     ("DISABLEKEYACTIONSBYUSERNAME", &["disable_key_actions_by_username"], Kind::Flag),
+    ("ENFORCEORGQUOTAS", &["enforce_org_quotas"], Kind::Flag),
+    ("SUPPRESSDEFAULTORGSTORE", &["suppress_default_org_store"], Kind::Flag),
     ("FORCEGLOBALSESSIONLIFETIME", &["force_global_session_lifetime"], Kind::Flag),
     ("GLOBALSESSIONLIFETIME", &["global_session_lifetime"], Kind::Integer),
     ("SESSIONLIFETIMERESPECTSKEYEXPIRATION", &["session_lifetime_respects_key_expiration"], Kind::Flag),

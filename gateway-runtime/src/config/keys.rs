@@ -51,6 +51,8 @@ pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
         allows_master: raw.allow_master_keys,
         lists_hashed: raw.enable_hashed_keys_listing,
         refuses_names: raw.disable_key_actions_by_username,
+        limits_organisations: raw.enforce_org_quotas,
+        refuses_unknown_organisations: raw.suppress_default_org_store,
     }
 }
 

@@ -166,6 +166,6 @@ pub(super) fn context(exchange: &Exchange, name: &str) -> Option<String> {
 }
 
 /// Whom a session's counters count for.
-pub(super) fn counted_id(session: &Session, exchange: &Exchange) -> Option<String> {
+pub(crate) fn counted_id(session: &Session, exchange: &Exchange) -> Option<String> {
     pattern::counted(session, |name| context(exchange, name))
 }
