@@ -162,7 +162,7 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::VersionName => StatusCode::UNPROCESSABLE_ENTITY,
-Self::Ending | Self::Store | Self::Untold => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ending | Self::Store | Self::Untold => StatusCode::SERVICE_UNAVAILABLE,
             Self::PolicyService
             | Self::WritePolicy
             | Self::Write
