@@ -81,6 +81,18 @@ pub(crate) enum RequestError {
     QuotaExceeded,
     #[error("the quota of the key cannot be counted: {0}")]
     QuotaUnknown(StoreError),
+    #[error("the API has no way of authentication for the security scheme `{0}` of its OpenAPI document")]
+    SchemeMissing(String),
+    #[error("the organisation of the API is inactive")]
+    OrganisationInactive,
+    #[error(
+        "the APIs of the organisation were called more often than its rate allows, or its limits are for other APIs"
+    )]
+    OrganisationRateLimited,
+    #[error("the quota of the organisation is used up")]
+    OrganisationQuotaExceeded,
+    #[error("the quota of the organisation cannot be counted: {0}")]
+    OrganisationQuotaUnknown(StoreError),
     #[error("the request's body is over {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: u64 },
     #[error(transparent)]
@@ -118,6 +130,9 @@ impl fmt::Display for Fault {
 const INTERNAL: &str = "Internal Server Error";
 const BODY: &str = "There was a problem with reading Body of the Request.";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
+const ORGANISATION_DISABLED: &str = "this organisation access has been disabled, please contact your API administrator";
+const ORGANISATION_RATE: &str = "This organisation rate limit has been exceeded, please contact your API administrator";
+const ORGANISATION_QUOTA: &str = "This organisation quota has been exceeded, please contact your API administrator";
 
 impl RequestError {
     /// Status, the client's words, and whose fault it is.
@@ -128,7 +143,7 @@ impl RequestError {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
             Self::Host => (StatusCode::BAD_REQUEST, "Bad Request", Client),
             Self::Connect => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", Client),
-            Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
+            Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } | Self::SchemeMissing(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
             Self::AmbiguousVersion => {
@@ -172,6 +187,10 @@ impl RequestError {
             Self::QuotaUnknown(_) => (StatusCode::FORBIDDEN, "Quota exceeded", Store),
             Self::ResourceDenied => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed", Client),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
+            Self::OrganisationInactive => (StatusCode::FORBIDDEN, ORGANISATION_DISABLED, Client),
+            Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
+            Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
+            Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::Forward(error) => match error {
                 ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
@@ -243,6 +262,10 @@ impl RequestError {
             }
             Self::CertificateDenied { sha256 } => {
                 body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
+            }
+            Self::SchemeMissing(scheme) => {
+                let message = format!("security scheme {scheme} is not configured");
+                body(config, request, Response::new(status), &message)
             }
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),

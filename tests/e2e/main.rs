@@ -1,6 +1,7 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod any_of;
 mod bad_upstreams;
 mod balancing;
 mod bodies;
@@ -12,6 +13,7 @@ mod cli;
 mod control;
 mod domains;
 mod drain;
+mod durable;
 mod events;
 mod golden;
 mod grpc;
@@ -25,8 +27,10 @@ mod jwt;
 mod keys;
 mod life;
 mod limits;
+mod limits_report;
 mod matrix;
 mod messages;
+mod org_keys;
 mod pki;
 mod policies;
 mod process;
@@ -39,6 +43,7 @@ mod routing;
 mod secure;
 mod services;
 mod sessions;
+mod shared_store;
 mod sizes;
 mod slow;
 mod smuggling;

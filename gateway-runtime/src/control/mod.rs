@@ -16,6 +16,7 @@ mod health;
 mod keys;
 mod metrics;
 mod openapi;
+mod organisations;
 mod plugins;
 mod policies;
 mod refusal;
@@ -51,6 +52,7 @@ const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "/apis", run: |call| Box::pin(apis::create(call)) },
     Route { method: Method::GET, path: "/apis/{api_id}", run: |call| Box::pin(async move { apis::one(&call) }) },
     Route { method: Method::PUT, path: "/apis/{api_id}", run: |call| Box::pin(apis::update(call)) },
+    Route { method: Method::PATCH, path: "/apis/{api_id}", run: |call| Box::pin(apis::patch(call)) },
     Route { method: Method::DELETE, path: "/apis/{api_id}", run: |call| Box::pin(apis::delete(call)) },
     Route {
         method: Method::GET,
@@ -86,6 +88,12 @@ const ROUTES: &[Route] = &[
         path: "/cache/jwks/{api_id}",
         run: |call| Box::pin(async move { Ok(cache::forget_keys_of(&call)) }),
     },
+    Route { method: Method::GET, path: "/org/keys", run: |call| Box::pin(organisations::list(call)) },
+    Route { method: Method::GET, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::one(call)) },
+    Route { method: Method::POST, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::create(call)) },
+    Route { method: Method::PUT, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::update(call)) },
+    Route { method: Method::DELETE, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::delete(call)) },
+    Route { method: Method::DELETE, path: "/cache/{api_id}", run: |call| Box::pin(cache::invalidate(call)) },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
     Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },

@@ -5,6 +5,7 @@
 //! | how a request's key becomes a session | [`Keyring::cached`], [`Keyring::look_up`], here |
 //! | how keys are written, deleted and listed | `record.rs` |
 //! | what is counted for a key | `counted.rs` |
+//! | sessions of organisations | `organisations.rs` |
 //! | what reloads change: policies, and what APIs say of keys | `rulebook.rs` |
 //!
 //! # Invariants
@@ -13,6 +14,7 @@
 //! - That a key is not known is never remembered. Source: gateway.md §5.15.
 
 mod counted;
+mod organisations;
 mod record;
 mod rulebook;
 
@@ -52,6 +54,10 @@ pub(crate) struct Settings {
     pub(crate) lists_hashed: bool,
     /// A key is not found by what stands behind its organisation.
     pub(crate) refuses_names: bool,
+    /// The sessions of organisations limit the requests to their APIs.
+    pub(crate) limits_organisations: bool,
+    /// While no API is loaded, no organisation is known.
+    pub(crate) refuses_unknown_organisations: bool,
 }
 
 /// The keys.
@@ -71,6 +77,8 @@ pub(crate) enum KeyError {
     Policies(#[from] ApplyError),
     #[error("what is stored under `apikey-{id}` is no session: {error}; delete it, or write the key anew")]
     Corrupt { id: String, error: serde_json::Error },
+    #[error("what is stored under `orgkey.{org_id}` is no session: {error}; delete it, or write the organisation anew")]
+    CorruptOrganisation { org_id: String, error: serde_json::Error },
 }
 
 /// A key as it is stored: its policies are not applied.

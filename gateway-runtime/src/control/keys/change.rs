@@ -127,9 +127,10 @@ impl Resets {
     }
 }
 
-fn read(text: &str) -> Option<Session> {
+/// A session, if the text is one.
+pub(in super::super) fn read(text: &str) -> Option<Session> {
     // serde takes a list for an object whose members it lists.
-    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    text.trim_start().starts_with('{').then(|| Session::from_json(text.as_bytes()).ok()).flatten()
 }
 
 fn date(session: &mut Session) {

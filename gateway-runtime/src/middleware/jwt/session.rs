@@ -3,10 +3,12 @@
 //! All tokens of one caller have one session, and what limits it counts for them together. It is stored as other keys
 //! are, and found as quickly. Source: Tyk, `processCentralisedJWT` in `gateway/mw_jwt.go`; gateway.md §5.15.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
+use md5::{Digest, Md5};
 
 use super::claims::{expires, identity};
 use super::policies::{Named, Wanted};
@@ -26,8 +28,7 @@ impl Jwt {
         let claims = token.claims()?;
         self.skews.check(&claims, unix_now())?;
         let caller = identity(&claims, &self.identity)?.to_owned();
-        let id = format!("{:x}", md5::compute(&caller));
-        let key = self.keyring.settings.rules.compose(&self.org_id, &id);
+        let key = self.keyring.settings.rules.compose(&self.org_id, &id_of(&caller));
         if let Some(known) = self.cached(&key, &claims)? {
             self.admit(known, exchange);
             return Ok(Ran::On);
@@ -130,6 +131,14 @@ impl Jwt {
             None => Ok(()),
         }
     }
+}
+
+/// What the id of a caller's key is made of.
+fn id_of(caller: &str) -> String {
+    Md5::digest(caller).iter().fold(String::with_capacity(32), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
 }
 
 fn expire_new(keyring: &Keyring, session: &mut Session) {
