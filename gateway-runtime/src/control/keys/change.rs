@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use gateway_sdk::{Response, Session, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Named, changed, tell};
 use crate::clock::unix_now;
@@ -91,7 +92,7 @@ pub(in super::super) async fn preview(mut call: Call<'_>) -> Result<Response, Re
 /// Other policies for a key, which is named by what it is stored under.
 pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, Refusal> {
     let text = call.text().await?;
-    let instruction: Instruction = serde_json::from_str(&text).map_err(|_| Refusal::Instruction)?;
+    let instruction: Instruction = object(&text).ok_or(Refusal::Instruction)?;
     let keyring = &call.gateway.keyring;
     let id = call.argument();
     let mut session = keyring.stored(id).await?.ok_or(Refusal::UnknownKey)?;
@@ -129,7 +130,11 @@ impl Resets {
 
 /// A session, if the text is one.
 pub(in super::super) fn read(text: &str) -> Option<Session> {
-    // serde takes a list for an object whose members it lists.
+    object(text)
+}
+
+/// serde takes a list for an object whose members it lists.
+fn object<T: DeserializeOwned>(text: &str) -> Option<T> {
     text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
