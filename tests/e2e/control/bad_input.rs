@@ -2,6 +2,7 @@
 //!
 //! Source: gateway.md §2.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -97,6 +98,14 @@ fn misunderstood(path: &str) -> &'static str {
 /// Routes whose bodies are what this is about: JSON objects of ours.
 fn is_ours(path: &str) -> bool {
     ["/tyk/apis", "/tyk/policies", "/tyk/keys", "/tyk/org/keys"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// A name, all of it in escapes.
+fn escaped(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut escaped, byte| {
+        let _ = write!(escaped, "%{byte:02X}");
+        escaped
+    })
 }
 
 /// Any error of the control API that is the caller's.
@@ -215,7 +224,7 @@ async fn keys_and_organisations_may_have_any_name() {
     let names =
         ["a/b/c", "../../etc", "50%", "ключ-€-🔑", "a b\tc", "\"'<>&", "?q=1#f", "{key}", "\u{7f}\u{1}x", "a,b", &long];
     for name in names {
-        let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = escaped(name);
         for (list, path) in
             [("/tyk/keys", format!("/tyk/keys/{escaped}")), ("/tyk/org/keys", format!("/tyk/org/keys/{escaped}"))]
         {
@@ -226,7 +235,7 @@ async fn keys_and_organisations_may_have_any_name() {
             let listed = gateway.control(list).await.json();
             assert!(listed["keys"].as_array().is_some_and(|keys| keys.contains(&json!(name))), "{listed}");
         }
-        if name.is_ascii() && !name.contains(|c: char| c.is_control()) {
+        if name.is_ascii() && !name.contains(char::is_control) {
             let answer = gateway.ask(get("/keyed/get").header("authorization", name)).await;
             assert_eq!(answer.status, 200, "{name}");
         }
