@@ -13,6 +13,7 @@ use gateway_tests::{Conf, Gateway, Upstream, api, ask, binary, get};
 use http::Method;
 use serde_json::json;
 
+/// Source: gateway.md §12.1: 403 before 404.
 #[tokio::test]
 async fn the_secret_is_asked_for_before_anything_else() {
     let upstream = Upstream::start();
@@ -46,6 +47,7 @@ async fn unknown_paths_and_methods_are_told_and_trailing_slashes_are_not_seen() 
     }
 }
 
+/// Source: gateway.md §12.1.
 #[tokio::test]
 async fn control_paths_outrank_every_api() {
     let upstream = Upstream::start();

@@ -122,6 +122,7 @@ pub(crate) async fn compile(
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
+        certificates: &services.ground.edge.certificates,
         limiter: &services.limiter,
         listen: &listen,
         rates: EndpointRates::new(rates),

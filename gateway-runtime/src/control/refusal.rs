@@ -108,6 +108,9 @@ pub(super) enum Refusal {
     /// The log says why.
     #[error("The store of keys does not answer")]
     Store,
+    /// The log says why.
+    #[error("Other gateways are not told: the store does not answer")]
+    Untold,
     /// Our own fault; the log says which.
     #[error("Internal Server Error")]
     Internal,
@@ -159,7 +162,7 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::VersionName => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Ending | Self::Store => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ending | Self::Store | Self::Untold => StatusCode::SERVICE_UNAVAILABLE,
             Self::PolicyService
             | Self::WritePolicy
             | Self::Write

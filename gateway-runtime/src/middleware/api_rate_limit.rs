@@ -34,7 +34,7 @@ struct ApiRateLimit {
 }
 
 fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
-    let Building { api, keyring, listen, limiter, rates } = building;
+    let Building { api, keyring, listen, limiter, rates, .. } = building;
     let id = |endpoint: Option<&str>| keyring.id_of(&api_limit_key(&api.org_id, &api.api_id, endpoint)).into_owned();
     let global = &api.global_rate_limit;
     let rate = Rate { requests: global.rate, per_s: global.per };
@@ -70,7 +70,7 @@ impl Step for ApiRateLimit {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let Some((rate, id)) = self.of(exchange) else { return Ok(Ran::On) };
         let key = BucketKey { scope: "", id, endpoint: "", last_updated: &self.loaded };
-        let told = self.limiter.tells.then_some(rate);
+        let told = self.limiter.tells().then_some(rate);
         match self.limiter.take(&key, rate) {
             Reply::Ready(taken) => conclude(taken, exchange, told),
             Reply::Wait(taken) => Ok(Ran::wait(taken, move |taken, exchange| conclude(taken, exchange, told))),

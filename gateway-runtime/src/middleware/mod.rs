@@ -25,6 +25,7 @@ use gateway_sdk::exchange::{BoxFuture, Exchange};
 
 use crate::apis::listen_path::ListenPath;
 use crate::apis::rates::EndpointRates;
+use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
@@ -72,6 +73,9 @@ pub(crate) struct Middleware {
 pub(crate) struct Building<'a> {
     pub(crate) api: &'a ApiDefinition,
     pub(crate) keyring: &'a Arc<Keyring>,
+    /// Those in the store.
+    #[allow(dead_code, reason = "steps that look certificates up come with them")]
+    pub(crate) certificates: &'a Certificates,
     pub(crate) limiter: &'a Arc<Limiter>,
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.

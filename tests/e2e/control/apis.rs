@@ -23,6 +23,7 @@ pub(super) fn files(folder: &Path) -> Vec<(String, String)> {
     files
 }
 
+/// Source: gateway.md §12.20.
 #[tokio::test]
 async fn a_definition_is_added_and_serves_after_a_reload() {
     let upstream = Upstream::start();
@@ -68,6 +69,7 @@ async fn a_definition_is_replaced_in_the_file_that_it_was_loaded_from() {
     assert_eq!(gateway.get("/moved/get").await.status, 200);
 }
 
+/// Source: gateway.md §12.20.
 #[tokio::test]
 async fn a_definition_that_is_deleted_serves_until_a_reload() {
     let upstream = Upstream::start();
