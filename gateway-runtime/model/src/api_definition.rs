@@ -167,7 +167,7 @@ impl ApiDefinition {
     }
 
     /// Whether a token is asked for: where the definition says so, or where nothing else says who is calling.
-    pub fn token_enabled(&self) -> bool {
+    pub fn asks_for_token(&self) -> bool {
         let plugin = self.custom_auth_enabled() && self.custom_middleware.auth_check.is_enabled();
         !self.use_keyless && (self.use_standard_auth || !(self.enable_jwt || plugin))
     }
@@ -213,11 +213,11 @@ mod tests {
         let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
         let plugin = ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..ApiDefinition::default() };
         let jwt = ApiDefinition { enable_jwt: true, ..ApiDefinition::default() };
-        assert!(ApiDefinition::default().token_enabled());
-        assert!(!ApiDefinition { use_keyless: true, ..ApiDefinition::default() }.token_enabled());
+        assert!(ApiDefinition::default().asks_for_token());
+        assert!(!ApiDefinition { use_keyless: true, ..ApiDefinition::default() }.asks_for_token());
         for other in [plugin, jwt] {
-            assert!(!other.token_enabled());
-            assert!(ApiDefinition { use_standard_auth: true, ..other }.token_enabled());
+            assert!(!other.asks_for_token());
+            assert!(ApiDefinition { use_standard_auth: true, ..other }.asks_for_token());
         }
     }
 

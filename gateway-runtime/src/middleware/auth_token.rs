@@ -22,7 +22,7 @@ struct AuthToken {
 }
 
 fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
-    api.token_enabled().then(|| {
+    api.asks_for_token().then(|| {
         let step = AuthToken {
             places: Places::of(api.token_source()),
             org_id: api.org_id.as_str().into(),
