@@ -3,6 +3,7 @@
 mod adversity;
 mod bad_upstreams;
 mod balancing;
+mod basic_auth;
 mod bodies;
 mod bounds;
 mod breaker;
@@ -38,6 +39,7 @@ mod routing;
 mod secure;
 mod services;
 mod sessions;
+mod signatures;
 mod sizes;
 mod slow;
 mod smuggling;

@@ -8,6 +8,7 @@ use crate::json_path::JsonPath;
 use crate::nearest::nearest;
 use crate::version::{GoPlugin, Version};
 
+mod credentials;
 mod traffic;
 
 /// One mistake, not yet located.
@@ -28,6 +29,7 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     check.driver();
     check.entries();
     check.authentication();
+    check.credentials();
     check.mistakes
 }
 
@@ -158,10 +160,11 @@ impl Check<'_> {
             }
         }
         let base = self.api.base_identity_provided_by.as_str();
-        if !matches!(base, "" | "auth_token" | "custom_auth") && !self.api.use_keyless {
+        if !matches!(base, "" | "auth_token" | "custom_auth" | "basic_auth_user" | "hmac_key") && !self.api.use_keyless
+        {
             let reason = format!(
                 "`{base}` says who is calling nowhere in this gateway, so that no session is set; write `auth_token`, \
-                 `custom_auth`, or nothing for the last of them"
+                 `custom_auth`, `basic_auth_user`, `hmac_key`, or nothing for the last of them"
             );
             self.warning(path(&["base_identity_provided_by"]), reason);
         }

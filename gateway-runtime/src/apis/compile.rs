@@ -106,6 +106,7 @@ pub(crate) async fn compile(
         endpoints,
         policies,
         rates,
+        from_body,
         enforced,
         plugins,
     } = plan;
@@ -122,6 +123,7 @@ pub(crate) async fn compile(
         limiter: &services.limiter,
         listen: &listen,
         rates: EndpointRates::new(rates),
+        from_body: from_body.map(Arc::new),
     };
     let mut request = builder.request(&building, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.

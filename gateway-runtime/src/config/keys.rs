@@ -8,6 +8,7 @@ use crate::keyring::Settings;
 use crate::limiter;
 use crate::session::hash::Algorithm;
 use crate::session::key::KeyRules;
+use crate::session::password::PasswordHash;
 
 /// Tyk's own: a key is at least so long.
 const MIN_TOKEN_LENGTH: usize = 3;
@@ -43,6 +44,7 @@ pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
         allows_master: raw.allow_master_keys,
         lists_hashed: raw.enable_hashed_keys_listing,
         refuses_names: raw.disable_key_actions_by_username,
+        password_hash: password_hash(raw, remarks),
     }
 }
 
@@ -52,6 +54,20 @@ fn algorithm(name: &str, path: &str, remarks: &mut Remarks<'_>) -> Algorithm {
         remarks.warning(path, format!("{error}; keys are hashed by `murmur64`, as with Tyk"));
         Algorithm::Murmur64
     })
+}
+
+/// Tyk takes bcrypt for what it does not know.
+fn password_hash(raw: &Raw, remarks: &mut Remarks<'_>) -> PasswordHash {
+    match raw.basic_auth_hash_key_function.as_str() {
+        "" => PasswordHash::Bcrypt,
+        name => PasswordHash::named(name).unwrap_or_else(|error| {
+            remarks.warning(
+                "basic_auth_hash_key_function",
+                format!("{error}; passwords are hashed by `bcrypt`, as with Tyk"),
+            );
+            PasswordHash::Bcrypt
+        }),
+    }
 }
 
 pub(super) fn rate_headers(raw: &Raw, remarks: &mut Remarks<'_>) -> RateHeaders {

@@ -5,6 +5,7 @@
 //! | how a request's key becomes a session | [`Keyring::cached`], [`Keyring::look_up`], here |
 //! | how keys are written, deleted and listed | `record.rs` |
 //! | what is counted for a key | `counted.rs` |
+//! | how passwords of users are hashed and compared | `passwords.rs` |
 //! | what reloads change: policies, and what APIs say of keys | `rulebook.rs` |
 //!
 //! # Invariants
@@ -13,6 +14,7 @@
 //! - That a key is not known is never remembered. Source: gateway.md §5.15.
 
 mod counted;
+mod passwords;
 mod record;
 mod rulebook;
 
@@ -27,9 +29,11 @@ use crate::policies::Policies;
 use crate::session::apply::{self, ApplyError};
 use crate::session::cache::{self, SessionCache};
 use crate::session::key::KeyRules;
+use crate::session::password::PasswordHash;
 use crate::storage::{Store, StoreError};
 
 pub(crate) use crate::session::cache::Known;
+pub(crate) use passwords::{Checked, Passwords};
 pub(crate) use record::Save;
 pub(crate) use rulebook::Rulebook;
 
@@ -52,11 +56,14 @@ pub(crate) struct Settings {
     pub(crate) lists_hashed: bool,
     /// A key is not found by what stands behind its organisation.
     pub(crate) refuses_names: bool,
+    /// What passwords that are written are hashed with.
+    pub(crate) password_hash: PasswordHash,
 }
 
 /// The keys.
 pub(crate) struct Keyring {
     pub(crate) settings: Settings,
+    pub(crate) passwords: Arc<Passwords>,
     store: Later,
     cache: Option<SessionCache>,
     book: ArcSwap<Rulebook>,
@@ -85,7 +92,7 @@ pub(crate) struct Stored {
 impl Keyring {
     pub(crate) fn new(store: Later, settings: Settings) -> Self {
         let cache = (!settings.never_kept).then(|| SessionCache::new(KEPT, cache::LIFETIME));
-        Self { settings, store, cache, book: ArcSwap::default() }
+        Self { settings, passwords: Arc::default(), store, cache, book: ArcSwap::default() }
     }
 
     /// Where they are kept.

@@ -34,7 +34,7 @@ struct ApiRateLimit {
 }
 
 fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
-    let Building { api, keyring, listen, limiter, rates } = building;
+    let Building { api, keyring, listen, limiter, rates, .. } = building;
     let id = |endpoint: Option<&str>| keyring.id_of(&api_limit_key(&api.org_id, &api.api_id, endpoint)).into_owned();
     let global = &api.global_rate_limit;
     let rate = Rate { requests: global.rate, per_s: global.per };

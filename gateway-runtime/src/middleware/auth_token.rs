@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use gateway_model::ApiDefinition;
 use gateway_sdk::exchange::Exchange;
 
 use super::credential::Places;
+use super::token_signature::TokenSignature;
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
-use crate::keyring::{KeyError, Keyring, Known};
+use crate::keyring::{Keyring, Known};
 
 pub(super) const STEP: Middleware = Middleware { name: "auth_token", build };
 
@@ -22,24 +22,22 @@ struct AuthToken {
     org_id: Arc<str>,
     /// Another way of authentication says who is calling: the token only has to be there.
     is_base: bool,
+    /// Who shows a token signs it too.
+    signature: Option<Arc<TokenSignature>>,
     keyring: Arc<Keyring>,
 }
 
 fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
-    is_asked(api).then(|| {
+    api.asks_for_token().then(|| {
         let step = AuthToken {
             places: Places::of(api.token_source()),
             org_id: api.org_id.as_str().into(),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "auth_token"),
+            signature: TokenSignature::of(api.token_source()).map(Arc::new),
             keyring: Arc::clone(keyring),
         };
         Box::new(step) as Box<dyn Step>
     })
-}
-
-fn is_asked(api: &ApiDefinition) -> bool {
-    let plugin = api.custom_auth_enabled() && api.custom_middleware.auth_check.is_enabled();
-    !api.use_keyless && (api.use_standard_auth || !plugin)
 }
 
 impl Step for AuthToken {
@@ -47,30 +45,31 @@ impl Step for AuthToken {
         let found = self.places.find(&exchange.request).ok_or(RequestError::CredentialMissing)?;
         let key = without_scheme(&found);
         if let Some(known) = self.keyring.cached(&self.org_id, key) {
-            enter(exchange, known, self.is_base);
-            return Ok(Ran::On);
+            return enter(exchange, known, self.is_base, self.signature.as_deref());
         }
-        let (keyring, org_id, key, is_base) =
-            (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned(), self.is_base);
+        let (keyring, org_id, key) = (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned());
+        let (is_base, signature) = (self.is_base, self.signature.clone());
         let looked_up = async move { keyring.look_up(&org_id, &key).await };
-        Ok(Ran::wait(looked_up, move |found, exchange| conclude(found, exchange, is_base)))
+        Ok(Ran::wait(looked_up, move |found, exchange| {
+            let known = found.map_err(RequestError::KeyFailed)?.ok_or(RequestError::CredentialUnknown)?;
+            enter(exchange, known, is_base, signature.as_deref())
+        }))
     }
 }
 
-fn conclude(
-    found: Result<Option<Known>, KeyError>,
+fn enter(
     exchange: &mut Exchange,
+    known: Known,
     is_base: bool,
+    signature: Option<&TokenSignature>,
 ) -> Result<Ran, RequestError> {
-    let known = found.map_err(RequestError::KeyFailed)?.ok_or(RequestError::CredentialUnknown)?;
-    enter(exchange, known, is_base);
-    Ok(Ran::On)
-}
-
-fn enter(exchange: &mut Exchange, known: Known, is_base: bool) {
+    if let Some(signature) = signature {
+        signature.check(exchange, &known.session)?;
+    }
     if is_base {
         exchange.caller.set(known.session, known.id, true);
     }
+    Ok(Ran::On)
 }
 
 fn without_scheme(credential: &str) -> &str {
@@ -82,8 +81,6 @@ fn without_scheme(credential: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use gateway_model::{MiddlewareDefinition, MiddlewareSection};
-
     use super::*;
 
     #[test]
@@ -99,16 +96,5 @@ mod tests {
         ] {
             assert_eq!(without_scheme(credential), token);
         }
-    }
-
-    #[test]
-    fn a_token_is_asked_for_where_nothing_else_is_or_where_the_definition_says_so() {
-        let auth_check = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
-        let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
-        let plugin = ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..ApiDefinition::default() };
-        assert!(is_asked(&ApiDefinition::default()));
-        assert!(!is_asked(&ApiDefinition { use_keyless: true, ..ApiDefinition::default() }));
-        assert!(!is_asked(&plugin));
-        assert!(is_asked(&ApiDefinition { use_standard_auth: true, ..plugin }));
     }
 }

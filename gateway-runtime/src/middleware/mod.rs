@@ -6,15 +6,18 @@
 mod access_rights;
 mod api_rate_limit;
 mod auth_token;
+pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
 mod credential;
 mod expiry;
 mod granular_access;
 mod guards;
+pub(crate) mod http_signature;
 mod key_expired;
 mod quota;
 mod rate_limit;
 mod strip_auth;
+pub(crate) mod token_signature;
 pub(crate) mod version_check;
 
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use crate::apis::rates::EndpointRates;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
+use crate::middleware::basic_auth::credentials::FromBody;
 
 /// A built-in step of one API.
 pub(crate) trait Step: Send + Sync {
@@ -73,6 +77,8 @@ pub(crate) struct Building<'a> {
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
     pub(crate) rates: Option<Arc<EndpointRates>>,
+    /// How passwords are found in bodies.
+    pub(crate) from_body: Option<Arc<FromBody>>,
 }
 
 /// One row of [`ORDER`].
@@ -91,6 +97,8 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(expiry::STEP),
     Row::Plugins(Hook::Pre),
     Row::ClientCertificate(certificate_check::NAME),
+    Row::BuiltIn(basic_auth::STEP),
+    Row::BuiltIn(http_signature::STEP),
     Row::Plugins(Hook::AuthCheck),
     Row::BuiltIn(auth_token::STEP),
     Row::Plugins(Hook::PostKeyAuth),
