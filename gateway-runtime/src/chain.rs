@@ -1,5 +1,8 @@
 //! The chain: runs the links of an API in order, stops at an answer, and contains every plugin's panic.
 
+mod any_of;
+mod limits_report;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,6 +23,9 @@ use crate::keyring::Keyring;
 use crate::middleware::{Ran, Step, Then};
 use crate::telemetry::{one_line, panic_text};
 
+pub(crate) use any_of::{AnyOf, Way};
+pub(crate) use limits_report::LimitsReport;
+
 /// One link of an API's chain.
 pub(crate) enum Link {
     BuiltIn {
@@ -28,6 +34,8 @@ pub(crate) enum Link {
     },
     Plugin(PluginCall),
     Endpoints(Endpoints),
+    AnyOf(AnyOf),
+    LimitsReport(LimitsReport),
     /// The definition names a plugin that is not there: nothing passes.
     Unresolved {
         name: String,
@@ -88,6 +96,9 @@ impl Drop for Running {
 enum Waits<'a> {
     Step(&'static str, BoxFuture<'static, Then>),
     Plugin(&'a PluginCall),
+    AnyOf(&'a AnyOf),
+    /// Nothing comes after it.
+    Report(&'a LimitsReport),
     /// A plugin was called; what it came to holds once its session is saved.
     Save(Save, Result<(), Stop>),
 }
@@ -103,6 +114,8 @@ pub(crate) async fn run_request(
         links = rest;
         match waits {
             Waits::Plugin(call) => call.run(exchange, keyring).await?,
+            Waits::AnyOf(groups) => groups.run(exchange, keyring).await?,
+            Waits::Report(report) => return Err(report.run(exchange, listen, keyring).await),
             // They are rare: who does not wait for them has no room for them either.
             Waits::Step(name, answer) => Box::pin(finish(name, answer, exchange)).await?,
             Waits::Save(save, came) => {
@@ -154,6 +167,11 @@ fn advance<'a>(
                 Some(found) => found?,
                 None => continue,
             },
+            Link::AnyOf(groups) => return Ok(Some((Waits::AnyOf(groups), &links[at + 1..]))),
+            Link::LimitsReport(report) if report.is_asked(exchange, listen) => {
+                return Ok(Some((Waits::Report(report), &[])));
+            }
+            Link::LimitsReport(_) => continue,
             Link::Unresolved { name, hook } => {
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }

@@ -40,7 +40,8 @@ use storage::RawStorage;
 use crate::storage::{Notices, Storage};
 
 use crate::keyring::Settings;
-use crate::limiter::Algorithm;
+use crate::limiter;
+use crate::telling;
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
@@ -93,6 +94,10 @@ struct Raw {
     storage: RawStorage,
     node_secret: String,
     allow_insecure_configs: bool,
+    public_key_path: String,
+    management_node: bool,
+    drl_notification_frequency: u64,
+    drl_threshold: f64,
     http_server_options: RawServer,
     hash_keys: bool,
     hash_key_function: String,
@@ -102,6 +107,8 @@ struct Raw {
     allow_master_keys: bool,
     enable_hashed_keys_listing: bool,
     disable_key_actions_by_username: bool,
+    enforce_org_quotas: bool,
+    suppress_default_org_store: bool,
     force_global_session_lifetime: bool,
     global_session_lifetime: i64,
     session_lifetime_respects_key_expiration: bool,
@@ -222,7 +229,9 @@ pub(crate) struct Config {
     pub(crate) policies: PolicySource,
     pub(crate) rate_headers: RateHeaders,
     /// How rates are counted.
-    pub(crate) rates: Algorithm,
+    pub(crate) rates: limiter::Settings,
+    /// How gateways that count together know of each other.
+    pub(crate) cluster: telling::Settings,
     /// Where keys, counters and signals are kept.
     pub(crate) storage: Storage,
     /// How gateways on one store know each other.
@@ -379,11 +388,14 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
     let operators = edge::operators(raw, remarks);
+    let secret = secret(raw, variables, remarks);
+    let certificates = edge::certificates(raw, &secret, variables, remarks);
+    let rate_headers = keys::rate_headers(raw, remarks);
     Config {
         listen: listen(raw, remarks),
         control_port: Some(raw.control_api_port).filter(|port| *port != 0),
         operators: operators.clone(),
-        secret: secret(raw, variables, remarks),
+        secret,
         app_path: or(&raw.app_path, "apps/").into(),
         app_path_is_set: !raw.app_path.is_empty(),
         log_level: log_level(raw, remarks),
@@ -415,12 +427,13 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
-        edge: edge::resolve(raw, operators.as_ref(), remarks),
+        edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),
         keys: keys::settings(raw, remarks),
-        rate_headers: keys::rate_headers(raw, remarks),
-        rates: keys::rates(raw),
+        rate_headers,
+        rates: keys::rates(raw, rate_headers, remarks),
+        cluster: keys::cluster(raw, remarks),
         storage: storage::resolve(&raw.storage, variables, remarks),
         notices: storage::notices(raw, variables, remarks),
     }

@@ -89,6 +89,18 @@ pub(crate) enum RequestError {
     QuotaExceeded,
     #[error("the quota of the key cannot be counted: {0}")]
     QuotaUnknown(StoreError),
+    #[error("the API has no way of authentication for the security scheme `{0}` of its OpenAPI document")]
+    SchemeMissing(String),
+    #[error("the organisation of the API is inactive")]
+    OrganisationInactive,
+    #[error(
+        "the APIs of the organisation were called more often than its rate allows, or its limits are for other APIs"
+    )]
+    OrganisationRateLimited,
+    #[error("the quota of the organisation is used up")]
+    OrganisationQuotaExceeded,
+    #[error("the quota of the organisation cannot be counted: {0}")]
+    OrganisationQuotaUnknown(StoreError),
     #[error("the request's body is over {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: u64 },
     #[error(transparent)]
@@ -133,6 +145,9 @@ impl fmt::Display for Fault {
 const INTERNAL: &str = "Internal Server Error";
 const BODY: &str = "There was a problem with reading Body of the Request.";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
+const ORGANISATION_DISABLED: &str = "this organisation access has been disabled, please contact your API administrator";
+const ORGANISATION_RATE: &str = "This organisation rate limit has been exceeded, please contact your API administrator";
+const ORGANISATION_QUOTA: &str = "This organisation quota has been exceeded, please contact your API administrator";
 
 impl RequestError {
     /// Status, the client's words, and whose fault it is.
@@ -143,7 +158,7 @@ impl RequestError {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
             Self::Host => (StatusCode::BAD_REQUEST, "Bad Request", Client),
             Self::Connect => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", Client),
-            Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } => {
+            Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } | Self::SchemeMissing(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
             Self::AmbiguousVersion => {
@@ -196,6 +211,10 @@ impl RequestError {
             // What it is told is the definition's.
             Self::TokenSignature(_, told) => (told.status, "", Client),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
+            Self::OrganisationInactive => (StatusCode::FORBIDDEN, ORGANISATION_DISABLED, Client),
+            Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
+            Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
+            Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::Forward(error) => forward_told(error),
         }
@@ -247,6 +266,10 @@ impl RequestError {
                 body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
             }
             Self::TokenSignature(_, told) => body(config, request, Response::new(status), &told.message),
+            Self::SchemeMissing(scheme) => {
+                let message = format!("security scheme {scheme} is not configured");
+                body(config, request, Response::new(status), &message)
+            }
             _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
             _ => body(config, request, Response::new(status), message),
         };
@@ -265,13 +288,9 @@ fn forward_told(error: &ForwardError) -> (StatusCode, &'static str, Fault) {
         ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
             (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
         }
-        ForwardError::Open { .. } => {
-            (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream)
-        }
+        ForwardError::Open { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream),
         ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
-        ForwardError::Lookup { .. } => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
-        }
+        ForwardError::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream),
         ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
         ForwardError::Body(error) if Stalled::is(error) => (StatusCode::REQUEST_TIMEOUT, BODY, Client),
         ForwardError::Body(_) => (StatusCode::BAD_REQUEST, BODY, Client),

@@ -16,6 +16,11 @@ impl Later {
         let _ = self.0.set(store);
     }
 
+    /// The store, if it is open.
+    pub(crate) fn opened(&self) -> Option<&Store> {
+        self.0.get()
+    }
+
     /// The store.
     ///
     /// # Panics

@@ -30,8 +30,9 @@
 //! | what becomes of a session that a plugin sets | `caller.rs` |
 //! | how rates are counted | `limiter.rs` |
 //! | where keys, counters and signals are kept | `storage/mod.rs` |
+//! | certificates in the store, by their ids | `certificates/mod.rs` |
 //! | where policies come from | `policies.rs` |
-//! | what is done about signals of other gateways | `hearing.rs` |
+//! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -47,6 +48,8 @@
 mod about;
 mod apis;
 mod caller;
+#[allow(dead_code, reason = "what handshakes and requests ask of it comes with them")]
+mod certificates;
 mod chain;
 mod cli;
 mod clock;
@@ -77,6 +80,7 @@ mod sockets;
 mod storage;
 mod stream;
 mod telemetry;
+mod telling;
 mod tls;
 mod upstream;
 mod written;

@@ -2,14 +2,14 @@
 //!
 //! Source: gateway.md §7.2.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 
 use crate::clock::unix_now;
 use crate::later::Later;
-use crate::session::bucket::{BucketKey, Buckets, Taken};
+use crate::session::bucket::{BucketKey, Buckets, THRESHOLD, Taken, counts_here};
 use crate::session::limits::{Rate, rate_name};
+use crate::session::nodes::Nodes;
 use crate::storage::{Count, Reply, StoreError};
 
 /// What is behind the name of a counter when it is blocked.
@@ -21,7 +21,8 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How requests are counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Algorithm {
-    /// In this process: exactly so many in each window, which begins with its first request.
+    /// In this process: exactly so many in each window, which begins with its first request. Where there are several
+    /// gateways, each lets its part pass, or they count as [`Algorithm::Rolling`] does if that would be too little.
     #[default]
     Bucket,
     /// In the store: so many in each stretch of a window's length; requests that are refused count too.
@@ -32,18 +33,55 @@ pub(crate) enum Algorithm {
     Sentinel,
 }
 
-/// What counts rates.
-pub(crate) struct Limiter {
-    algorithm: Algorithm,
-    buckets: Buckets,
-    store: Later,
+/// What the configuration says of rates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) algorithm: Algorithm,
+    /// `drl_threshold`: requests per second, for each gateway, that are too few to be counted in parts.
+    pub(crate) threshold: f64,
     /// Clients are told what is left.
     pub(crate) tells: bool,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self { algorithm: Algorithm::default(), threshold: THRESHOLD, tells: false }
+    }
+}
+
+/// What counts rates.
+pub(crate) struct Limiter {
+    settings: Settings,
+    /// The gateways that count together.
+    pub(crate) nodes: Nodes,
+    /// Requests that are counted in the store.
+    stored: AtomicU64,
+    buckets: Buckets,
+    store: Later,
+}
+
 impl Limiter {
-    pub(crate) fn new(algorithm: Algorithm, store: Later, tells: bool) -> Self {
-        Self { algorithm, buckets: Buckets::new(Instant::now()), store, tells }
+    pub(crate) fn new(settings: Settings, nodes: Nodes, store: Later) -> Self {
+        Self { settings, nodes, stored: AtomicU64::new(0), buckets: Buckets::new(Instant::now()), store }
+    }
+
+    /// Clients are told what is left.
+    pub(crate) fn tells(&self) -> bool {
+        self.settings.tells
+    }
+
+    /// Requests that it was asked about so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.buckets.asked().wrapping_add(self.stored.load(Ordering::Relaxed))
+    }
+
+    /// How a rate is counted, and how many nodes count it in parts.
+    fn way(&self, rate: Rate) -> (Algorithm, u32) {
+        let nodes = self.nodes.count();
+        match self.settings.algorithm {
+            Algorithm::Bucket if !counts_here(nodes, self.settings.threshold, rate) => (Algorithm::Rolling, nodes),
+            algorithm => (algorithm, nodes),
+        }
     }
 
     /// Counts a request. A store that fails lets none pass by `Rolling` and all by `Sentinel`; both are logged.
@@ -51,8 +89,12 @@ impl Limiter {
     /// # Errors
     /// By `FixedWindow`, when the store does not count.
     pub(crate) fn take(&self, key: &BucketKey<'_>, rate: Rate) -> Reply<Taken> {
-        match self.algorithm {
-            Algorithm::Bucket => self.buckets.take(key, rate, 1, Instant::now()).into(),
+        let (algorithm, nodes) = self.way(rate);
+        if algorithm != Algorithm::Bucket {
+            self.stored.fetch_add(1, Ordering::Relaxed);
+        }
+        match algorithm {
+            Algorithm::Bucket => self.buckets.take(key, rate, nodes, Instant::now()).into(),
             Algorithm::Rolling => {
                 let (most, window) = (whole(rate), window(rate));
                 let name = name(key);
@@ -68,9 +110,9 @@ impl Limiter {
             }
             Algorithm::Sentinel => {
                 let window = window(rate);
-                let is_blocked = self.store.get().keys().exists(&blocked(key));
+                let is_blocked = self.store.get().counters().read(&blocked(key));
                 self.watch(key, rate);
-                let taken = move |is_blocked: bool| if is_blocked { refused(window) } else { passed(window) };
+                let taken = move |sentinel: Option<Count>| sentinel.map_or(passed(window), |_| refused(window));
                 or(is_blocked.map(taken), passed(window))
             }
         }
@@ -78,15 +120,16 @@ impl Limiter {
 
     /// Whether a request would be refused at this moment. Nothing is counted, and so `Rolling` does not know.
     pub(crate) fn is_spent(&self, key: &BucketKey<'_>, rate: Rate) -> Reply<bool> {
-        match self.algorithm {
-            Algorithm::Bucket => self.buckets.is_spent(key, rate, 1, Instant::now()).into(),
+        let (algorithm, nodes) = self.way(rate);
+        match algorithm {
+            Algorithm::Bucket => self.buckets.is_spent(key, rate, nodes, Instant::now()).into(),
             Algorithm::Rolling => false.into(),
             Algorithm::FixedWindow => {
                 let most = whole(rate);
                 let counted = self.store.get().counters().read(&fixed(key, window(rate)).0);
                 counted.map(move |count| count.is_some_and(|count| u64::try_from(count.value).unwrap_or(0) >= most))
             }
-            Algorithm::Sentinel => self.store.get().keys().exists(&blocked(key)),
+            Algorithm::Sentinel => self.store.get().counters().read(&blocked(key)).map(|sentinel| sentinel.is_some()),
         }
     }
 
@@ -101,7 +144,8 @@ impl Limiter {
         let (most, window) = (whole(rate).saturating_sub(1), window(rate));
         let (store, blocked) = (self.store.get().clone(), blocked(key));
         let block = move |before: Result<u64, StoreError>| match before {
-            Ok(before) if before >= most => Some(store.keys().set(&blocked, Bytes::from_static(b"1"), Some(window))),
+            // It is seen at once, and costs no write to a disk: whoever is blocked may come as often as they like.
+            Ok(before) if before >= most => Some(store.counters().put(&blocked, 1, Some(window))),
             Ok(_) => None,
             Err(error) => {
                 tracing::error!(%error, "a rate is not counted");
@@ -191,12 +235,17 @@ mod tests {
     const KEY: BucketKey<'_> = BucketKey { scope: "", id: "key", endpoint: "", last_updated: "" };
     const HOUR: Rate = Rate { requests: 3.0, per_s: 3600.0 };
 
+    fn limiter(algorithm: Algorithm, nodes: Nodes) -> Limiter {
+        let settings = Settings { algorithm, ..Settings::default() };
+        Limiter::new(settings, nodes, Store::new(Memory::default()).into())
+    }
+
     async fn passes(limiter: &Limiter) -> bool {
         limiter.take(&KEY, HOUR).wait().await.expect("it is counted").is_allowed
     }
 
     async fn check(algorithm: Algorithm, expected: [bool; 5]) {
-        let limiter = Limiter::new(algorithm, Store::new(Memory::default()).into(), false);
+        let limiter = limiter(algorithm, Nodes::alone());
         let mut seen = Vec::new();
         for _ in 0..5 {
             seen.push(passes(&limiter).await);
@@ -217,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn windows_of_the_clock_are_counted_apart() {
-        let limiter = Limiter::new(Algorithm::FixedWindow, Store::new(Memory::default()).into(), false);
+        let limiter = limiter(Algorithm::FixedWindow, Nodes::alone());
         let first = limiter.take(&KEY, HOUR).wait().await.expect("it is counted");
         assert!(first.is_allowed && first.resets_in <= Duration::from_secs(3600));
         // The hour may end between two requests: at most six of ten are in one of two windows.
@@ -227,5 +276,48 @@ mod tests {
         }
         assert!(allowed == 3 || allowed > 3 && allowed <= 6, "{allowed}");
         assert!(limiter.is_spent(&KEY, HOUR).wait().await.expect("it is read"));
+    }
+
+    /// Two gateways on one store, which know of each other.
+    fn two() -> [Limiter; 2] {
+        let (store, now) = (Store::new(Memory::default()), Instant::now());
+        ["one", "other"].map(|own| {
+            let nodes = Nodes::of(own.to_owned());
+            for name in [own, "one", "other"] {
+                nodes.hear(name, now);
+            }
+            Limiter::new(Settings::default(), nodes, store.clone().into())
+        })
+    }
+
+    async fn passed_of(limiter: &Limiter, rate: Rate, attempts: usize) -> usize {
+        let mut passed = 0;
+        for _ in 0..attempts {
+            passed += usize::from(limiter.take(&KEY, rate).wait().await.expect("it is counted").is_allowed);
+        }
+        passed
+    }
+
+    /// Source: gateway.md §7.2: n × 5 < rate ÷ per.
+    #[tokio::test]
+    async fn each_of_two_gateways_lets_its_part_pass_of_a_rate_that_is_high_enough() {
+        let [one, other] = two();
+        let high = Rate { requests: 660.0, per_s: 60.0 };
+        assert_eq!(passed_of(&one, high, 400).await, 330);
+        assert_eq!(passed_of(&other, high, 400).await, 330);
+        assert!(one.is_spent(&KEY, high).wait().await.expect("it is read"));
+        assert_eq!(one.asked(), 400);
+        one.nodes.forget(Instant::now() + Duration::from_secs(4));
+        assert_eq!(passed_of(&one, high, 1).await, 0, "its window goes on");
+    }
+
+    #[tokio::test]
+    async fn two_gateways_count_a_low_rate_together() {
+        let [one, other] = two();
+        // Ten in a second are not more than five for each.
+        let low = Rate { requests: 600.0, per_s: 60.0 };
+        assert_eq!(passed_of(&one, low, 400).await, 400);
+        assert_eq!(passed_of(&other, low, 400).await, 200);
+        assert_eq!((one.asked(), other.asked()), (400, 400));
     }
 }

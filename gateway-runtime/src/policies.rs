@@ -75,7 +75,7 @@ fn of_folder(files: Vec<Source>) -> Result<Loaded, PoliciesError> {
     let mut policies = Policies::new();
     let mut owners: BTreeMap<String, Arc<str>> = BTreeMap::new();
     let mut wrong = 0;
-    for Source { file, text } in files {
+    for Source { file, text, .. } in files {
         let read = text.map(|text| (read_policy(&text), text));
         let (policy, told) = match read {
             Ok((PolicyReading { policy: Some(policy), findings }, text)) => match owners.get(&policy.id) {

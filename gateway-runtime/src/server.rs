@@ -23,7 +23,7 @@ use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
 use crate::clock::Beat;
-use crate::config::{Config, RateHeaders};
+use crate::config::Config;
 use crate::gateway::{Gateway, Phase};
 use crate::handover::{Handover, Predecessor};
 use crate::hearing;
@@ -35,8 +35,11 @@ use crate::listener::{self, Share};
 use crate::memory;
 use crate::notify;
 use crate::policies::{self, Loaded, Policies, PoliciesError};
+use crate::session::key::NoRandomness;
+use crate::session::nodes::Nodes;
 use crate::sockets::{SocketError, Sockets};
-use crate::storage;
+use crate::storage::{self, Load};
+use crate::telling;
 use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
@@ -62,6 +65,8 @@ pub(crate) enum StartError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Store(#[from] storage::OpenError),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
     #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
@@ -128,7 +133,8 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let store = Later::default();
     let keyring = Arc::new(Keyring::new(store.clone(), config.keys.clone()));
-    let limiter = Arc::new(Limiter::new(config.rates, store.clone(), config.rate_headers == RateHeaders::Rates));
+    let myself = telling::myself()?;
+    let limiter = Arc::new(Limiter::new(config.rates, nodes(&config, &myself), store.clone()));
     let ground = ground(&config, &sockets);
     let services = Services { host: host.clone(), keyring: Arc::clone(&keyring), limiter, ground, retired };
     let policies = load_policies(&config)?;
@@ -142,6 +148,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         opened = storage::open(&config.storage, sockets.predecessor.as_ref()) => opened?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
+    config.edge.certificates.open(opened.clone());
     store.open(opened);
     keyring.adopt(rulebook(policies, &table));
     let gateway = Arc::new(Gateway::new(config, table, host, keyring, services.ground.clone(), tls, reload));
@@ -151,7 +158,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let inherited = sockets.inherited;
     let shares = sockets.listen(cores)?;
     let handover = Handover::new(&shares)?;
-    tokio::task::spawn_local(hearing::hear(Arc::clone(&gateway)));
+    speak(&gateway, &services.limiter, myself);
     let workers = start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
     let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
@@ -202,6 +209,20 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Those that this gateway counts rates with.
+fn nodes(config: &Config, myself: &Load) -> Nodes {
+    if config.cluster.is_silent { Nodes::alone() } else { Nodes::of(myself.name()) }
+}
+
+/// Hears what others on the store tell, and tells them that this gateway is there.
+fn speak(gateway: &Arc<Gateway>, limiter: &Arc<Limiter>, myself: Load) {
+    tokio::task::spawn_local(hearing::hear(Arc::clone(gateway), Arc::clone(limiter)));
+    let telling::Settings { every, is_silent } = gateway.config.cluster;
+    if gateway.store.engine().is_shared() && !is_silent {
+        tokio::task::spawn_local(telling::tell(Arc::clone(gateway), Arc::clone(limiter), myself, every));
+    }
 }
 
 /// Lets another gateway take over. Breaks with whether it did when this one is to end; this one serves on if nobody does.

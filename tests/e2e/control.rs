@@ -12,6 +12,7 @@ use gateway_tests::{Conf, Gateway, Upstream, api, ask, binary, get};
 use http::Method;
 use serde_json::json;
 
+/// Source: gateway.md §12.1: 403 before 404.
 #[tokio::test]
 async fn the_secret_is_asked_for_before_anything_else() {
     let upstream = Upstream::start();
@@ -45,6 +46,7 @@ async fn unknown_paths_and_methods_are_told_and_trailing_slashes_are_not_seen() 
     }
 }
 
+/// Source: gateway.md §12.1.
 #[tokio::test]
 async fn control_paths_outrank_every_api() {
     let upstream = Upstream::start();
@@ -100,6 +102,16 @@ async fn reload_answers_at_once_or_after_the_cycle() {
     gateway.write(&api("two", upstream.address));
     gateway.reload().await;
     assert_eq!(gateway.get("/two/get").await.status, 200, "the cycle is over when `block=true` answers");
+}
+
+/// Source: gateway.md §2.9.
+#[tokio::test]
+async fn stored_responses_of_an_api_are_dropped_whether_there_are_any_or_not() {
+    let gateway = Conf::default().start().await;
+    for path in ["/tyk/cache/one", "/tyk/cache/..%2F*%00"] {
+        let dropped = gateway.operate(Method::DELETE, path, "").await;
+        dropped.is_reply(200, r#"{"status":"ok","message":"cache invalidated"}"#);
+    }
 }
 
 #[tokio::test]

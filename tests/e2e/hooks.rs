@@ -172,7 +172,7 @@ async fn a_plugin_may_choose_another_upstream() {
     assert_eq!(other.last().header("host"), other.address.to_string());
 }
 
-/// Source: Tyk, `gateway/model_urlspec.go`: unanchored patterns, the exact method, the first entry.
+/// Source: Tyk, `gateway/model_urlspec.go`: unanchored patterns, the exact method, the first entry; gateway.md §12.3.
 #[tokio::test]
 async fn per_path_plugins_match_unanchored_by_exact_method_and_the_first_entry_wins() {
     let upstream = Upstream::start();
@@ -201,6 +201,7 @@ async fn per_path_plugins_match_unanchored_by_exact_method_and_the_first_entry_w
     }
 }
 
+/// Source: gateway.md §12.3.
 #[tokio::test]
 async fn per_path_plugins_match_below_the_listen_path_even_if_it_is_not_stripped() {
     let upstream = Upstream::start();

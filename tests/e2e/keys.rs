@@ -54,7 +54,7 @@ async fn a_key_that_was_created_lets_in_until_it_is_deleted() {
     again.is_refusal(404, "There is no such key found");
 }
 
-/// Source: gateway.md §12, 7: missing is 401, unknown is 403, expired is 401.
+/// Source: gateway.md §12.7: missing is 401, unknown is 403, expired is 401.
 #[tokio::test]
 async fn whom_a_token_does_not_let_in_is_told_why() {
     let upstream = Upstream::start();
@@ -146,7 +146,7 @@ async fn keys_are_listed_by_how_they_begin_and_by_api() {
     }
 }
 
-/// Source: gateway.md §12, 19: another `last_updated` is another counter of the rate.
+/// Source: gateway.md §12.19: another `last_updated` is another counter of the rate.
 #[tokio::test]
 async fn an_update_is_seen_at_once_and_lets_limits_begin_anew_unless_it_says_otherwise() {
     let upstream = Upstream::start();
@@ -236,6 +236,23 @@ async fn a_parameter_wins_over_the_header_and_a_cookie_over_both() {
     let seen = upstream.last();
     assert_eq!((seen.header("authorization"), seen.header("cookie")), ("", ""));
     assert!(!seen.first().contains("key="), "{}", seen.first());
+}
+
+/// Source: gateway.md §12.6: whoever asks must be let in by each of them, and the plugin comes before the token.
+#[tokio::test]
+async fn of_two_ways_in_each_may_refuse_and_the_plugin_does_so_first() {
+    let upstream = Upstream::start();
+    let both = |plugin: &str| keyed(&upstream).auth(plugin).set("/use_standard_auth", true);
+    let refusing = Gateway::serving(&both("RejectWithBody")).await;
+    write(&refusing, "mine", &session(json!({}))).await;
+    for token in ["mine", "nobody"] {
+        let refused = ask(&refusing, token).await;
+        assert_eq!((refused.status, &*refused.text()), (403, "hello"), "{token}");
+    }
+    let allowing = Gateway::serving(&both("SetSession").config("SetSession", session(json!({})))).await;
+    allowing.get("/keyed/get").await.is_error(401, "Authorization field missing");
+    ask(&allowing, "nobody").await.is_error(403, DISALLOWED);
+    assert_eq!(upstream.seen().len(), 0);
 }
 
 /// Source: gateway.md §3.5, `base_identity_provided_by`.

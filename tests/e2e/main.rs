@@ -1,6 +1,7 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod any_of;
 mod bad_upstreams;
 mod balancing;
 mod basic_auth;
@@ -13,6 +14,7 @@ mod cli;
 mod control;
 mod domains;
 mod drain;
+mod durable;
 mod events;
 mod golden;
 mod grpc;
@@ -25,8 +27,10 @@ mod http2;
 mod keys;
 mod life;
 mod limits;
+mod limits_report;
 mod matrix;
 mod messages;
+mod org_keys;
 mod pki;
 mod policies;
 mod process;
@@ -39,6 +43,7 @@ mod routing;
 mod secure;
 mod services;
 mod sessions;
+mod shared_store;
 mod signatures;
 mod sizes;
 mod slow;

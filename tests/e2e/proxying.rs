@@ -36,6 +36,7 @@ async fn te_keeps_trailers_alone() {
     assert_eq!(upstream.last().all("te"), ["trailers"]);
 }
 
+/// Source: gateway.md §12.17.
 #[tokio::test]
 async fn the_client_is_the_last_of_x_forwarded_for_and_nothing_else_is_added() {
     let upstream = Upstream::start();
@@ -208,7 +209,7 @@ async fn expect_100_continue_is_answered_by_the_gateway() {
     assert_eq!((upstream.last().message.text(), upstream.last().header("expect")), ("body".to_owned(), ""));
 }
 
-/// An XML client gets XML. Source: Tyk, `gateway/handler_error.go`.
+/// An XML client gets XML. Source: Tyk, `gateway/handler_error.go`; gateway.md §12.8.
 #[tokio::test]
 async fn errors_are_xml_for_who_sends_xml() {
     let nobody = Nobody::default();

@@ -76,6 +76,7 @@ async fn requests_that_come_during_reloads_are_served() {
     }
 }
 
+/// Source: gateway.md §12.20.
 #[tokio::test]
 async fn what_was_added_changed_and_removed_has_its_effect() {
     let upstream = Upstream::start();
@@ -95,6 +96,7 @@ async fn what_was_added_changed_and_removed_has_its_effect() {
     assert_eq!(gateway.get("/second/get").await.status, 200);
 }
 
+/// Source: gateway.md §12.21: with Tyk it would vanish.
 #[tokio::test]
 async fn a_definition_that_breaks_keeps_its_old_version() {
     let upstream = Upstream::start();

@@ -13,6 +13,7 @@ async fn no_api_is_a_404_in_plain_text() {
     }
 }
 
+/// Source: gateway.md §12.2.
 #[tokio::test]
 async fn a_listen_path_is_a_prefix_and_the_longest_wins() {
     let upstream = Upstream::start();
@@ -36,6 +37,14 @@ async fn a_listen_path_is_a_prefix_and_the_longest_wins() {
     }
     gateway.get("/apple?x=1").await;
     assert_eq!(upstream.last().first(), "GET /le?x=1 HTTP/1.1", "a prefix of the text, not of the segments");
+}
+
+/// Source: gateway.md §12.5.
+#[tokio::test]
+async fn an_api_that_is_not_active_is_served() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::serving(&api("idle", upstream.address).set("/active", false)).await;
+    assert_eq!(gateway.get("/idle/get").await.status, 200);
 }
 
 #[tokio::test]

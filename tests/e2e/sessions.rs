@@ -203,7 +203,8 @@ async fn the_token_is_where_the_definition_says() {
     here.is_error(403, "Access to this API has been disallowed");
 }
 
-/// What would let everybody in if it were ignored closes the API instead.
+/// What would let everybody in if it were ignored closes the API instead. Source: gateway.md §12.5: a list of addresses
+/// counts without its switch.
 #[tokio::test]
 async fn an_api_that_relies_on_a_guard_that_is_not_here_refuses_everybody() {
     let upstream = Upstream::start();

@@ -114,7 +114,7 @@ impl Answer {
         self.is_reply(status, &format!("{{\"status\":\"error\",\"message\":{}}}", Value::from(message)));
     }
 
-    /// Asserts the gateway's own error.
+    /// Asserts the gateway's own error, which ends without a newline. Source: gateway.md §12.9.
     ///
     /// # Panics
     /// When it is another response.

@@ -1,5 +1,7 @@
 //! A real Redis on a port of its own, for one test.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,10 +10,12 @@ use tempfile::TempDir;
 
 use crate::DEADLINE;
 
-/// A server that keeps nothing. It ends when this is dropped.
+/// A server. It ends when this is dropped.
 pub struct Redis {
     /// Where it listens, on the loopback.
     pub port: u16,
+    /// What was written is there when it is started again.
+    keeps: bool,
     process: Option<Child>,
     folder: TempDir,
 }
@@ -23,9 +27,23 @@ impl Redis {
     /// When there is none: `tests/install-redis` installs it.
     #[must_use]
     pub fn start() -> Self {
+        Self::running(false)
+    }
+
+    /// A server that runs, and that has what was written when it is started again.
+    ///
+    /// # Panics
+    /// When there is none: `tests/install-redis` installs it.
+    #[must_use]
+    pub fn keeping() -> Self {
+        Self::running(true)
+    }
+
+    fn running(keeps: bool) -> Self {
         // Another process may take a port before the server has it.
         for _ in 0..5 {
             let mut redis = Self::stopped();
+            redis.keeps = keeps;
             if redis.run() {
                 return redis;
             }
@@ -33,7 +51,7 @@ impl Redis {
         panic!("redis-server does not start");
     }
 
-    /// A server that does not run yet.
+    /// A server that does not run yet, and keeps nothing.
     ///
     /// # Panics
     /// When there is no port or no folder.
@@ -41,7 +59,7 @@ impl Redis {
     pub fn stopped() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the system's choice");
         let port = listener.local_addr().expect("it is bound").port();
-        Self { port, process: None, folder: tempfile::tempdir().expect("a temporary folder") }
+        Self { port, keeps: false, process: None, folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     /// Starts it, on the same port as before; says whether it answers.
@@ -51,7 +69,8 @@ impl Redis {
     pub fn run(&mut self) -> bool {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendfsync", "always"]);
+        command.args(["--appendonly", if self.keeps { "yes" } else { "no" }]);
         command.current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = self.process.insert(command.spawn().expect("redis-server is not here: run tests/install-redis"));
         let begun = Instant::now();
@@ -62,6 +81,20 @@ impl Redis {
             std::thread::sleep(Duration::from_millis(5));
         }
         false
+    }
+
+    /// The names of all that is in it.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it runs");
+        stream.write_all(b"KEYS *\r\n").expect("it takes a command");
+        // `*COUNT`, and for each `$LENGTH` and the name, on lines of their own.
+        let mut lines = BufReader::new(stream).lines().map(|line| line.expect("an answer"));
+        let count = lines.next().and_then(|line| line.strip_prefix('*')?.parse().ok()).expect("a list");
+        lines.skip(1).step_by(2).take(count).collect()
     }
 
     /// Ends it at once, as a crash does.

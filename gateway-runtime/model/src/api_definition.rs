@@ -54,6 +54,11 @@ pub struct ApiDefinition {
     /// Whose session counts where several ways of authentication are on: `auth_token`, `custom_auth`,
     /// `basic_auth_user`, `hmac_key`; empty is the last.
     pub base_identity_provided_by: String,
+    /// It was made from the OpenAPI document `<file>-oas.json` beside its file.
+    pub is_oas: bool,
+    /// Groups of names of security schemes; with `securityProcessingMode` `compliant` in the OpenAPI document, one of
+    /// several groups is enough. Source: gateway.md §3.5.
+    pub security_requirements: Vec<Vec<String>>,
     /// Where the token is, in definitions that know one way of authentication only.
     pub auth: AuthConfig,
     /// Where the credential is, by way of authentication (`authToken`, `coprocess`, …).

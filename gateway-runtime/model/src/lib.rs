@@ -7,6 +7,7 @@
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
+//! | [`security`] | which ways of authentication are enough, by the OpenAPI document beside a definition |
 //! | [`configuration`] | the keys of the gateway's own file that are honoured, and what is said of the others |
 //! | [`duration`](mod@duration) | times as Go writes them |
 //! | [`uptime`] | how the hosts of an API are watched |
@@ -41,6 +42,7 @@ pub mod locate;
 pub mod plugin_name;
 pub mod policy;
 pub mod proxy;
+pub mod security;
 pub mod session;
 pub mod transport;
 pub mod uptime;
@@ -68,6 +70,7 @@ pub use locate::locate;
 pub use meaning::host_mistake;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
+pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};

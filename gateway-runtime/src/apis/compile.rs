@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{ApiDefinition, Hook};
+use gateway_model::{ApiDefinition, AuthMethod, Hook, Scheme};
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::Host;
 use gateway_sdk::init::Prepared;
@@ -18,12 +18,12 @@ use crate::apis::matcher::{Entry, Matcher};
 use crate::apis::plan::{Ground, Plan, PlannedEndpoint};
 use crate::apis::policies::Policies;
 use crate::apis::rates::EndpointRates;
-use crate::chain::{Link, PluginCall, Running};
+use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, Running, Way};
 use crate::drivers::{Resolved, Unresolved};
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
-use crate::middleware::{Building, ORDER, Row, Step};
+use crate::middleware::{self, Building, ORDER, Row, Step};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -39,6 +39,8 @@ pub(crate) struct Api {
     /// The file and text it was made from: the same text needs no new `Api`.
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// The OpenAPI document that it was made with.
+    pub(crate) document: Option<Result<Arc<str>, String>>,
     pub(crate) listen: Arc<ListenPath>,
     pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
@@ -109,6 +111,7 @@ pub(crate) async fn compile(
         from_body,
         enforced,
         plugins,
+        alternatives,
     } = plan;
     let listen = Arc::new(listen);
     let mut started = Vec::new();
@@ -116,10 +119,11 @@ pub(crate) async fn compile(
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls, allowed: edge.allowed.clone() };
+    let builder = Builder { started, calls, allowed: edge.allowed.clone(), alternatives };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
+        certificates: &services.ground.edge.certificates,
         limiter: &services.limiter,
         listen: &listen,
         rates: EndpointRates::new(rates),
@@ -134,7 +138,7 @@ pub(crate) async fn compile(
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
     let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
-    Ok(Api { definition, file, text, listen, edge, serving, uses, unresolved })
+    Ok(Api { definition, file, text, document: None, listen, edge, serving, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -184,28 +188,65 @@ struct Builder {
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
     allowed: Option<Arc<Allowed>>,
+    alternatives: Option<Vec<Vec<Scheme>>>,
 }
 
 impl Builder {
     /// The request's chain, in the order of [`ORDER`].
     fn request(&self, building: &Building<'_>, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
         let mut endpoints = self.endpoints(endpoints).map(Link::Endpoints);
-        let mut links = Vec::new();
+        let mut links: Vec<Link> = self.limits_report(building).into_iter().collect();
         for row in ORDER {
             match row {
-                Row::BuiltIn(middleware) => {
-                    let step = (middleware.build)(building);
-                    links.extend(step.map(|step| Link::BuiltIn { name: middleware.name, step }));
-                }
-                Row::ClientCertificate(name) => links.extend(self.allowed.clone().map(|allowed| {
-                    let step: Box<dyn Step> = Box::new(CertificateCheck(allowed));
-                    Link::BuiltIn { name, step }
-                })),
                 Row::Plugins(Hook::Endpoint) => links.extend(endpoints.take()),
-                Row::Plugins(hook) => links.extend(self.links(*hook)),
+                row => links.extend(self.row(row, building)),
             }
         }
         links
+    }
+
+    /// What tells a caller its limits, where anybody is asked who they are.
+    fn limits_report(&self, building: &Building<'_>) -> Option<Link> {
+        let links = || middleware::access().flat_map(|row| self.row(row, building)).collect();
+        (!building.api.use_keyless).then(|| Link::LimitsReport(LimitsReport(links())))
+    }
+
+    fn row(&self, row: &Row, building: &Building<'_>) -> Vec<Link> {
+        match row {
+            Row::BuiltIn(middleware) => {
+                let step = (middleware.build)(building);
+                step.map(|step| Link::BuiltIn { name: middleware.name, step }).into_iter().collect()
+            }
+            Row::ClientCertificate(name) => {
+                let step = |allowed| Box::new(CertificateCheck(allowed)) as Box<dyn Step>;
+                let link = |allowed| Link::BuiltIn { name, step: step(allowed) };
+                self.allowed.clone().map(link).into_iter().collect()
+            }
+            Row::Authentication(ways) => match &self.alternatives {
+                None => ways.iter().flat_map(|(_, row)| self.row(row, building)).collect(),
+                Some(groups) => vec![Link::AnyOf(AnyOf::new(self.ways(ways, building), groups))],
+            },
+            Row::Plugins(hook) => self.links(*hook).collect(),
+        }
+    }
+
+    /// The ways of authentication that the API has. The last one of a group says who is calling, whatever
+    /// `base_identity_provided_by` says.
+    fn ways(&self, ways: &[(AuthMethod, Row)], building: &Building<'_>) -> Vec<(AuthMethod, Way)> {
+        let api = ApiDefinition { base_identity_provided_by: String::new(), ..building.api.clone() };
+        let (rates, from_body) = (building.rates.clone(), building.from_body.clone());
+        let building = Building { api: &api, rates, from_body, ..*building };
+        let way = |link| match link {
+            Link::BuiltIn { step, .. } => Some(Way::BuiltIn(step)),
+            Link::Plugin(call) => Some(Way::Plugin(call)),
+            Link::Unresolved { name, hook } => Some(Way::Unresolved { name, hook }),
+            Link::Endpoints(_) | Link::AnyOf(_) | Link::LimitsReport(_) => None,
+        };
+        let of = |(method, row): &(AuthMethod, Row)| {
+            let method = *method;
+            self.row(row, &building).into_iter().filter_map(way).map(move |way| (method, way)).collect::<Vec<_>>()
+        };
+        ways.iter().flat_map(of).collect()
     }
 
     fn links(&self, hook: Hook) -> impl Iterator<Item = Link> {
@@ -241,7 +282,8 @@ impl Api {
         edge: ApiEdge,
         reason: String,
     ) -> Self {
-        Self { definition, file, text, listen, edge, serving: Err(reason), uses: Vec::new(), unresolved: Vec::new() }
+        let (document, serving) = (None, Err(reason));
+        Self { definition, file, text, document, listen, edge, serving, uses: Vec::new(), unresolved: Vec::new() }
     }
 
     /// Whether all is served that the definition says.

@@ -122,6 +122,7 @@ impl Fresh {
 fn unchanged(api: &Api, source: &Source) -> bool {
     api.serving.as_ref().is_ok_and(|serving| serving.transport.is_current())
         && source.text.as_ref().is_ok_and(|text| **text == *api.text)
+        && source.document == api.document
         && api.edge.is_current()
 }
 
@@ -134,7 +135,8 @@ async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> 
             return Fresh { file, api: None, findings };
         }
     };
-    let Planned { definition, identity, plan, mut findings, .. } = plan::plan(&text, &services.ground);
+    let Planned { definition, identity, plan, mut findings, .. } =
+        plan::plan(&text, source.document.as_ref(), &services.ground);
     let edge = &services.ground.edge;
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
@@ -150,7 +152,8 @@ async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> 
             }
         }
     };
-    Fresh { file, api: api.map(Arc::new), findings }
+    let api = api.map(|api| Arc::new(Api { document: source.document, ..api }));
+    Fresh { file, api, findings }
 }
 
 fn broken(definition: Arc<ApiDefinition>, origin: (Arc<str>, Arc<str>), edge: &Edge, reason: String) -> Option<Api> {

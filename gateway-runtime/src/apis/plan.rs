@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_model::{
-    ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Segment, Severity, duration, locate,
+    ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Scheme, Segment, Severity, duration, locate,
 };
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) enforced: Option<Duration>,
     /// The plugins in use, each once, with its parsed configuration.
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
+    /// Groups of ways of authentication of which one is enough.
+    pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
 }
 
 /// A per-path plugin.
@@ -88,14 +90,16 @@ pub(crate) struct Planned {
 }
 
 /// Reads a definition and looks everything up.
-pub(crate) fn plan(text: &str, ground: &Ground) -> Planned {
+///
+/// `document` is the OpenAPI document beside it, or why that cannot be read.
+pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, ground: &Ground) -> Planned {
     let reading = gateway_model::read(text);
     let (mut findings, identity, is_malformed) = (reading.findings, reading.identity, reading.is_malformed);
     let Some(definition) = reading.definition.map(Arc::new) else {
         return Planned { definition: None, identity, is_malformed, plan: None, findings };
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
-    let plan = planner.plan(ground);
+    let plan = planner.plan(document, ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -110,7 +114,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, ground: &Ground) -> Option<Plan> {
+    fn plan(&mut self, document: Option<&Result<Arc<str>, String>>, ground: &Ground) -> Option<Plan> {
         let (definition, rules) = (Arc::clone(self.definition), ground.paths);
         self.listener(&definition, ground);
         let listen = ListenPath::new(&definition.proxy.listen_path)
@@ -138,6 +142,7 @@ impl Planner<'_> {
         let from_body =
             FromBody::of(&definition).map_err(|(field, error)| self.refuse(field, mistake(&error))).ok().flatten();
         let plugins = self.prepare(&definition, &calls, &endpoints);
+        let alternatives = self.alternatives(&definition, document);
         Some(Plan {
             listen: listen?,
             edge,
@@ -151,6 +156,7 @@ impl Planner<'_> {
             from_body,
             enforced,
             plugins,
+            alternatives,
             definition,
         })
     }
@@ -182,6 +188,31 @@ impl Planner<'_> {
         let driver = &api.custom_middleware.driver;
         let wanted = Wanted { driver, name: &entry.name, path: &entry.path, hook };
         drivers::resolve(&wanted).inspect_err(|unresolved| self.report(&path.key("name").to_string(), unresolved))
+    }
+
+    /// Which ways of authentication are enough. Without a document that says so, all are asked for.
+    fn alternatives(
+        &mut self,
+        api: &ApiDefinition,
+        document: Option<&Result<Arc<str>, String>>,
+    ) -> Option<Vec<Vec<Scheme>>> {
+        if !gateway_model::asks_for_alternatives(api) {
+            return None;
+        }
+        let reason = match document {
+            Some(Ok(document)) => match gateway_model::alternatives(api, document) {
+                Ok(alternatives) => return alternatives,
+                Err(error) => error.to_string(),
+            },
+            Some(Err(reason)) => reason.clone(),
+            None => "it is not there".to_owned(),
+        };
+        let reason = format!(
+            "the OpenAPI document beside the definition (its name ends in `-oas.json`) does not say whether one of these \
+             groups is enough: {reason}; all ways of authentication are asked for"
+        );
+        self.find(Severity::Warning, "security_requirements", reason);
+        None
     }
 
     /// An API that wants a listener of its own must not be served by another: its port may be what guards it.

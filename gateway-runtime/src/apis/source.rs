@@ -15,6 +15,8 @@ pub(crate) struct Source {
     pub(crate) file: Arc<str>,
     /// What it says, or why it cannot be read.
     pub(crate) text: Result<Arc<str>, String>,
+    /// The OpenAPI document that belongs to a definition, if there is one.
+    pub(crate) document: Option<Result<Arc<str>, String>>,
 }
 
 /// The folder of definitions cannot be read.
@@ -31,7 +33,17 @@ pub(crate) struct SourceError {
 /// When the folder cannot be listed. A file that cannot be read is told in its [`Source`].
 pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
     let is_definition = |name: &str| name.ends_with(".json") && !name.ends_with("-oas.json");
-    list(folder, is_definition).map_err(|error| SourceError { folder: folder.to_owned(), error })
+    let mut sources = list(folder, is_definition).map_err(|error| SourceError { folder: folder.to_owned(), error })?;
+    for source in &mut sources {
+        source.document = document(&source.file);
+    }
+    Ok(sources)
+}
+
+/// The OpenAPI document beside a file: `orders-oas.json` beside `orders.json`. Source: gateway.md §4.1.
+fn document(file: &str) -> Option<Result<Arc<str>, String>> {
+    let path = PathBuf::from(format!("{}-oas.json", file.strip_suffix(".json")?));
+    path.exists().then(|| text(&path))
 }
 
 /// The files of a folder whose names are wanted, by name. Hidden ones are not.
@@ -48,7 +60,7 @@ pub(crate) fn list(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Resul
         }
     }
     files.sort();
-    let source = |path: PathBuf| Source { file: path.display().to_string().into(), text: text(&path) };
+    let source = |path: PathBuf| Source { file: path.display().to_string().into(), text: text(&path), document: None };
     Ok(files.into_iter().map(source).collect())
 }
 

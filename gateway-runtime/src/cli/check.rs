@@ -104,7 +104,7 @@ fn examine(
                 continue;
             }
         };
-        let planned = plan::plan(&text, &ground);
+        let planned = plan::plan(&text, source.document.as_ref(), &ground);
         report.extend(planned.findings.into_iter().map(|finding| Found::of(&source.file, finding)));
         definitions.extend(planned.definition.map(|definition| (source.file, text, definition)));
     }

@@ -11,9 +11,12 @@ use serde::Deserialize;
 
 use super::outbound::Names;
 use super::remark::Remarks;
+use super::storage::read_secret;
 use super::{Raw, RawServer};
 use crate::apis::host::Host;
 use crate::apis::listen_path::mistake;
+use crate::certificates::Certificates;
+use crate::storage::Secret;
 use crate::tls::certificates::Pair;
 use crate::tls::clients::Allowed;
 use crate::tls::{Operators, TlsSettings};
@@ -32,6 +35,8 @@ pub(super) struct RawCertificate {
 #[serde(default, expecting = "an object")]
 pub(super) struct RawSecurity {
     control_api_use_mutual_tls: bool,
+    /// Empty: the secret of the control API.
+    private_certificate_encoding_secret: String,
     pub(super) certificates: RawCertificates,
     pub(super) pinned_public_keys: Names,
 }
@@ -54,11 +59,33 @@ pub(crate) struct Edge {
     pub(crate) hostname: Option<Arc<str>>,
     /// Client certificates that every API allows which asks for one, with the paths of their keys.
     pub(crate) clients: Arc<[(String, PathBuf)]>,
+    /// Those in the store.
+    pub(crate) certificates: Certificates,
     /// `None`: the gateway speaks plain HTTP.
     pub(crate) tls: Option<Arc<TlsSettings>>,
 }
 
-pub(super) fn resolve(raw: &Raw, operators: Option<&Arc<Allowed>>, remarks: &mut Remarks<'_>) -> Edge {
+/// Certificates in the store, and what of the configuration may name them. Source: gateway.md §1.2.
+pub(super) fn certificates(
+    raw: &Raw,
+    secret: &str,
+    variables: &[(String, String)],
+    remarks: &mut Remarks<'_>,
+) -> Certificates {
+    let RawSecurity { private_certificate_encoding_secret: own, certificates, .. } = &raw.security;
+    let own = read_secret("security.private_certificate_encoding_secret", own, variables, remarks);
+    let secret = if own.0.is_empty() { Secret(secret.to_owned()) } else { own };
+    let lists = [&raw.http_server_options.ssl_certificates, &certificates.apis, &certificates.control_api];
+    let names = lists.into_iter().flatten().chain(certificates.upstream.0.values());
+    Certificates::new(secret, names.map(String::as_str))
+}
+
+pub(super) fn resolve(
+    raw: &Raw,
+    certificates: Certificates,
+    operators: Option<&Arc<Allowed>>,
+    remarks: &mut Remarks<'_>,
+) -> Edge {
     let server = &raw.http_server_options;
     let apart = raw.control_api_port != 0;
     let operators = operators.map(|allowed| Operators { allowed: Arc::clone(allowed), apart });
@@ -85,6 +112,7 @@ pub(super) fn resolve(raw: &Raw, operators: Option<&Arc<Allowed>>, remarks: &mut
         custom_domains: raw.enable_custom_domains,
         hostname: (!raw.hostname.is_empty()).then(|| raw.hostname.as_str().into()),
         clients,
+        certificates,
         tls: if server.use_ssl { tls(server, operators, remarks).map(Arc::new) } else { None },
     }
 }

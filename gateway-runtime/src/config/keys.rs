@@ -1,17 +1,25 @@
 //! What the configuration says of keys and limits. Source: gateway.md §1.2.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::Raw;
 use super::remark::Remarks;
 use crate::keyring::Settings;
-use crate::limiter;
+use crate::limiter::{self, Algorithm as Way};
+use crate::session::bucket::THRESHOLD;
 use crate::session::hash::Algorithm;
 use crate::session::key::KeyRules;
+use crate::session::nodes::FORGOTTEN_AFTER;
 use crate::session::password::PasswordHash;
+use crate::telling;
 
 /// Tyk's own: a key is at least so long.
 const MIN_TOKEN_LENGTH: usize = 3;
+
+/// Seconds between two notices of a gateway's; Tyk's own.
+const NOTICES: u64 = 2;
 
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -45,6 +53,8 @@ pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
         lists_hashed: raw.enable_hashed_keys_listing,
         refuses_names: raw.disable_key_actions_by_username,
         password_hash: password_hash(raw, remarks),
+        limits_organisations: raw.enforce_org_quotas,
+        refuses_unknown_organisations: raw.suppress_default_org_store,
     }
 }
 
@@ -82,15 +92,35 @@ pub(super) fn rate_headers(raw: &Raw, remarks: &mut Remarks<'_>) -> RateHeaders 
     }
 }
 
-/// The first that is asked for. Source: gateway.md §7.2.
-pub(super) fn rates(raw: &Raw) -> limiter::Algorithm {
+/// The first way that is asked for. Source: gateway.md §7.2.
+pub(super) fn rates(raw: &Raw, headers: RateHeaders, remarks: &mut Remarks<'_>) -> limiter::Settings {
     let asked = [
-        (raw.enable_fixed_window_rate_limiter, limiter::Algorithm::FixedWindow),
-        (raw.enable_sentinel_rate_limiter, limiter::Algorithm::Sentinel),
-        (raw.enable_redis_rolling_limiter, limiter::Algorithm::Rolling),
+        (raw.enable_fixed_window_rate_limiter, Way::FixedWindow),
+        (raw.enable_sentinel_rate_limiter, Way::Sentinel),
+        (raw.enable_redis_rolling_limiter, Way::Rolling),
     ];
-    asked
-        .into_iter()
-        .find(|(is_asked, _)| *is_asked)
-        .map_or_else(limiter::Algorithm::default, |(_, algorithm)| algorithm)
+    let algorithm = asked.into_iter().find(|(is_asked, _)| *is_asked).map_or_else(Way::default, |(_, way)| way);
+    let threshold = match raw.drl_threshold {
+        0.0 => THRESHOLD,
+        below if below < 0.0 => {
+            remarks.error("drl_threshold", format!("`{below}` is below zero: write requests per second, such as 5"));
+            THRESHOLD
+        }
+        threshold => threshold,
+    };
+    limiter::Settings { algorithm, threshold, tells: headers == RateHeaders::Rates }
+}
+
+/// How gateways on one store know of each other. Source: gateway.md §7.2.
+pub(super) fn cluster(raw: &Raw, remarks: &mut Remarks<'_>) -> telling::Settings {
+    let seconds = if raw.drl_notification_frequency == 0 { NOTICES } else { raw.drl_notification_frequency };
+    let every = Duration::from_secs(seconds);
+    if every >= FORGOTTEN_AFTER {
+        let reason = format!(
+            "a gateway that is not heard of for {} s is taken for gone: write 1, 2 or 3",
+            FORGOTTEN_AFTER.as_secs()
+        );
+        remarks.warning("drl_notification_frequency", reason);
+    }
+    telling::Settings { every: every.min(super::LONGEST), is_silent: raw.management_node }
 }

@@ -6,6 +6,7 @@
 //! | `redis` | in Redis, which several gateways may share |
 //! | `memory` | in this process; all is gone when it ends |
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::outbound::Names;
 use super::remark::Remarks;
 use super::{LONGEST, Raw, secret};
-use crate::storage::{NO_REDIS, Notices, RedisSettings, RedisTls, Secret, Storage, Topology};
+use crate::storage::{NO_REDIS, Notices, PublicKey, RedisSettings, RedisTls, Secret, Storage, Topology};
 
 const REDIS_PORT: u16 = 6379;
 const TIMEOUT: u64 = 5;
@@ -76,16 +77,27 @@ pub(super) fn resolve(raw: &RawStorage, variables: &[(String, String)], remarks:
     }
 }
 
-/// `node_secret` and `allow_insecure_configs`.
+/// `node_secret`, `allow_insecure_configs` and `public_key_path`.
 pub(super) fn notices(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Notices {
+    let file = Some(Path::new(&raw.public_key_path)).filter(|file| !file.as_os_str().is_empty());
+    let key = file.map(PublicKey::read).transpose().unwrap_or_else(|error| {
+        remarks.error("public_key_path", error.to_string());
+        None
+    });
     Notices {
         secret: read_secret("node_secret", &raw.node_secret, variables, remarks),
         allow_unsigned: raw.allow_insecure_configs,
+        key,
     }
 }
 
 /// A secret, or what it stands for.
-fn read_secret(key: &str, written: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Secret {
+pub(super) fn read_secret(
+    key: &str,
+    written: &str,
+    variables: &[(String, String)],
+    remarks: &mut Remarks<'_>,
+) -> Secret {
     let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     Secret(secret::resolve(written, variable).unwrap_or_else(|error| {
         remarks.error(key, error.to_string());

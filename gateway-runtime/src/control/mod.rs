@@ -9,12 +9,14 @@
 //! | all others | what single routes do |
 
 mod apis;
+mod cache;
 mod call;
 mod files;
 mod health;
 mod keys;
 mod metrics;
 mod openapi;
+mod organisations;
 mod plugins;
 mod policies;
 mod refusal;
@@ -50,6 +52,7 @@ const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "/apis", run: |call| Box::pin(apis::create(call)) },
     Route { method: Method::GET, path: "/apis/{api_id}", run: |call| Box::pin(async move { apis::one(&call) }) },
     Route { method: Method::PUT, path: "/apis/{api_id}", run: |call| Box::pin(apis::update(call)) },
+    Route { method: Method::PATCH, path: "/apis/{api_id}", run: |call| Box::pin(apis::patch(call)) },
     Route { method: Method::DELETE, path: "/apis/{api_id}", run: |call| Box::pin(apis::delete(call)) },
     Route {
         method: Method::GET,
@@ -75,6 +78,12 @@ const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "/keys/{key}", run: |call| Box::pin(keys::create_at(call)) },
     Route { method: Method::PUT, path: "/keys/{key}", run: |call| Box::pin(keys::update(call)) },
     Route { method: Method::DELETE, path: "/keys/{key}", run: |call| Box::pin(keys::delete(call)) },
+    Route { method: Method::GET, path: "/org/keys", run: |call| Box::pin(organisations::list(call)) },
+    Route { method: Method::GET, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::one(call)) },
+    Route { method: Method::POST, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::create(call)) },
+    Route { method: Method::PUT, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::update(call)) },
+    Route { method: Method::DELETE, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::delete(call)) },
+    Route { method: Method::DELETE, path: "/cache/{api_id}", run: |call| Box::pin(cache::invalidate(call)) },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
     Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },

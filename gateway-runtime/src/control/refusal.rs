@@ -38,6 +38,9 @@ pub(super) enum Refusal {
     OasDefinition,
     #[error("this API endpoint only supports Tyk Classic APIs; please use the appropriate Tyk OAS API endpoint")]
     OasApi,
+    /// What is in its file is no JSON, or cannot be read. The log says why.
+    #[error("The file of this API cannot be patched: replace it with PUT")]
+    Unpatchable,
     #[error("The new version name is required")]
     VersionName,
     #[error("Policy not found")]
@@ -59,6 +62,9 @@ pub(super) enum Refusal {
     Write,
     #[error("Delete failed")]
     Delete,
+    /// The log says why.
+    #[error("Cache invalidation failed")]
+    Cache,
     #[error("Key not found")]
     UnknownKey,
     #[error("Key is not found")]
@@ -87,9 +93,24 @@ pub(super) enum Refusal {
          Use an ID of at least min_token_length characters, or lower min_token_length in the gateway configuration."
     )]
     ShortKey { length: usize, least: usize },
+    #[error("Failed to remove the key")]
+    RemoveKey,
+    /// Of whom Tyk would find no session.
+    #[error("ORG not found")]
+    NoOrganisations,
+    #[error("Org not found")]
+    UnknownOrganisation,
+    #[error("No such organisation found in Active API list")]
+    InactiveOrganisation,
+    /// And why.
+    #[error("Error writing to key store {0}")]
+    WriteOrganisation(String),
     /// The log says why.
     #[error("The store of keys does not answer")]
     Store,
+    /// The log says why.
+    #[error("Other gateways are not told: the store does not answer")]
+    Untold,
     /// Our own fault; the log says which.
     #[error("Internal Server Error")]
     Internal,
@@ -112,6 +133,7 @@ impl Refusal {
             | Self::Definition(_)
             | Self::OasDefinition
             | Self::OasApi
+            | Self::Unpatchable
             | Self::NoPolicyId
             | Self::PolicyId
             | Self::OtherPolicyId
@@ -123,6 +145,7 @@ impl Refusal {
             | Self::NoRights
             | Self::Key(_)
             | Self::KeyUpdate
+            | Self::RemoveKey
             | Self::ShortKey { .. } => StatusCode::BAD_REQUEST,
             Self::NoTls | Self::NoCertificate | Self::OtherCertificate(_) | Self::OldCertificate => {
                 StatusCode::FORBIDDEN
@@ -132,14 +155,21 @@ impl Refusal {
             | Self::UnknownKey
             | Self::KeyNotFound
             | Self::NoSuchKey
+            | Self::NoOrganisations
+            | Self::UnknownOrganisation
+            | Self::InactiveOrganisation
             | Self::HashedListing => StatusCode::NOT_FOUND,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::VersionName => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Ending | Self::Store => StatusCode::SERVICE_UNAVAILABLE,
-            Self::PolicyService | Self::WritePolicy | Self::Write | Self::Delete | Self::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Ending | Self::Store | Self::Untold => StatusCode::SERVICE_UNAVAILABLE,
+            Self::PolicyService
+            | Self::WritePolicy
+            | Self::Write
+            | Self::Delete
+            | Self::Cache
+            | Self::WriteOrganisation(_)
+            | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

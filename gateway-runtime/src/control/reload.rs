@@ -25,6 +25,6 @@ pub(super) async fn group(call: Call<'_>) -> Result<Response, Refusal> {
     let told = call.gateway.store.signals().publish(&notice).wait().await;
     told.map(|()| reply::ok("")).map_err(|error| {
         tracing::error!(%error, "the group is not told to reload");
-        Refusal::Store
+        Refusal::Untold
     })
 }

@@ -6,6 +6,7 @@
 //! | how keys are written, deleted and listed | `record.rs` |
 //! | what is counted for a key | `counted.rs` |
 //! | how passwords of users are hashed and compared | `passwords.rs` |
+//! | sessions of organisations | `organisations.rs` |
 //! | what reloads change: policies, and what APIs say of keys | `rulebook.rs` |
 //!
 //! # Invariants
@@ -14,6 +15,7 @@
 //! - That a key is not known is never remembered. Source: gateway.md §5.15.
 
 mod counted;
+mod organisations;
 mod passwords;
 mod record;
 mod rulebook;
@@ -58,6 +60,10 @@ pub(crate) struct Settings {
     pub(crate) refuses_names: bool,
     /// What passwords that are written are hashed with.
     pub(crate) password_hash: PasswordHash,
+    /// The sessions of organisations limit the requests to their APIs.
+    pub(crate) limits_organisations: bool,
+    /// While no API is loaded, no organisation is known.
+    pub(crate) refuses_unknown_organisations: bool,
 }
 
 /// The keys.
@@ -78,6 +84,8 @@ pub(crate) enum KeyError {
     Policies(#[from] ApplyError),
     #[error("what is stored under `apikey-{id}` is no session: {error}; delete it, or write the key anew")]
     Corrupt { id: String, error: serde_json::Error },
+    #[error("what is stored under `orgkey.{org_id}` is no session: {error}; delete it, or write the organisation anew")]
+    CorruptOrganisation { org_id: String, error: serde_json::Error },
 }
 
 /// A key as it is stored: its policies are not applied.

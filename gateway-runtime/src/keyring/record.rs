@@ -134,7 +134,7 @@ fn name(id: &str) -> String {
     format!("{STORED}{id}")
 }
 
-fn value(session: &Session) -> Bytes {
+pub(super) fn value(session: &Session) -> Bytes {
     // Its keys are texts and its numbers are finite or `null`: it can be written.
     serde_json::to_vec(session).unwrap_or_default().into()
 }

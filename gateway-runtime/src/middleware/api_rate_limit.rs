@@ -70,7 +70,7 @@ impl Step for ApiRateLimit {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let Some((rate, id)) = self.of(exchange) else { return Ok(Ran::On) };
         let key = BucketKey { scope: "", id, endpoint: "", last_updated: &self.loaded };
-        let told = self.limiter.tells.then_some(rate);
+        let told = self.limiter.tells().then_some(rate);
         match self.limiter.take(&key, rate) {
             Reply::Ready(taken) => conclude(taken, exchange, told),
             Reply::Wait(taken) => Ok(Ran::wait(taken, move |taken, exchange| conclude(taken, exchange, told))),

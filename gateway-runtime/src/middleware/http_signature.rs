@@ -12,11 +12,15 @@ use gateway_model::{ApiDefinition, Session};
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::{HeaderMap, HeaderValue, Request};
 use percent_encoding::percent_decode_str;
-use ring::hmac;
+use ring::{hmac, signature};
+use x509_cert::der::Decode;
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use self::parameters::{Algorithm, Parameters};
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
+use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
 
@@ -29,6 +33,9 @@ const TARGET: &str = "(request-target)";
 const DATE: &str = "date";
 /// In place of `Date`, for those who cannot set that.
 const OTHER_DATE: &str = "x-aux-date";
+
+/// Of the keys of RSA. Source: RFC 8017, appendix A.1.
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// Why a request is not taken for signed. The client is told that, and not why.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -51,6 +58,14 @@ pub(crate) enum SignatureError {
     UnknownKey,
     #[error("the signature's key has no `hmac_string`, or no `hmac_enabled`")]
     NoSecret,
+    #[error("the signature's key has no `rsa_certificate_id`, or no `enable_http_signature_validation`")]
+    NoCertificate,
+    #[error("the signature's key has a `rsa_certificate_id` that is not in the store of certificates")]
+    UnknownCertificate,
+    #[error("the certificate of the signature's key has no key of RSA")]
+    OtherKey,
+    #[error("the certificate of the signature's key cannot be looked up: {0}")]
+    Certificate(String),
     #[error("the signature is not that of this request and key")]
     Mismatch,
 }
@@ -67,6 +82,7 @@ struct Way {
     /// Another way of authentication says who is calling: the signature only has to be right.
     is_base: bool,
     keyring: Arc<Keyring>,
+    certificates: Certificates,
 }
 
 /// What a signature is of.
@@ -75,7 +91,7 @@ struct Signed {
     message: Vec<u8>,
 }
 
-fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
+fn build(Building { api, keyring, certificates, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
     (api.enable_signature_checking && !api.use_keyless).then(|| {
         let way = Way {
             places: Places::of(api.source_of(WAY)),
@@ -84,6 +100,7 @@ fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> 
             skew: skew(api),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "hmac_key"),
             keyring: Arc::clone(keyring),
+            certificates: (*certificates).clone(),
         };
         Box::new(HttpSignature(Arc::new(way))) as Box<dyn Step>
     })
@@ -105,13 +122,13 @@ impl Step for HttpSignature {
         let Self(way) = self;
         let signed = way.read(&exchange.request, SystemTime::now()).map_err(RequestError::Signature)?;
         if let Some(known) = way.keyring.cached(&way.org_id, &signed.parameters.key_id) {
-            return way.conclude(known, &signed, exchange);
+            return way.conclude(known, signed, exchange);
         }
         let (asking, way) = (Arc::clone(way), Arc::clone(way));
         let key_id = signed.parameters.key_id.clone();
         let look_up = async move { asking.keyring.look_up(&asking.org_id, &key_id).await };
         Ok(Ran::wait(look_up, move |found, exchange| match found {
-            Ok(Some(known)) => way.conclude(known, &signed, exchange),
+            Ok(Some(known)) => way.conclude(known, signed, exchange),
             Ok(None) => Err(RequestError::Signature(SignatureError::UnknownKey)),
             Err(error) => Err(RequestError::KeyFailed(error)),
         }))
@@ -142,23 +159,68 @@ impl Way {
         }
     }
 
-    fn conclude(&self, known: Known, signed: &Signed, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        verify(&known.session, signed).map_err(RequestError::Signature)?;
+    fn conclude(self: &Arc<Self>, known: Known, signed: Signed, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        match signed.parameters.algorithm.hmac() {
+            Some(algorithm) => {
+                by_secret(&known.session, algorithm, &signed).map_err(RequestError::Signature)?;
+                Ok(self.enter(known, exchange))
+            }
+            None => self.by_certificate(known, signed, exchange),
+        }
+    }
+
+    /// Looks the certificate of a key up, and the signature at it.
+    fn by_certificate(
+        self: &Arc<Self>,
+        known: Known,
+        signed: Signed,
+        exchange: &mut Exchange,
+    ) -> Result<Ran, RequestError> {
+        let session = &known.session;
+        let id = session.rsa_certificate_id.clone();
+        if id.is_empty() || !session.enable_http_signature_validation {
+            return Err(RequestError::Signature(SignatureError::NoCertificate));
+        }
+        if let Some(stored) = self.certificates.cached(&id) {
+            by_public_key(&stored.public_key, &signed).map_err(RequestError::Signature)?;
+            return Ok(self.enter(known, exchange));
+        }
+        let (way, certificates) = (Arc::clone(self), self.certificates.clone());
+        let look_up = async move { certificates.look_up(&id).await };
+        Ok(Ran::wait(look_up, move |found, exchange| {
+            let found = found.map_err(|error| SignatureError::Certificate(error.to_string()));
+            let stored = found.and_then(|stored| stored.ok_or(SignatureError::UnknownCertificate));
+            let verified = stored.and_then(|stored| by_public_key(&stored.public_key, &signed));
+            verified.map_err(RequestError::Signature)?;
+            Ok(way.enter(known, exchange))
+        }))
+    }
+
+    fn enter(&self, known: Known, exchange: &mut Exchange) -> Ran {
         if self.is_base {
             exchange.caller.set(known.session, known.id, true);
         }
-        Ok(Ran::On)
+        Ran::On
     }
 }
 
-/// Whether the signature is by the key of this session.
-fn verify(session: &Session, Signed { parameters, message }: &Signed) -> Result<(), SignatureError> {
+/// Whether the signature is by the secret of this session.
+fn by_secret(session: &Session, algorithm: hmac::Algorithm, signed: &Signed) -> Result<(), SignatureError> {
     let is_enabled = session.hmac_enabled || session.enable_http_signature_validation;
     if session.hmac_string.is_empty() || !is_enabled {
         return Err(SignatureError::NoSecret);
     }
-    let key = hmac::Key::new(parameters.algorithm.hmac(), session.hmac_string.as_bytes());
-    hmac::verify(&key, message, &parameters.signature).map_err(|_| SignatureError::Mismatch)
+    let key = hmac::Key::new(algorithm, session.hmac_string.as_bytes());
+    hmac::verify(&key, &signed.message, &signed.parameters.signature).map_err(|_| SignatureError::Mismatch)
+}
+
+/// Whether the signature is by the owner of a public key, which is a `SubjectPublicKeyInfo`, DER.
+fn by_public_key(public_key: &[u8], signed: &Signed) -> Result<(), SignatureError> {
+    let info = SubjectPublicKeyInfoRef::from_der(public_key).map_err(|_| SignatureError::OtherKey)?;
+    let key = info.subject_public_key.as_bytes().filter(|_| info.algorithm.oid == RSA);
+    let key =
+        signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key.ok_or(SignatureError::OtherKey)?);
+    key.verify(&signed.message, &signed.parameters.signature).map_err(|_| SignatureError::Mismatch)
 }
 
 /// What is signed: a line for each header. One that is not there is empty, and one that is there several times is all

@@ -14,6 +14,7 @@ mod granular_access;
 mod guards;
 pub(crate) mod http_signature;
 mod key_expired;
+mod organisation;
 mod quota;
 mod rate_limit;
 mod strip_auth;
@@ -22,15 +23,18 @@ pub(crate) mod version_check;
 
 use std::sync::Arc;
 
-use gateway_model::{ApiDefinition, Hook};
+use gateway_model::{ApiDefinition, AuthMethod, Hook};
 use gateway_sdk::exchange::{BoxFuture, Exchange};
 
 use crate::apis::listen_path::ListenPath;
 use crate::apis::rates::EndpointRates;
+use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::basic_auth::credentials::FromBody;
+
+pub(crate) use rate_limit::counted_id;
 
 /// A built-in step of one API.
 pub(crate) trait Step: Send + Sync {
@@ -73,6 +77,8 @@ pub(crate) struct Middleware {
 pub(crate) struct Building<'a> {
     pub(crate) api: &'a ApiDefinition,
     pub(crate) keyring: &'a Arc<Keyring>,
+    /// Those in the store.
+    pub(crate) certificates: &'a Certificates,
     pub(crate) limiter: &'a Arc<Limiter>,
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
@@ -86,9 +92,20 @@ pub(crate) enum Row {
     BuiltIn(Middleware),
     /// The plugins that the definition names for a hook, in its order.
     Plugins(Hook),
+    /// Who is calling.
+    Authentication(&'static [(AuthMethod, Row)]),
     /// The client's certificate, where the API asks for one: its list is read from files, not from the definition alone.
     ClientCertificate(&'static str),
 }
+
+/// The ways of authentication, in the order in which they are asked. All that an API asks for must pass, unless it has
+/// groups of them of which one is enough. Source: gateway.md §5.3.
+const AUTHENTICATION: &[(AuthMethod, Row)] = &[
+    (AuthMethod::Basic, Row::BuiltIn(basic_auth::STEP)),
+    (AuthMethod::Signature, Row::BuiltIn(http_signature::STEP)),
+    (AuthMethod::Custom, Row::Plugins(Hook::AuthCheck)),
+    (AuthMethod::Token, Row::BuiltIn(auth_token::STEP)),
+];
 
 /// What a request meets, in this order.
 pub(crate) const ORDER: &[Row] = &[
@@ -97,10 +114,8 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(expiry::STEP),
     Row::Plugins(Hook::Pre),
     Row::ClientCertificate(certificate_check::NAME),
-    Row::BuiltIn(basic_auth::STEP),
-    Row::BuiltIn(http_signature::STEP),
-    Row::Plugins(Hook::AuthCheck),
-    Row::BuiltIn(auth_token::STEP),
+    Row::BuiltIn(organisation::STEP),
+    Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
     Row::BuiltIn(key_expired::STEP),
@@ -112,3 +127,10 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
 ];
+
+/// The rows that say who is calling and whether it may, and none that counts, changes or calls anything else.
+pub(crate) fn access() -> impl Iterator<Item = &'static Row> {
+    let is_last = |row: &&Row| matches!(row, Row::BuiltIn(middleware) if middleware.name == access_rights::STEP.name);
+    let last = ORDER.iter().take_while(|row| !is_last(row)).count();
+    ORDER.iter().take(last + 1).filter(|row| !matches!(row, Row::Plugins(_)))
+}

@@ -54,7 +54,7 @@ impl Step for RateLimit {
             endpoint: endpoint.as_ref().map_or("", |endpoint| &endpoint.hash),
             last_updated: &session.last_updated,
         };
-        let told = self.limiter.tells.then_some(rate);
+        let told = self.limiter.tells().then_some(rate);
         match self.limiter.take(&key, rate) {
             Reply::Ready(Ok(taken)) if taken.is_allowed => {
                 tell(exchange, told, &taken);
@@ -81,7 +81,7 @@ impl RateLimit {
     }
 
     fn throttled(&self, key: &BucketKey<'_>, rate: Rate, throttle: Throttle) -> Ran {
-        self.again(key, rate, throttle).wait(self.limiter.tells.then_some(rate))
+        self.again(key, rate, throttle).wait(self.limiter.tells().then_some(rate))
     }
 
     fn again(&self, key: &BucketKey<'_>, rate: Rate, throttle: Throttle) -> Again {
@@ -166,6 +166,6 @@ pub(super) fn context(exchange: &Exchange, name: &str) -> Option<String> {
 }
 
 /// Whom a session's counters count for.
-pub(super) fn counted_id(session: &Session, exchange: &Exchange) -> Option<String> {
+pub(crate) fn counted_id(session: &Session, exchange: &Exchange) -> Option<String> {
     pattern::counted(session, |name| context(exchange, name))
 }

@@ -6,6 +6,7 @@
 use gateway_model::{AuthConfig, Session, TokenSignature as Written};
 use gateway_sdk::StatusCode;
 use gateway_sdk::exchange::Exchange;
+use md5::{Digest, Md5};
 use ring::digest::{SHA256, digest};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -97,7 +98,7 @@ impl TokenSignature {
 impl Algorithm {
     fn is(self, signature: &[u8], text: &str) -> Choice {
         match self {
-            Self::Md5 => md5::compute(text).0.as_slice().ct_eq(signature),
+            Self::Md5 => Md5::digest(text).as_slice().ct_eq(signature),
             Self::Sha256 => digest(&SHA256, text.as_bytes()).as_ref().ct_eq(signature),
         }
     }

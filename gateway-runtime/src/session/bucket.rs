@@ -32,11 +32,9 @@ const FEW: usize = 64;
 const MANY: usize = 16_384;
 
 /// Nodes times this, in requests per second, is what the buckets of single nodes count well enough.
-#[cfg_attr(not(test), expect(dead_code, reason = "gateways do not know yet how many they are"))]
 pub(crate) const THRESHOLD: f64 = 5.0;
 
 /// Whether each node counts for itself, or all of them in one place. Source: Tyk, `drl_threshold`.
-#[cfg_attr(not(test), expect(dead_code, reason = "gateways do not know yet how many they are"))]
 pub(crate) fn counts_here(nodes: u32, threshold: f64, rate: Rate) -> bool {
     nodes <= 1 || f64::from(nodes) * threshold < rate.requests / rate.per_s
 }
@@ -94,6 +92,8 @@ struct Table {
     buckets: HashMap<u64, Bucket, FxBuildHasher>,
     /// How many buckets there are when it is swept next; at least [`FEW`].
     sweep_at: usize,
+    /// Requests that it was asked about, those that were refused among them.
+    asked: u64,
 }
 
 struct Bucket {
@@ -117,6 +117,7 @@ impl Buckets {
         let (capacity, cost) = tokens(rate, nodes);
         let now = self.nanos(now);
         let (hash, mut table) = self.table(key);
+        table.asked = table.asked.wrapping_add(1);
         let bucket = table.bucket(hash, rate, now);
         let is_allowed = bucket.spent.saturating_add(cost) <= capacity;
         if is_allowed {
@@ -133,6 +134,11 @@ impl Buckets {
         let (hash, table) = self.table(key);
         let bucket = table.buckets.get(&hash).filter(|bucket| now < bucket.ends);
         rate.is_limited() && bucket.is_some_and(|bucket| bucket.spent.saturating_add(cost) > capacity)
+    }
+
+    /// Requests so far, those that were refused among them.
+    pub(crate) fn asked(&self) -> u64 {
+        self.shards.iter().fold(0, |sum, shard| sum.wrapping_add(shard.lock().asked))
     }
 
     /// Forgets the buckets whose window is over. They are forgotten too when others come: this is for when none do.

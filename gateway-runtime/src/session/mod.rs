@@ -8,6 +8,7 @@
 //! | what limits a session on an API, and what its counters are called | `limits.rs`, `pattern.rs` |
 //! | how long a session is stored | `lifetime.rs` |
 //! | the counters of rates in this process | `bucket.rs` |
+//! | how many gateways count together | `nodes.rs` |
 //! | the sessions that were looked up a moment ago | `cache.rs` |
 //!
 //! Nothing here reads a store, a socket or a clock: the time is handed in. It is not in gateway-model, which holds what
@@ -21,6 +22,7 @@ pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod lifetime;
 pub(crate) mod limits;
+pub(crate) mod nodes;
 pub(crate) mod password;
 pub(crate) mod pattern;
 pub(crate) mod right;

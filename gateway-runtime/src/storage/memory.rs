@@ -103,6 +103,10 @@ impl Engine for Memory {
         NAME
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn health(&self) -> Result<(), String> {
         Ok(())
     }

@@ -43,7 +43,7 @@ use bytes::Bytes;
 pub(crate) use error::{Fault, Operation, StoreError};
 pub(crate) use hub::{Signal, Subscription};
 pub(crate) use memory::Memory;
-pub(crate) use notice::{Notice, Notices};
+pub(crate) use notice::{Load, Notice, Notices, PublicKey};
 pub(crate) use open::{NO_REDIS, OpenError, open};
 pub(crate) use settings::{RedisSettings, RedisTls, Secret, Storage, Topology};
 
@@ -129,6 +129,9 @@ pub(crate) trait Signals: Send + Sync {
 pub(crate) trait Engine: Keys + Counters + Signals {
     /// As `storage.type` names it.
     fn name(&self) -> &'static str;
+
+    /// Whether several gateways may be on it at the same time.
+    fn is_shared(&self) -> bool;
 
     /// Whether the engine answers, as `/hello` and `/ready` tell. An answer of a moment ago is enough.
     fn health(&self) -> Result<(), String>;

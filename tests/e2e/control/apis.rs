@@ -23,6 +23,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
     files
 }
 
+/// Source: gateway.md §12.20.
 #[tokio::test]
 async fn a_definition_is_added_and_serves_after_a_reload() {
     let upstream = Upstream::start();
@@ -68,6 +69,7 @@ async fn a_definition_is_replaced_in_the_file_that_it_was_loaded_from() {
     assert_eq!(gateway.get("/moved/get").await.status, 200);
 }
 
+/// Source: gateway.md §12.20.
 #[tokio::test]
 async fn a_definition_that_is_deleted_serves_until_a_reload() {
     let upstream = Upstream::start();
@@ -256,4 +258,55 @@ async fn a_definition_is_whole_whenever_the_gateway_is_killed() {
     gateway.process.exit().await;
     let written = fs::read_to_string(gateway.apps().join("one.json")).expect("a file");
     assert!(texts.contains(&written), "{} bytes", written.len());
+}
+
+/// Source: RFC 7396.
+#[tokio::test]
+async fn a_patch_changes_what_it_names_in_the_file_that_there_is() {
+    let upstream = Upstream::start();
+    let one = api("one", upstream.address).set("/x_own_field", json!({"kept": 1, "gone": 2}));
+    let gateway = Conf::default().file("orders.json", &one.to_string()).start().await;
+    let patch = async |body: Value| gateway.operate(Method::PATCH, "/tyk/apis/one", body.to_string()).await;
+    let patched = patch(json!({"proxy": {"listen_path": "/moved/"}, "x_own_field": {"gone": null}})).await;
+    patched.is_reply(200, r#"{"key":"one","status":"ok","action":"modified"}"#);
+    assert_eq!(gateway.get("/one/get").await.status, 200, "nothing takes effect until a reload");
+    assert_eq!(patch(json!({"name": "renamed"})).await.status, 200, "the file counts, not what is loaded");
+    let expected =
+        one.set("/proxy/listen_path", "/moved/").set("/x_own_field", json!({"kept": 1})).set("/name", "renamed");
+    let written = files(&gateway.apps());
+    assert_eq!((written.len(), &*written[0].0), (1, "orders.json"));
+    assert_eq!(serde_json::from_str::<Value>(&written[0].1).expect("JSON"), expected.0);
+    gateway.reload().await;
+    assert_eq!(gateway.get("/moved/get").await.status, 200);
+    assert_eq!(gateway.get("/one/get").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_patch_that_a_load_would_not_take_changes_nothing() {
+    let upstream = Upstream::start();
+    let oas = api("oas", upstream.address).set("/is_oas", true);
+    let gateway = Conf::default().with(&api("one", upstream.address)).with(&oas).start().await;
+    let before = files(&gateway.apps());
+    let patch =
+        async |id: &str, body: &str| gateway.operate(Method::PATCH, &format!("/tyk/apis/{id}"), body.to_owned()).await;
+    for body in ["", "{", "{} {}", "7", "[]", "null", r#"{"proxy": 7}"#, r#"{"use_keyless": "yes"}"#] {
+        patch("one", body).await.is_refusal(400, "Request malformed");
+    }
+    let other = "Request APIID does not match that in Definition! For Update operations these must match.";
+    for body in [r#"{"api_id": "two"}"#, r#"{"api_id": null}"#] {
+        patch("one", body).await.is_refusal(400, other);
+    }
+    let empty = "Validation of API Definition failed. Reason: proxy.listen_path: is empty; say where the API listens, such as \
+                 `/orders/`.";
+    patch("one", r#"{"proxy": {"listen_path": null}}"#).await.is_refusal(400, empty);
+    let in_oas = "the supplied API definition is in OAS format, please use the Tyk classic format for this API";
+    patch("one", r#"{"is_oas": true}"#).await.is_refusal(400, in_oas);
+    let of_oas = "this API endpoint only supports Tyk Classic APIs; please use the appropriate Tyk OAS API endpoint";
+    patch("oas", "{}").await.is_refusal(400, of_oas);
+    patch("two", "{}").await.is_refusal(404, "API not found");
+    patch("..%2Fone", "{}").await.is_refusal(400, "Invalid API ID");
+    assert_eq!(files(&gateway.apps()), before);
+    gateway.write_file("one.json", "{");
+    patch("one", "{}").await.is_refusal(400, "The file of this API cannot be patched: replace it with PUT");
+    assert_eq!(fs::read_to_string(gateway.apps().join("one.json")).expect("a file"), "{");
 }

@@ -22,6 +22,7 @@ fn names(folder: &PathBuf) -> Vec<String> {
     names
 }
 
+/// Source: gateway.md §12.20.
 #[tokio::test]
 async fn a_policy_is_added_changed_and_deleted_and_each_needs_a_reload() {
     let (conf, folder) = with_folder();

@@ -37,6 +37,8 @@ pub(super) struct Conf {
     pub(super) apis: usize,
     /// What runs in the `post` hook of the API that is asked.
     pub(super) plugin: Option<&'static str>,
+    /// The API that is asked wants [`KEY`], which has a rate and a quota.
+    pub(super) keys: bool,
     /// On which side there is TLS.
     pub(super) tls: Tls,
 }
@@ -60,16 +62,30 @@ const CERTIFICATE: (&str, &str) = (
     include_str!("../../../gateway-runtime/src/tls/testdata/sec1.key"),
 );
 
+/// The key of the bench, as its clients show it.
+pub(super) const KEY: &str = "defaultbench";
+
 /// Opens the control API of the gateway under test, on loopback and for minutes.
 pub(super) const SECRET: &str = "of the bench";
 
 impl Conf {
     /// One API, and no plugin.
-    pub(super) const PLAIN: Self = Self { apis: 1, plugin: None, tls: Tls::Nowhere };
+    pub(super) const PLAIN: Self = Self { apis: 1, plugin: None, keys: false, tls: Tls::Nowhere };
 
     /// Of the API that is asked, without the slash that ends it.
     pub(super) fn prefix(&self) -> String {
         format!("/bench-{:04}", self.asked())
+    }
+
+    /// What is stored under [`KEY`]: limits that are counted and never reached.
+    pub(super) fn session(&self) -> Value {
+        let api = format!("bench-{:04}", self.asked());
+        json!({
+            "org_id": "default",
+            "rate": 1_000_000_000, "per": 60,
+            "quota_max": 1_000_000_000, "quota_renewal_rate": 3_600,
+            "access_rights": { &api: { "api_id": &api, "versions": ["Default"] } },
+        })
     }
 
     fn asked(&self) -> usize {
@@ -136,6 +152,9 @@ impl Conf {
             }
             if let Some(plugin) = self.plugin.filter(|_| number == self.asked()) {
                 api["custom_middleware"]["post"] = json!([{ "name": plugin, "path": "measured.so" }]);
+            }
+            if self.keys && number == self.asked() {
+                api["use_keyless"] = false.into();
             }
             let file = apps.join(format!("{number:04}.json"));
             fs::write(&file, api.to_string()).map_err(BenchError::io("write", &file))?;

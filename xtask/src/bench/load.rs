@@ -157,6 +157,7 @@ impl Load {
             "address": running.address,
             "path": running.path(job.path),
             "post": job.post,
+            "key": running.key,
             "connections": job.connections,
             "threads": threads,
             "pace": pace,

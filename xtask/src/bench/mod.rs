@@ -227,6 +227,8 @@ fn count(
             outcome.put_one(row, instructions(&subject)? - plain);
         }
     }
+    let keys = gateway.with("gateway+keys", Conf { keys: true, ..Conf::PLAIN });
+    outcome.put_one(Row::Keys, instructions(&keys)? - plain);
     let many = gateway.with("gateway with 5,000 APIs", Conf { apis: MANY, ..Conf::PLAIN });
     outcome.put_one(Row::ManyApis, instructions(&many)? / plain);
     for peer in peers {

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::error::BenchError;
-use super::gateway::Conf;
+use super::gateway::{Conf, KEY, SECRET};
 use super::machine::{Side, on};
 use super::process::{Process, tree};
 use super::tools::{LUA, NDK, Tool};
@@ -60,6 +60,8 @@ pub(super) struct Running {
     pub(super) took: Duration,
     /// It and its children, when it began to serve.
     pub(super) tree: Vec<u32>,
+    /// What its clients show, if anything.
+    pub(super) key: Option<&'static str>,
     sets_header: bool,
 }
 
@@ -86,15 +88,25 @@ impl Subject {
         command.args(&all[1..]).current_dir(&dir);
         let began = Instant::now();
         let mut process = on(Side::Tested, || Process::spawn(self.name, &mut command, &dir))?;
-        let prefix = match &self.kind {
-            Kind::Gateway { conf, .. } => conf.prefix(),
-            _ => String::new(),
+        let (prefix, session) = match &self.kind {
+            Kind::Gateway { conf, .. } => (conf.prefix(), conf.keys.then(|| conf.session())),
+            _ => (String::new(), None),
         };
+        let key = session.is_some().then_some(KEY);
         // What runs in another program is slow, and its requests are counted: it is asked once, and waited for.
         let (seconds, each) = if wrapper.is_empty() { (20, 2) } else { (120, 100) };
         let url = format!("http://127.0.0.1:{port}{prefix}/hello");
+        let is_served =
+            |request: minreq::Request| request.with_timeout(each).send().is_ok_and(|answer| answer.status_code == 200);
         loop {
-            if minreq::get(&url).with_timeout(each).send().is_ok_and(|answer| answer.status_code == 200) {
+            if let Some(session) = &session {
+                let keys = format!("http://127.0.0.1:{port}/tyk/keys/{KEY}");
+                let written = minreq::post(keys).with_header("x-tyk-authorization", SECRET);
+                // The request without it is refused, and tried again.
+                is_served(written.with_body(session.to_string()));
+            }
+            let asked = minreq::get(&url);
+            if is_served(key.map_or(asked.clone(), |key| asked.with_header("authorization", key))) {
                 break;
             }
             if let Some(status) = process.ended() {
@@ -108,7 +120,7 @@ impl Subject {
         }
         let (took, tree) = (began.elapsed(), process.tree());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Ok(Running { process, address, prefix, took, tree, sets_header: self.sets_header })
+        Ok(Running { process, address, prefix, took, tree, key, sets_header: self.sets_header })
     }
 
     fn arguments(&self, place: &Place, dir: &Path, port: u16) -> Result<Vec<OsString>, BenchError> {

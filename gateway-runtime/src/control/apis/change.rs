@@ -1,13 +1,14 @@
-//! `POST`, `PUT` and `DELETE`: files of definitions. What a load would not take is not written.
+//! `POST`, `PUT`, `PATCH` and `DELETE`: files of definitions. What a load would not take is not written.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_model::{Finding, Severity};
 use gateway_sdk::Response;
 use serde_json::{Map, Value};
 
+use super::merge_patch;
 use super::versions::{self, NewVersion};
 use crate::apis::plan::{self, Ground, Planned};
 use crate::apis::source::FILE_BYTES;
@@ -56,6 +57,32 @@ pub(in crate::control) async fn update(mut call: Call<'_>) -> Result<Response, R
     Ok(reply::changed(&id, "modified"))
 }
 
+/// `PATCH /tyk/apis/{api_id}`: a merge patch (RFC 7396) of what is in its file, whether that is loaded already or not.
+pub(in crate::control) async fn patch(mut call: Call<'_>) -> Result<Response, Refusal> {
+    let gateway = call.gateway;
+    let file = existing(gateway, call.argument())?;
+    if is_oas(gateway, call.argument()) {
+        return Err(Refusal::OasApi);
+    }
+    let patch: Value = serde_json::from_str(&call.text().await?).map_err(|_| Refusal::Malformed)?;
+    // Nobody else changes the file between its reading and its writing.
+    let _changing = gateway.changing.lock().await;
+    let text = patched(&file, patch).map_err(|error| failed(call.argument(), &error, Refusal::Unpatchable))?;
+    let Examined { id, text } = examine(gateway, text, Some(call.argument())).await?;
+    apply(vec![Change { file, content: Some(text.into_bytes()) }])
+        .await
+        .map_err(|error| failed(&id, &error, Refusal::Write))?;
+    Ok(reply::changed(&id, "modified"))
+}
+
+/// What a file becomes by a patch.
+fn patched(file: &Path, patch: Value) -> std::io::Result<String> {
+    let content = files::read(file)?.ok_or(std::io::ErrorKind::NotFound)?;
+    let mut document: Value = serde_json::from_slice(&content)?;
+    merge_patch::apply(&mut document, patch);
+    Ok(format!("{document:#}\n"))
+}
+
 /// `DELETE /tyk/apis/{api_id}`: its file, its OpenAPI document, and its place among the versions of another.
 pub(in crate::control) async fn delete(call: Call<'_>) -> Result<Response, Refusal> {
     let (gateway, id) = (call.gateway, call.argument());
@@ -96,7 +123,7 @@ fn examined(text: &str, wanted: Option<&str>, ground: &Ground) -> Result<Examine
     let text = with_id(text)?;
     let id = id_in(&text)?.ok_or(Refusal::Malformed)?;
     check_id(&id)?;
-    let Planned { is_malformed, findings, .. } = plan::plan(&text, ground);
+    let Planned { is_malformed, findings, .. } = plan::plan(&text, None, ground);
     if is_malformed {
         tell(&id, &findings);
         return Err(Refusal::Malformed);

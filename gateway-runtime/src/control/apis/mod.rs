@@ -2,13 +2,14 @@
 //! written are their files, which have no effect before a reload. Source: gateway.md §2.4.
 
 mod change;
+mod merge_patch;
 mod versions;
 
 use gateway_sdk::http::HeaderName;
 use gateway_sdk::{HeaderValue, Response, StatusCode};
 use serde_json::value::RawValue;
 
-pub(super) use change::{create, delete, update};
+pub(super) use change::{create, delete, patch, update};
 pub(super) use versions::versions;
 
 use super::call::Call;

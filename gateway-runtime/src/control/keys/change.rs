@@ -135,7 +135,8 @@ impl Resets {
     }
 }
 
-fn read(text: &str) -> Option<Session> {
+/// A session, if the text is one.
+pub(in super::super) fn read(text: &str) -> Option<Session> {
     // serde takes a list for an object whose members it lists.
     text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }

@@ -13,7 +13,7 @@ use crate::keyring::{KeyError, Keyring, Stored};
 use crate::session::password::HashError;
 use crate::storage::{Notice, StoreError};
 
-pub(super) use change::{create, create_at, create_here, policies, preview, update};
+pub(super) use change::{create, create_at, create_here, policies, preview, read, update};
 
 #[derive(Serialize)]
 struct Listed {
@@ -31,7 +31,7 @@ struct Changed<'a> {
 }
 
 /// A failure that the log has to tell: the operator's words say less.
-fn failed(error: &dyn std::error::Error, refusal: Refusal) -> Refusal {
+pub(super) fn failed(error: &dyn std::error::Error, refusal: Refusal) -> Refusal {
     tracing::error!(%error, "a key is not read or written");
     refusal
 }
@@ -58,7 +58,7 @@ impl From<HashError> for Refusal {
 }
 
 /// Tells all gateways on the store that a key is another one.
-async fn tell(gateway: &Gateway, id: &str) {
+pub(super) async fn tell(gateway: &Gateway, id: &str) {
     let notice = gateway.config.notices.sign(&Notice::Keys(vec![id.to_owned()]));
     if let Err(error) = gateway.store.signals().publish(&notice).wait().await {
         tracing::warn!(%error, "other gateways are not told of a key: they notice within ten seconds");

@@ -16,6 +16,7 @@ const PARTS: &[&str] = &[
     include_str!("apis.json"),
     include_str!("policies.json"),
     include_str!("keys.json"),
+    include_str!("organisations.json"),
 ];
 
 pub(super) fn document(call: &Call<'_>) -> Result<Response, Refusal> {

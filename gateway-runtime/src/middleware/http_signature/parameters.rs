@@ -26,10 +26,11 @@ pub(super) enum Algorithm {
     HmacSha256,
     HmacSha384,
     HmacSha512,
+    RsaSha256,
 }
 
 impl Algorithm {
-    const ALL: [Self; 4] = [Self::HmacSha1, Self::HmacSha256, Self::HmacSha384, Self::HmacSha512];
+    const ALL: [Self; 5] = [Self::HmacSha1, Self::HmacSha256, Self::HmacSha384, Self::HmacSha512, Self::RsaSha256];
 
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
@@ -41,15 +42,18 @@ impl Algorithm {
             Self::HmacSha256 => "hmac-sha256",
             Self::HmacSha384 => "hmac-sha384",
             Self::HmacSha512 => "hmac-sha512",
+            Self::RsaSha256 => "rsa-sha256",
         }
     }
 
-    pub(super) fn hmac(self) -> hmac::Algorithm {
+    /// `None`: it is signed with a private key, and there is no secret.
+    pub(super) fn hmac(self) -> Option<hmac::Algorithm> {
         match self {
-            Self::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            Self::HmacSha256 => hmac::HMAC_SHA256,
-            Self::HmacSha384 => hmac::HMAC_SHA384,
-            Self::HmacSha512 => hmac::HMAC_SHA512,
+            Self::HmacSha1 => Some(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+            Self::HmacSha256 => Some(hmac::HMAC_SHA256),
+            Self::HmacSha384 => Some(hmac::HMAC_SHA384),
+            Self::HmacSha512 => Some(hmac::HMAC_SHA512),
+            Self::RsaSha256 => None,
         }
     }
 }

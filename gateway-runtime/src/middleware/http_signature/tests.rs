@@ -5,6 +5,11 @@ use base64::prelude::BASE64_STANDARD;
 use gateway_model::AuthConfig;
 use gateway_sdk::Body;
 use gateway_sdk::http;
+use ring::rand::SystemRandom;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs1KeyDer};
+use x509_cert::Certificate;
+use x509_cert::der::Encode;
 
 use super::*;
 use crate::keyring::Settings;
@@ -24,7 +29,12 @@ fn way(allowed: Option<Vec<Algorithm>>, skew: Option<Duration>) -> Way {
         skew,
         is_base: true,
         keyring: Arc::new(Keyring::new(Store::new(Memory::default()).into(), Settings::default())),
+        certificates: Certificates::default(),
     }
+}
+
+fn verify(session: &Session, signed: &Signed) -> Result<(), SignatureError> {
+    by_secret(session, signed.parameters.algorithm.hmac().expect("it has a secret"), signed)
 }
 
 fn request(uri: &str, headers: &[(&str, &str)]) -> Request {
@@ -61,7 +71,7 @@ fn a_path_has_no_lines_of_its_own() {
 #[test]
 fn a_signature_is_that_of_the_message_by_the_secret_of_the_session() {
     for algorithm in ["hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"] {
-        let hmac = Algorithm::named(algorithm).expect("a known name").hmac();
+        let hmac = Algorithm::named(algorithm).and_then(Algorithm::hmac).expect("a known name");
         let tag = hmac::sign(&hmac::Key::new(hmac, b"secret"), format!("date: {DATE_NOW}").as_bytes());
         let signature = BASE64_STANDARD.encode(tag);
         let text = format!("Signature keyId=\"k\",algorithm=\"{algorithm}\",signature=\"{signature}\"");
@@ -118,4 +128,31 @@ fn a_skew_is_in_milliseconds_and_zero_is_any_date() {
     let skew = |ms| skew(&ApiDefinition { hmac_allowed_clock_skew: ms, ..ApiDefinition::default() });
     assert_eq!(skew(1500.0), Some(Duration::from_millis(1500)));
     assert_eq!((skew(0.0), skew(-1.0)), (None, None));
+}
+
+#[test]
+fn a_signature_of_rsa_is_by_the_owner_of_a_public_key() {
+    let [key, certificate] =
+        [include_bytes!("../../tls/testdata/pkcs1.key").as_slice(), include_bytes!("../../tls/testdata/pkcs1.crt")];
+    let key = PrivatePkcs1KeyDer::from_pem_slice(key).expect("a key");
+    let key = signature::RsaKeyPair::from_der(key.secret_pkcs1_der()).expect("a key of RSA");
+    let public_key = |pem: &[u8]| {
+        let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
+        let certificate = Certificate::from_der(&certificate).expect("a certificate");
+        certificate.tbs_certificate().subject_public_key_info().to_der().expect("it was read")
+    };
+    let message = format!("date: {DATE_NOW}").into_bytes();
+    let mut tag = vec![0; key.public().modulus_len()];
+    key.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), &message, &mut tag).expect("it is signed");
+    let text = format!("keyId=\"k\",algorithm=\"rsa-sha256\",signature=\"{}\"", BASE64_STANDARD.encode(&tag));
+    let parameters = || Parameters::parse(&text).expect("parameters");
+    let by = |public_key: &[u8], message: &[u8]| {
+        by_public_key(public_key, &Signed { parameters: parameters(), message: message.to_vec() })
+    };
+    let own = public_key(certificate);
+    assert_eq!(by(&own, &message), Ok(()));
+    assert_eq!(by(&own, b"date: yesterday"), Err(SignatureError::Mismatch));
+    let other = public_key(include_bytes!("../../tls/testdata/sec1.crt"));
+    assert_eq!(by(&other, &message), Err(SignatureError::OtherKey), "a key of another kind");
+    assert_eq!(by(b"no key", &message), Err(SignatureError::OtherKey));
 }

@@ -251,6 +251,10 @@ impl Engine for FileStore {
         NAME
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn health(&self) -> Result<(), String> {
         let trouble = self.shared.trouble.load();
         trouble.as_ref().map_or(Ok(()), |trouble| Err(String::clone(trouble)))

@@ -3,11 +3,12 @@
 //! | table | from | to |
 //! |---|---|---|
 //! | `about` | a name | a number: `format` is [`FORMAT`] |
-//! | `keys` | name | when it ends, in eight bytes, and the value |
+//! | `keys` | name | when it ends, and the value |
 //! | `ends` | when a key ends, its name | nothing: the order in which keys expire |
 //! | `counters` | name | the number, and when it ends |
 //!
-//! A moment is in milliseconds since 1970; the last there is means never.
+//! A moment is in milliseconds since 1970; the last there is means never. Numbers are eight bytes each, the highest first:
+//! they are in their order then. All tables are of bytes, since redb is compiled anew for every other kind of table.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,12 +21,19 @@ use crate::storage::expiring::{Changed, Entry, Moment};
 
 /// How the tables are laid out. Another layout is another number.
 pub(super) const FORMAT: u64 = 1;
+/// Under which name `about` has it.
+pub(super) const FORMAT_NAME: &[u8] = b"format";
 
-const ABOUT: TableDefinition<'static, &str, u64> = TableDefinition::new("about");
-const KEYS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("keys");
-const ENDS: TableDefinition<'static, (u64, &str), ()> = TableDefinition::new("ends");
-const COUNTERS: TableDefinition<'static, &str, (i64, u64)> = TableDefinition::new("counters");
+pub(super) const ABOUT: Definition = TableDefinition::new("about");
+const KEYS: Definition = TableDefinition::new("keys");
+const ENDS: Definition = TableDefinition::new("ends");
+const COUNTERS: Definition = TableDefinition::new("counters");
 
+pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+type Bytes<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+/// What a name of `ends` stands for.
+const NOTHING: &[u8] = &[];
 /// Keys that one transaction forgets because they have expired.
 const FORGOTTEN: usize = 1_000;
 
@@ -43,7 +51,7 @@ pub(super) enum Layout {
 pub(super) fn layout(database: &Database) -> Result<Layout, redb::Error> {
     let transaction = database.begin_read()?;
     let format = match transaction.open_table(ABOUT) {
-        Ok(about) => about.get("format")?.map(|format| format.value()),
+        Ok(about) => about.get(FORMAT_NAME)?.and_then(|format| number(format.value())),
         Err(TableError::TableDoesNotExist(_)) if transaction.list_tables()?.next().is_none() => {
             return Ok(Layout::Empty);
         }
@@ -75,7 +83,7 @@ pub(super) fn guarded<T>(act: impl FnOnce() -> Result<T, redb::Error>) -> Result
 /// Lays out the tables of a new file.
 pub(super) fn lay_out(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
-    transaction.open_table(ABOUT)?.insert("format", FORMAT)?;
+    transaction.open_table(ABOUT)?.insert(FORMAT_NAME, FORMAT.to_be_bytes().as_slice())?;
     transaction.open_table(KEYS)?;
     transaction.open_table(ENDS)?;
     transaction.open_table(COUNTERS)?;
@@ -127,8 +135,11 @@ pub(super) fn commit(database: &Database, batch: &Batch<'_>, now: Moment) -> Res
         let mut counters = transaction.open_table(COUNTERS)?;
         for (name, entry) in batch.counters {
             match entry.as_ref().filter(|entry| entry.is_live(now)) {
-                Some(Entry { value, ends }) => drop(counters.insert(&**name, (*value, ends.0))?),
-                None => drop(counters.remove(&**name)?),
+                Some(Entry { value, ends }) => {
+                    let stored = [value.to_be_bytes(), ends.0.to_be_bytes()].concat();
+                    drop(counters.insert(name.as_bytes(), stored.as_slice())?);
+                }
+                None => drop(counters.remove(name.as_bytes())?),
             }
         }
     }
@@ -137,8 +148,8 @@ pub(super) fn commit(database: &Database, batch: &Batch<'_>, now: Moment) -> Res
 }
 
 struct KeysAndEnds<'t> {
-    keys: Table<'t, &'static str, &'static [u8]>,
-    ends: Table<'t, (u64, &'static str), ()>,
+    keys: Bytes<'t>,
+    ends: Bytes<'t>,
 }
 
 impl KeysAndEnds<'_> {
@@ -156,9 +167,9 @@ impl KeysAndEnds<'_> {
             return Ok(false);
         }
         self.forget_end(name, old)?;
-        self.keys.insert(name, [&ends.0.to_le_bytes(), value].concat().as_slice())?;
+        self.keys.insert(name.as_bytes(), [&ends.0.to_be_bytes(), value].concat().as_slice())?;
         if ends != Moment::NEVER {
-            self.ends.insert((ends.0, name), ())?;
+            self.ends.insert(end(ends, name).as_slice(), NOTHING)?;
         }
         Ok(was_there)
     }
@@ -166,40 +177,55 @@ impl KeysAndEnds<'_> {
     fn delete(&mut self, name: &str, now: Moment) -> Result<bool, redb::Error> {
         let old = self.ends_of(name)?;
         self.forget_end(name, old)?;
-        self.keys.remove(name)?;
+        self.keys.remove(name.as_bytes())?;
         Ok(old.is_some_and(|ends| now < ends))
     }
 
     /// Forgets keys that have expired, the first of them first; says how many.
     fn sweep(&mut self, now: Moment) -> Result<usize, redb::Error> {
         let mut expired = Vec::new();
-        for end in self.ends.range(..(now.0, ""))?.take(FORGOTTEN) {
-            let (end, name) = end.map(|(end, _)| (end.value().0, end.value().1.to_owned()))?;
-            expired.push((end, name));
+        for end in self.ends.range(..end(now, "").as_slice())?.take(FORGOTTEN) {
+            expired.push(end.map(|(end, _)| end.value().to_owned())?);
         }
-        for (end, name) in &expired {
-            self.keys.remove(name.as_str())?;
-            self.ends.remove((*end, name.as_str()))?;
+        for end in &expired {
+            self.keys.remove(end.get(size_of::<u64>()..).unwrap_or_default())?;
+            self.ends.remove(end.as_slice())?;
         }
         Ok(expired.len())
     }
 
     fn ends_of(&self, name: &str) -> Result<Option<Moment>, redb::Error> {
-        Ok(self.keys.get(name)?.map(|stored| entry(stored.value()).ends))
+        Ok(self.keys.get(name.as_bytes())?.map(|stored| entry(stored.value()).ends))
     }
 
     fn forget_end(&mut self, name: &str, ends: Option<Moment>) -> Result<(), redb::Error> {
         if let Some(ends) = ends.filter(|ends| *ends != Moment::NEVER) {
-            self.ends.remove((ends.0, name))?;
+            self.ends.remove(end(ends, name).as_slice())?;
         }
         Ok(())
     }
 }
 
+/// The key of `ends`.
+fn end(ends: Moment, name: &str) -> Vec<u8> {
+    [&ends.0.to_be_bytes(), name.as_bytes()].concat()
+}
+
+/// A number that is stored; `None` if it is none.
+fn number(stored: &[u8]) -> Option<u64> {
+    stored.try_into().map(u64::from_be_bytes).ok()
+}
+
+/// A counter as it is stored; `None` if it is none.
+fn counter(stored: &[u8]) -> Option<Entry<i64>> {
+    let (value, ends) = stored.split_first_chunk()?;
+    Some(Entry { value: i64::from_be_bytes(*value), ends: Moment(number(ends)?) })
+}
+
 /// A key as it is stored. What is too short to be one has expired.
 fn entry(stored: &[u8]) -> Entry<&[u8]> {
     match stored.split_first_chunk() {
-        Some((ends, value)) => Entry { value, ends: Moment(u64::from_le_bytes(*ends)) },
+        Some((ends, value)) => Entry { value, ends: Moment(u64::from_be_bytes(*ends)) },
         None => Entry { value: &[], ends: Moment(0) },
     }
 }
@@ -212,7 +238,7 @@ pub(super) fn look<T>(
 ) -> Result<Option<T>, redb::Error> {
     guarded(|| {
         let keys = database.begin_read()?.open_table(KEYS)?;
-        let found = keys.get(name)?;
+        let found = keys.get(name.as_bytes())?;
         Ok(found.map(|stored| look(entry(stored.value()))))
     })
 }
@@ -239,12 +265,14 @@ fn each(
     mut see: impl FnMut(&str, Entry<&[u8]>),
 ) -> Result<(), redb::Error> {
     let keys = transaction.open_table(KEYS)?;
-    for found in keys.range(prefix..)? {
+    for found in keys.range(prefix.as_bytes()..)? {
         let (name, stored) = found?;
-        if !name.value().starts_with(prefix) {
+        if !name.value().starts_with(prefix.as_bytes()) {
             break;
         }
-        see(name.value(), entry(stored.value()));
+        if let Ok(name) = str::from_utf8(name.value()) {
+            see(name, entry(stored.value()));
+        }
     }
     Ok(())
 }
@@ -256,11 +284,11 @@ pub(super) fn counters(
     mut see: impl FnMut(&str, i64, Moment),
 ) -> Result<(), redb::Error> {
     let counters = database.begin_read()?.open_table(COUNTERS)?;
-    for found in counters.range::<&str>(..)? {
+    for found in counters.range::<&[u8]>(..)? {
         let (name, stored) = found?;
-        let (value, ends) = stored.value();
-        if now < Moment(ends) {
-            see(name.value(), value, Moment(ends));
+        let stored = counter(stored.value()).filter(|stored| stored.is_live(now));
+        if let (Ok(name), Some(Entry { value, ends })) = (str::from_utf8(name.value()), stored) {
+            see(name, value, ends);
         }
     }
     Ok(())

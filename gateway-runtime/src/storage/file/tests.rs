@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use redb::TableDefinition;
 use tempfile::TempDir;
 
-use super::tables::Batch;
+use super::tables::{ABOUT, Batch, FORMAT_NAME};
 use super::*;
 use crate::storage::Store;
 use crate::storage::conformance::{HOUR, conformance, refused, until};
@@ -144,10 +144,10 @@ async fn a_file_of_another_program_or_version_is_refused() {
     assert!(matches!(FileStore::open(&path), Err(OpenError::Foreign { .. })));
 
     let (_folder, path) = written().await;
-    let about: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
     let database = Database::open(&path).expect("a file");
     let transaction = database.begin_write().expect("a transaction");
-    transaction.open_table(about).expect("a table").insert("format", 2).expect("written");
+    let two = 2_u64.to_be_bytes();
+    transaction.open_table(ABOUT).expect("a table").insert(FORMAT_NAME, two.as_slice()).expect("written");
     transaction.commit().expect("written");
     drop(database);
     assert!(matches!(FileStore::open(&path), Err(OpenError::Format { found: 2, .. })));

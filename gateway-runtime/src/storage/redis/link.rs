@@ -97,14 +97,14 @@ impl Maker {
             Self::Sentinel(sentinel) => sentinel.async_get_client().await?,
             Self::Cluster { cluster, members } => {
                 let link = Link::Cluster(cluster.get_async_connection().await?);
-                return Ok((link, signals_of_any(members).await?));
+                return Ok((answering(link).await?, signals_of_any(members).await?));
             }
         };
         let within = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.timeout))
             .set_response_timeout(Some(settings.timeout));
         let link = client.get_multiplexed_async_connection_with_config(&within).await?;
-        Ok((Link::One(link), signals(&client).await?))
+        Ok((answering(Link::One(link)).await?, signals(&client).await?))
     }
 }
 
@@ -117,6 +117,12 @@ async fn signals_of_any(members: &[Client]) -> Result<PubSubStream, RedisError> 
         }
     }
     Err(last)
+}
+
+/// A connection to a server that has read its data: one that is loading them lets clients in, and answers nothing.
+async fn answering(mut link: Link) -> Result<Link, RedisError> {
+    link.run(&cmd("PING")).await?;
+    Ok(link)
 }
 
 async fn signals(client: &Client) -> Result<PubSubStream, RedisError> {

@@ -260,6 +260,10 @@ impl Engine for RedisStore {
         NAME
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn health(&self) -> Result<(), String> {
         let trouble = self.shared.trouble.load();
         trouble.as_ref().map_or(Ok(()), |trouble| Err(String::clone(trouble)))

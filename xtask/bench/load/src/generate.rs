@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -71,11 +71,11 @@ pub(crate) struct Shared {
 fn worker(job: &Job, index: usize, ready: &Barrier) -> io::Result<Tally> {
     let share = job.connections / job.threads + usize::from(index < job.connections % job.threads);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let shared = Rc::new(Shared {
-        job: job.clone(),
-        request: request(job.address, &job.path, job.post)?,
-        tally: RefCell::new(Tally::new()?),
-    });
+    let mut request = request(job.address, &job.path, job.post)?;
+    if let Some(key) = &job.key {
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_str(key).map_err(io::Error::other)?);
+    }
+    let shared = Rc::new(Shared { job: job.clone(), request, tally: RefCell::new(Tally::new()?) });
     let connected = runtime.block_on(async {
         let mut clients = Vec::with_capacity(share);
         for _ in 0..share {

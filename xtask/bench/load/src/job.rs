@@ -19,6 +19,9 @@ pub(crate) struct Job {
     /// Bytes to post; 0: `GET`.
     #[serde(default)]
     pub(crate) post: usize,
+    /// What is shown with each request, if anything: `Authorization`.
+    #[serde(default)]
+    pub(crate) key: Option<String>,
     /// Keep-alive connections, over all threads.
     pub(crate) connections: usize,
     /// Each has a runtime of its own.
