@@ -20,7 +20,7 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 use self::parameters::{Algorithm, Parameters};
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, Stored};
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
 
@@ -186,11 +186,9 @@ impl Way {
             return Ok(self.enter(known, exchange));
         }
         let (way, certificates) = (Arc::clone(self), self.certificates.clone());
-        let look_up = async move { certificates.look_up(&id).await };
+        let look_up = async move { certificate(&certificates, &id).await };
         Ok(Ran::wait(look_up, move |found, exchange| {
-            let found = found.map_err(|error| SignatureError::Certificate(error.to_string()));
-            let stored = found.and_then(|stored| stored.ok_or(SignatureError::UnknownCertificate));
-            let verified = stored.and_then(|stored| by_public_key(&stored.public_key, &signed));
+            let verified = found.and_then(|stored| by_public_key(&stored.public_key, &signed));
             verified.map_err(RequestError::Signature)?;
             Ok(way.enter(known, exchange))
         }))
@@ -202,6 +200,12 @@ impl Way {
         }
         Ran::On
     }
+}
+
+/// The certificate, or the public key alone, that is stored under an id.
+async fn certificate(certificates: &Certificates, id: &str) -> Result<Arc<Stored>, SignatureError> {
+    let found = certificates.look_up(id).await.map_err(|error| SignatureError::Certificate(error.to_string()))?;
+    found.ok_or(SignatureError::UnknownCertificate)
 }
 
 /// Whether the signature is by the secret of this session.

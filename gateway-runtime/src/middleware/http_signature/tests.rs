@@ -13,7 +13,7 @@ use x509_cert::der::Encode;
 
 use super::*;
 use crate::keyring::Settings;
-use crate::storage::{Memory, Store};
+use crate::storage::{Memory, Secret, Store};
 
 const DATE_NOW: &str = "Thu, 01 Jan 1970 02:00:00 GMT";
 
@@ -130,17 +130,18 @@ fn a_skew_is_in_milliseconds_and_zero_is_any_date() {
     assert_eq!((skew(0.0), skew(-1.0)), (None, None));
 }
 
+fn public_key(pem: &[u8]) -> Vec<u8> {
+    let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
+    let certificate = Certificate::from_der(&certificate).expect("a certificate");
+    certificate.tbs_certificate().subject_public_key_info().to_der().expect("it was read")
+}
+
 #[test]
 fn a_signature_of_rsa_is_by_the_owner_of_a_public_key() {
     let [key, certificate] =
         [include_bytes!("../../tls/testdata/pkcs1.key").as_slice(), include_bytes!("../../tls/testdata/pkcs1.crt")];
     let key = PrivatePkcs1KeyDer::from_pem_slice(key).expect("a key");
     let key = signature::RsaKeyPair::from_der(key.secret_pkcs1_der()).expect("a key of RSA");
-    let public_key = |pem: &[u8]| {
-        let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
-        let certificate = Certificate::from_der(&certificate).expect("a certificate");
-        certificate.tbs_certificate().subject_public_key_info().to_der().expect("it was read")
-    };
     let message = format!("date: {DATE_NOW}").into_bytes();
     let mut tag = vec![0; key.public().modulus_len()];
     key.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), &message, &mut tag).expect("it is signed");
@@ -155,4 +156,16 @@ fn a_signature_of_rsa_is_by_the_owner_of_a_public_key() {
     let other = public_key(include_bytes!("../../tls/testdata/sec1.crt"));
     assert_eq!(by(&other, &message), Err(SignatureError::OtherKey), "a key of another kind");
     assert_eq!(by(b"no key", &message), Err(SignatureError::OtherKey));
+}
+
+#[tokio::test]
+async fn the_public_key_is_that_of_the_certificate_in_the_store() {
+    let certificates = Certificates::new(Secret(String::new()), []);
+    certificates.open(Store::new(Memory::default()));
+    let text = include_str!("../../tls/testdata/pkcs1.crt");
+    let (id, stored) = certificates.prepare(text, "o").expect("a certificate");
+    assert_eq!(certificate(&certificates, &id).await.err(), Some(SignatureError::UnknownCertificate));
+    certificates.add(&id, stored).await.expect("there is room");
+    let own = certificate(&certificates, &id).await.expect("it is there").public_key.clone();
+    assert_eq!(own, public_key(text.as_bytes()));
 }
