@@ -1,6 +1,7 @@
 //! The gateway's own paths. Source: Tyk, `gateway/server.go`, `gateway/api.go`, `gateway/health_check.go`.
 
 mod apis;
+mod bad_input;
 mod bodies;
 mod document;
 mod policies;

@@ -44,11 +44,12 @@ async fn keys_and_quotas_survive_a_restart() {
     assert_eq!(written.status, 200, "{}", written.text());
     let asked = async |gateway: &Gateway| gateway.ask(get("/keyed/get").header("authorization", "mine")).await;
     assert_eq!(asked(&gateway).await.header("x-ratelimit-remaining"), "4");
-    let before = gateway.control("/tyk/keys/mine").await.json();
+    let before = gateway.control("/tyk/keys/defaultmine").await.json();
+    assert_eq!((&before["alias"], &before["quota_remaining"]), (&json!("ada"), &json!(4)), "{before}");
     assert_eq!(gateway.terminate().await.code(), Some(0));
 
     let gateway = on(&file).with(&keyed(&upstream)).start().await;
-    assert_eq!(gateway.control("/tyk/keys/mine").await.json(), before);
+    assert_eq!(gateway.control("/tyk/keys/defaultmine").await.json(), before);
     let answer = asked(&gateway).await;
     assert_eq!((answer.status, answer.header("x-ratelimit-remaining")), (200, "3"));
 }

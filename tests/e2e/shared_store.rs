@@ -103,8 +103,8 @@ async fn a_quota_is_shared_exactly_by_two_gateways() {
     let (passed, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     refused.iter().for_each(|answer| answer.is_error(403, "Quota exceeded"));
     assert_eq!((passed.len(), refused.len(), pair.upstream.seen().len()), (500, 500, 500));
-    let read = pair.other.control("/tyk/keys/mine").await.json();
-    assert_eq!(read["quota_remaining"].as_i64().unwrap_or_default(), 0, "{read}");
+    let read = pair.other.control("/tyk/keys/defaultmine").await.json();
+    assert_eq!((&read["quota_max"], read["quota_remaining"].as_i64().unwrap_or_default()), (&json!(500), 0), "{read}");
 }
 
 /// Source: gateway.md §12.25: the notice comes first.
@@ -124,7 +124,7 @@ async fn a_key_that_is_deleted_or_changed_on_one_gateway_is_refused_on_the_other
 
         write(&pair.other, key, &session(json!({}))).await;
         until("the key", &pair.one, key, |answer| answer.status == 200).await;
-        let deleted = pair.other.operate(Method::DELETE, &format!("/tyk/keys/{key}"), "").await;
+        let deleted = pair.other.operate(Method::DELETE, &format!("/tyk/keys/default{key}"), "").await;
         assert_eq!(deleted.status, 200, "{}", deleted.text());
         let took = until("the end of the key", &pair.one, key, |answer| answer.status == 403).await;
         assert!(took < Duration::from_secs(5), "{key}: {took:?}");
@@ -139,7 +139,7 @@ async fn without_the_notice_a_key_is_refused_when_its_session_is_not_kept_any_lo
     let pair = Pair::with(Redis::start(), with("ours"), with("theirs")).await;
     write(&pair.one, "mine", &session(json!({}))).await;
     assert_eq!(pair.other.ask(with_key("mine")).await.status, 200);
-    let deleted = pair.one.operate(Method::DELETE, "/tyk/keys/mine", "").await;
+    let deleted = pair.one.operate(Method::DELETE, "/tyk/keys/defaultmine", "").await;
     assert_eq!(deleted.status, 200);
     let dropped = "`KeySpaceUpdateNotification` is not signed";
     pair.other.log().wait(dropped, |line| line.field("error").contains(dropped)).await;

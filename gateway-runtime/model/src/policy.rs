@@ -99,6 +99,17 @@ pub struct Policy {
     pub other: Map<String, Value>,
 }
 
+impl Policy {
+    /// The policies in a list that is JSON.
+    ///
+    /// # Errors
+    /// When it is no list, or one of them is no policy.
+    pub fn list_from_json(list: &Value) -> Result<Vec<Self>, serde_json::Error> {
+        // By way of its text, as sessions are read: otherwise access rights are compiled once more.
+        serde_json::from_slice(&serde_json::to_vec(list)?)
+    }
+}
+
 /// Which parts of a session a policy governs. Source: Tyk, `PolicyPartitions` in `user/policy.go`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -181,6 +181,15 @@ impl Session {
         Self::default()
     }
 
+    /// A session as it is stored, in JSON.
+    ///
+    /// # Errors
+    /// When it is no session.
+    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
+        // It is here that it is read, not where it is needed: reading it takes 80 KiB of code each time it is compiled.
+        serde_json::from_slice(text)
+    }
+
     /// The policies that apply, in their order; the older field counts only without the newer one.
     pub fn policy_ids(&self) -> impl ExactSizeIterator<Item = &str> {
         let (newer, older) = (self.apply_policies.as_slice(), std::slice::from_ref(&self.apply_policy_id));

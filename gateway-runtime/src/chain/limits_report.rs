@@ -1,5 +1,5 @@
 //! `<listen path>/tyk/rate-limits/`: what limits a caller, and what is left of it. Only who is calling is asked; nothing
-//! is counted, and no plugin but `auth_check` runs.
+//! is counted for the caller, and no plugin but `auth_check` runs.
 //!
 //! Source: gateway.md §2.9; Tyk, `userRatesCheck` in `gateway/session_manager.go`.
 

@@ -44,7 +44,7 @@ impl Keyring {
     pub(crate) async fn organisation(&self, org_id: &str) -> Result<Option<Session>, KeyError> {
         let Some(value) = self.store.get().keys().get(&name(org_id)).wait().await? else { return Ok(None) };
         let fail = |error| KeyError::CorruptOrganisation { org_id: org_id.to_owned(), error };
-        serde_json::from_slice(&value).map(Some).map_err(fail)
+        Session::from_json(&value).map(Some).map_err(fail)
     }
 
     /// Writes the session of an organisation, for good.

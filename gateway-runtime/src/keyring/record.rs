@@ -33,7 +33,7 @@ impl Keyring {
     /// When the store does not answer, or what it has is no session.
     pub(crate) async fn stored(&self, id: &str) -> Result<Option<Session>, KeyError> {
         let Some(value) = self.store.get().keys().get(&name(id)).wait().await? else { return Ok(None) };
-        serde_json::from_slice(&value).map(Some).map_err(|error| KeyError::Corrupt { id: id.to_owned(), error })
+        Session::from_json(&value).map(Some).map_err(|error| KeyError::Corrupt { id: id.to_owned(), error })
     }
 
     /// Writes the session under an id, for as long as it and the APIs say.

@@ -128,9 +128,33 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Plugins(Hook::Post),
 ];
 
-/// The rows that say who is calling and whether it may, and none that counts, changes or calls anything else.
+/// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
+/// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
 pub(crate) fn access() -> impl Iterator<Item = &'static Row> {
     let is_last = |row: &&Row| matches!(row, Row::BuiltIn(middleware) if middleware.name == access_rights::STEP.name);
     let last = ORDER.iter().take_while(|row| !is_last(row)).count();
     ORDER.iter().take(last + 1).filter(|row| !matches!(row, Row::Plugins(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_all_up_to_the_rights_but_the_plugins() {
+        let name = |row: &'static Row| match row {
+            Row::BuiltIn(middleware) => middleware.name,
+            Row::ClientCertificate(name) => name,
+            Row::Authentication(_) => "authentication",
+            Row::Plugins(hook) => hook.as_str(),
+        };
+        let names: Vec<&str> = access().map(name).collect();
+        for asked in ["guards", "certificate_check", "organisation", "authentication", "key_expired"] {
+            assert!(names.contains(&asked), "{asked}: {names:?}");
+        }
+        for other in ["pre", "post_key_auth", "granular_access", "rate_limit", "quota", "post"] {
+            assert!(!names.contains(&other), "{other}: {names:?}");
+        }
+        assert_eq!(names.last(), Some(&"access_rights"));
+    }
 }

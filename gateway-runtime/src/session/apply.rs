@@ -83,7 +83,7 @@ pub(crate) fn expires_of_new(policies: &impl Lookup, session: &Session, now: i64
 /// The policies that a session holds; a list of anything else is none, as with Tyk.
 fn inline(session: &Session) -> Option<Vec<Policy>> {
     let list = session.meta_data.get(INLINE).filter(|value| value.is_array())?;
-    serde_json::from_value(list.clone()).ok()
+    Policy::list_from_json(list).ok()
 }
 
 /// The policies that a session names. One of several that is missing is left out.

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::Value;
 
 /// Every method and path of the document.
-async fn operations(gateway: &Gateway) -> Vec<(Method, String)> {
+pub(super) async fn operations(gateway: &Gateway) -> Vec<(Method, String)> {
     let document = gateway.control("/tyk/openapi.json").await.json();
     let paths = document["paths"].as_object().expect("paths");
     let methods = |(path, methods): (&String, &Value)| -> Vec<(Method, String)> {
@@ -19,7 +19,7 @@ async fn operations(gateway: &Gateway) -> Vec<(Method, String)> {
 }
 
 /// The path with `id` in place of every variable.
-fn at(path: &str, id: &str) -> String {
+pub(super) fn at(path: &str, id: &str) -> String {
     path.split('/').map(|segment| if segment.starts_with('{') { id } else { segment }).collect::<Vec<_>>().join("/")
 }
 

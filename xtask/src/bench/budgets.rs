@@ -115,7 +115,7 @@ pub const BUDGETS: &[Budget] = &[
         "a call through `dyn` that sets a header in a bare hyper proxy: 400; Lua in nginx: 3,300"),
     count(Row::EmptyPlugin, "one empty plugin adds: instructions", Unit::Instructions, 150.0, 20.0,
         "the call and its panic boundary"),
-    count(Row::Keys, "token, rate and quota add (no record): instructions", Unit::Instructions, 9_000.0, 400.0,
+    count(Row::Keys, "token, rate and quota add (no record): instructions", Unit::Instructions, 9_000.0, 200.0,
         "a look-up, two counters under two locks, three headers; the record of the request is to come out of it too"),
     count(Row::ManyApis, "instructions with 5,000 APIs ÷ with 1", Unit::Ratio, 1.05, 0.01,
         "a request pays for its own API, not for its neighbours"),

@@ -99,7 +99,8 @@ pub(in super::super) async fn preview(mut call: Call<'_>) -> Result<Response, Re
 /// Other policies for a key, which is named by what it is stored under.
 pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, Refusal> {
     let text = call.text().await?;
-    let instruction: Instruction = serde_json::from_str(&text).map_err(|_| Refusal::Instruction)?;
+    let instruction = is_object(&text).then(|| serde_json::from_str(&text).ok()).flatten();
+    let instruction: Instruction = instruction.ok_or(Refusal::Instruction)?;
     let keyring = &call.gateway.keyring;
     let id = call.argument();
     let mut session = keyring.stored(id).await?.ok_or(Refusal::UnknownKey)?;
@@ -137,8 +138,12 @@ impl Resets {
 
 /// A session, if the text is one.
 pub(in super::super) fn read(text: &str) -> Option<Session> {
-    // serde takes a list for an object whose members it lists.
-    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    is_object(text).then(|| Session::from_json(text.as_bytes()).ok()).flatten()
+}
+
+/// serde takes a list for an object whose members it lists.
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 /// Puts the hash of a password in its place, if there is one.
