@@ -152,7 +152,7 @@ const ORGANISATION_QUOTA: &str = "This organisation quota has been exceeded, ple
 impl RequestError {
     /// Status, the client's words, and whose fault it is.
     fn told(&self) -> (StatusCode, &'static str, Fault) {
-        use Fault::{Client, Definition, Plugin, Store, Upstream};
+        use Fault::{Client, Definition, Plugin, Store};
         const DISALLOWED: &str = "Access to this API has been disallowed";
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
