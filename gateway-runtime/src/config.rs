@@ -105,6 +105,7 @@ struct Raw {
     hash_keys: bool,
     hash_key_function: String,
     hash_key_function_fallback: Vec<String>,
+    basic_auth_hash_key_function: String,
     min_token_length: usize,
     allow_master_keys: bool,
     enable_hashed_keys_listing: bool,

@@ -12,7 +12,10 @@ use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 use crate::config::Config;
 use crate::keyring::KeyError;
 use crate::metrics::{self, Refused, UpstreamFailed};
+use crate::middleware::basic_auth::credentials::NoCredentials;
+use crate::middleware::http_signature::SignatureError;
 use crate::middleware::jwt::JwtError;
+use crate::middleware::token_signature::TokenSignatureError;
 use crate::serve::body::Stalled;
 use crate::session::apply::ApplyError;
 use crate::storage::StoreError;
@@ -67,6 +70,14 @@ pub(crate) enum RequestError {
     CredentialMissing,
     #[error("the credential is not known")]
     CredentialUnknown,
+    #[error("no name and password: {}", .0.as_str())]
+    NoPassword(NoCredentials),
+    #[error("the user is not known, or the password is not theirs")]
+    UserUnknown,
+    #[error(transparent)]
+    Signature(SignatureError),
+    #[error("the token is not signed: {0}")]
+    TokenSignature(TokenSignatureError, Box<TokenRefusal>),
     #[error(transparent)]
     KeyFailed(KeyError),
     #[error(transparent)]
@@ -97,6 +108,13 @@ pub(crate) enum RequestError {
     BodyTooLarge { limit_bytes: u64 },
     #[error(transparent)]
     Forward(#[from] ForwardError),
+}
+
+/// What the client of an unsigned token is told, as the definition says.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenRefusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
 }
 
 /// Who has to do something about it.
@@ -137,7 +155,7 @@ const ORGANISATION_QUOTA: &str = "This organisation quota has been exceeded, ple
 impl RequestError {
     /// Status, the client's words, and whose fault it is.
     fn told(&self) -> (StatusCode, &'static str, Fault) {
-        use Fault::{Client, Definition, Plugin, Store, Upstream};
+        use Fault::{Client, Definition, Plugin, Store};
         const DISALLOWED: &str = "Access to this API has been disallowed";
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
@@ -186,35 +204,23 @@ impl RequestError {
             Self::QuotaExceeded => (StatusCode::FORBIDDEN, "Quota exceeded", Client),
             Self::QuotaUnknown(_) => (StatusCode::FORBIDDEN, "Quota exceeded", Store),
             Self::ResourceDenied => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed", Client),
+            Self::NoPassword(NoCredentials::Missing) => {
+                (StatusCode::UNAUTHORIZED, NoCredentials::Missing.as_str(), Client)
+            }
+            Self::NoPassword(none) => (StatusCode::BAD_REQUEST, none.as_str(), Client),
+            Self::UserUnknown => (StatusCode::UNAUTHORIZED, "User not authorised", Client),
+            Self::Signature(_) => {
+                (StatusCode::BAD_REQUEST, "Authorization field missing, malformed or invalid", Client)
+            }
+            // What it is told is the definition's.
+            Self::TokenSignature(_, told) => (told.status, "", Client),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::OrganisationInactive => (StatusCode::FORBIDDEN, ORGANISATION_DISABLED, Client),
             Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
             Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
             Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
-            Self::Forward(error) => match error {
-                ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
-                    (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
-                }
-                ForwardError::Open { .. } => {
-                    (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream)
-                }
-                ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
-                ForwardError::Lookup { .. } => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream)
-                }
-                ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
-                ForwardError::Body(error) if Stalled::is(error) => (StatusCode::REQUEST_TIMEOUT, BODY, Client),
-                ForwardError::Body(_) => (StatusCode::BAD_REQUEST, BODY, Client),
-                ForwardError::Framing(_)
-                | ForwardError::Target(_)
-                | ForwardError::Connect { .. }
-                | ForwardError::Tls { .. }
-                | ForwardError::Unasked
-                | ForwardError::Exchange(_) => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
-                }
-            },
+            Self::Forward(error) => forward_told(error),
         }
     }
 
@@ -263,6 +269,7 @@ impl RequestError {
             Self::CertificateDenied { sha256 } => {
                 body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
             }
+            Self::TokenSignature(_, told) => body(config, request, Response::new(status), &told.message),
             Self::SchemeMissing(scheme) => {
                 let message = format!("security scheme {scheme} is not configured");
                 body(config, request, Response::new(status), &message)
@@ -275,6 +282,30 @@ impl RequestError {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+/// The same for a request that was not answered by its upstream.
+fn forward_told(error: &ForwardError) -> (StatusCode, &'static str, Fault) {
+    use Fault::{Client, Upstream};
+    match error {
+        ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
+            (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
+        }
+        ForwardError::Open { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream),
+        ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
+        ForwardError::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream),
+        ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
+        ForwardError::Body(error) if Stalled::is(error) => (StatusCode::REQUEST_TIMEOUT, BODY, Client),
+        ForwardError::Body(_) => (StatusCode::BAD_REQUEST, BODY, Client),
+        ForwardError::Framing(_)
+        | ForwardError::Target(_)
+        | ForwardError::Connect { .. }
+        | ForwardError::Tls { .. }
+        | ForwardError::Unasked
+        | ForwardError::Exchange(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
+        }
     }
 }
 

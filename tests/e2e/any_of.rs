@@ -138,3 +138,29 @@ async fn without_a_document_that_says_so_all_ways_are_asked_for() {
     let told = gateway.log().to_string();
     assert!(told.contains("security_requirements") && told.contains("it is not there"), "{told}");
 }
+
+/// Whom basic authentication refuses is asked for a password only if no other way lets them in.
+#[tokio::test]
+async fn a_client_is_asked_for_a_password_by_the_last_group_alone() {
+    let upstream = Upstream::start();
+    let definition = |groups: Value| {
+        api("both", upstream.address)
+            .set("/use_keyless", false)
+            .set("/use_basic_auth", true)
+            .set("/use_standard_auth", true)
+            .set("/auth_configs", json!({"basic": {"auth_header_name": "x-user"}, "authToken": {}}))
+            .set("/is_oas", true)
+            .set("/security_requirements", groups)
+    };
+    let gateway = serving(&definition(json!([["basic"], ["token"]])), "compliant").await;
+    let of_token = ask(&gateway, "mine").await;
+    assert_eq!((of_token.status, of_token.header("www-authenticate")), (200, ""));
+    let refused = ask(&gateway, "nobody").await;
+    refused.is_error(403, DISALLOWED);
+    assert_eq!(refused.header("www-authenticate"), "");
+    let gateway = serving(&definition(json!([["token"], ["basic"]])), "compliant").await;
+    let refused = ask(&gateway, "nobody").await;
+    refused.is_error(401, MISSING);
+    assert_eq!(refused.header("www-authenticate"), "Basic realm=\"both\"");
+    assert_eq!(ask(&gateway, "mine").await.status, 200);
+}

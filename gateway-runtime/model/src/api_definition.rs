@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::auth::AuthConfig;
+use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::custom_middleware::MiddlewareSection;
 use crate::jwt::{JwksUri, Scopes};
 use crate::proxy::Proxy;
@@ -40,6 +40,16 @@ pub struct ApiDefinition {
     pub use_go_plugin_auth: bool,
     /// An older name of `custom_plugin_auth_enabled`.
     pub enable_coprocess_auth: bool,
+    /// Asks for the name and the password of a user.
+    pub use_basic_auth: bool,
+    /// How these are asked for.
+    pub basic_auth: BasicAuth,
+    /// Asks for signed requests.
+    pub enable_signature_checking: bool,
+    /// What they may be signed with; empty means any of [`SIGNATURES`](crate::SIGNATURES).
+    pub hmac_allowed_algorithms: Vec<String>,
+    /// How far the date of a signed request may be from the gateway's, in milliseconds; zero or less is any date.
+    pub hmac_allowed_clock_skew: f64,
     /// Asks for a token, after `auth_check` where both are on.
     pub use_standard_auth: bool,
     /// Asks for a JSON web token.
@@ -75,8 +85,8 @@ pub struct ApiDefinition {
     pub jwt_scope_to_policy_mapping: BTreeMap<String, String>,
     /// Kept: no client of an identity provider is looked for here.
     pub idp_client_id_mapping_disabled: bool,
-    /// Whose session counts where several ways of authentication are on: `auth_token`, `jwt_claim`, `custom_auth`; empty
-    /// is the last.
+    /// Whose session counts where several ways of authentication are on: `auth_token`, `custom_auth`,
+    /// `basic_auth_user`, `hmac_key`, `jwt_claim`; empty is the last.
     pub base_identity_provided_by: String,
     /// It was made from the OpenAPI document `<file>-oas.json` beside its file.
     pub is_oas: bool,
@@ -166,15 +176,22 @@ impl ApiDefinition {
         self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth
     }
 
-    /// Whether a token is asked for: where the definition says so, or where nothing else says who is calling.
-    pub fn asks_for_token(&self) -> bool {
-        let plugin = self.custom_auth_enabled() && self.custom_middleware.auth_check.is_enabled();
-        !self.use_keyless && (self.use_standard_auth || !(self.enable_jwt || plugin))
-    }
-
     /// The host that requests are for; `None` is any. Whether the gateway honours it is a matter of its configuration.
     pub fn custom_domain(&self) -> Option<&str> {
         (!self.domain_disabled && !self.domain.is_empty()).then_some(self.domain.as_str())
+    }
+
+    /// Whether a token is asked for: where the definition says so, or where nothing else tells who is calling. Source:
+    /// Tyk, `gateway/api_loader.go`.
+    pub fn asks_for_token(&self) -> bool {
+        let plugin = self.custom_auth_enabled() && self.custom_middleware.auth_check.is_enabled();
+        let is_told = [plugin, self.use_basic_auth, self.enable_signature_checking, self.enable_jwt].contains(&true);
+        !self.use_keyless && (self.use_standard_auth || !is_told)
+    }
+
+    /// Where the credential of a way of authentication is, such as `basic` or `hmac`.
+    pub fn source_of(&self, way: &str) -> &AuthConfig {
+        self.auth_configs.get(way).unwrap_or(&UNSAID)
     }
 
     /// Where a token is: `auth_configs.authToken`, else `auth`. Source: Tyk, `gateway/middleware.go`.
@@ -182,10 +199,13 @@ impl ApiDefinition {
         self.auth_configs.get("authToken").unwrap_or(&self.auth)
     }
 
-    /// Every place where a credential may be: those in `auth_configs`, and `auth` where it is in use or all there is.
+    /// Every place where a credential may be: those in `auth_configs`, the usual one for ways of authentication that are in
+    /// use and not there, and `auth` where it is in use or all there is.
     pub fn credential_sources(&self) -> impl Iterator<Item = &AuthConfig> {
-        let older = self.auth_configs.is_empty() || self.auth != AuthConfig::default();
-        self.auth_configs.values().chain(older.then_some(&self.auth))
+        let older = self.auth_configs.is_empty() || self.auth != UNSAID;
+        let used = [(self.use_basic_auth, "basic"), (self.enable_signature_checking, "hmac"), (self.enable_jwt, "jwt")];
+        let unsaid = used.iter().any(|(is_used, way)| *is_used && !self.auth_configs.contains_key(*way));
+        self.auth_configs.values().chain(unsaid.then_some(&UNSAID)).chain(older.then_some(&self.auth))
     }
 }
 
@@ -241,5 +261,26 @@ mod tests {
         assert_eq!(headers(&api), ["x-a", "x-b"]);
         api.auth = header("x-old");
         assert_eq!(headers(&api), ["x-a", "x-b", "x-old"]);
+        api.use_basic_auth = true;
+        assert_eq!(headers(&api), ["x-a", "x-b", "Authorization", "x-old"]);
+        api.auth_configs.insert("basic".to_owned(), header("x-c"));
+        assert_eq!(headers(&api), ["x-c", "x-a", "x-b", "x-old"]);
+    }
+
+    #[test]
+    fn a_token_is_asked_for_where_nothing_else_is_or_where_the_definition_says_so() {
+        let auth_check = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
+        let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
+        let none = ApiDefinition::default();
+        assert!(none.asks_for_token());
+        assert!(!ApiDefinition { use_keyless: true, ..none.clone() }.asks_for_token());
+        for other in [
+            ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..none.clone() },
+            ApiDefinition { use_basic_auth: true, ..none.clone() },
+            ApiDefinition { enable_signature_checking: true, ..none },
+        ] {
+            assert!(!other.asks_for_token());
+            assert!(ApiDefinition { use_standard_auth: true, ..other }.asks_for_token());
+        }
     }
 }

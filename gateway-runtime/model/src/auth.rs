@@ -23,7 +23,78 @@ pub struct AuthConfig {
     pub use_cookie: bool,
     /// The cookie; empty means the name of the header. A name is enough to use it.
     pub cookie_name: String,
+    /// Who shows a token signs it too.
+    pub validate_signature: bool,
+    /// How.
+    pub signature: TokenSignature,
 }
+
+/// How a token is signed: a digest of it, of a secret and of the time. Source: Tyk, `SignatureConfig` in
+/// `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct TokenSignature {
+    /// The digest: one of [`TOKEN_SIGNATURES`].
+    pub algorithm: String,
+    /// The header that carries the signature.
+    pub header: String,
+    /// A query parameter may carry it.
+    pub use_param: bool,
+    /// The query parameter; empty means the name of the header. A name is enough to use it.
+    pub param_name: String,
+    /// What only the gateway and its clients know; `$tyk_meta.NAME` in it is that value of the session.
+    pub secret: String,
+    /// How far the client's clock may be from the gateway's, in seconds.
+    pub allowed_clock_skew: i64,
+    /// The status of a refusal; 0 means 401.
+    pub error_code: i64,
+    /// Its words; empty means `Request signature verification failed`.
+    pub error_message: String,
+}
+
+/// The digests that a token may be signed with.
+pub const TOKEN_SIGNATURES: [&str; 2] = ["MasheryMD5", "MasherySHA256"];
+
+/// The algorithms that a request may be signed with. Source: Tyk, `gateway/mw_http_signature_validation.go`.
+pub const SIGNATURES: [&str; 5] = ["hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "rsa-sha256"];
+
+/// How names and passwords are asked for. Source: Tyk, `BasicAuth` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct BasicAuth {
+    /// Every request has its password hashed.
+    pub disable_caching: bool,
+    /// How long a password is known that was right, in seconds; 0 means 60.
+    pub cache_ttl: i64,
+    /// A request without a header that says who is calling may do so in its body.
+    pub extract_from_body: bool,
+    /// Finds the name there: a regular expression, in whose first group it is.
+    pub body_user_regexp: String,
+    /// Finds the password there, in the same way.
+    pub body_password_regexp: String,
+}
+
+/// Where a credential is that nothing is said of.
+pub(crate) static UNSAID: AuthConfig = AuthConfig {
+    name: String::new(),
+    auth_header_name: String::new(),
+    disable_header: false,
+    use_param: false,
+    param_name: String::new(),
+    use_cookie: false,
+    cookie_name: String::new(),
+    validate_signature: false,
+    signature: TokenSignature {
+        algorithm: String::new(),
+        header: String::new(),
+        use_param: false,
+        param_name: String::new(),
+        secret: String::new(),
+        allowed_clock_skew: 0,
+        error_code: 0,
+        error_message: String::new(),
+    },
+};
 
 impl AuthConfig {
     /// The header that may carry the credential.

@@ -58,6 +58,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["hash_keys"],
     &["hash_key_function"],
     &["hash_key_function_fallback"],
+    &["basic_auth_hash_key_function"],
     &["min_token_length"],
     &["allow_master_keys"],
     &["enable_hashed_keys_listing"],

@@ -60,7 +60,7 @@ pub use access::{
     TypeFields,
 };
 pub use api_definition::{ApiDefinition, GlobalRateLimit};
-pub use auth::AuthConfig;
+pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};

@@ -8,6 +8,7 @@ use crate::json_path::JsonPath;
 use crate::nearest::nearest;
 use crate::version::{GoPlugin, Version};
 
+mod credentials;
 mod jwt;
 mod traffic;
 
@@ -29,6 +30,7 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     check.driver();
     check.entries();
     check.authentication();
+    check.credentials();
     check.jwt();
     check.mistakes
 }
@@ -160,10 +162,11 @@ impl Check<'_> {
             }
         }
         let base = self.api.base_identity_provided_by.as_str();
-        if !matches!(base, "" | "auth_token" | "custom_auth" | "jwt_claim") && !self.api.use_keyless {
+        let known = ["", "auth_token", "custom_auth", "basic_auth_user", "hmac_key", "jwt_claim"];
+        if !known.contains(&base) && !self.api.use_keyless {
             let reason = format!(
                 "`{base}` says who is calling nowhere in this gateway, so that no session is set; write `auth_token`, \
-                 `jwt_claim`, `custom_auth`, or nothing for the last of them"
+                 `custom_auth`, `basic_auth_user`, `hmac_key`, `jwt_claim`, or nothing for the last of them"
             );
             self.warning(path(&["base_identity_provided_by"]), reason);
         }

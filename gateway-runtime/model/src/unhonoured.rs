@@ -24,15 +24,7 @@ const SWITCHES: &[(&str, &str)] = &[
 ];
 
 /// Ways of authentication, which guard whatever is not keyless.
-const AUTHENTICATION: &[&[&str]] = &[
-    &["use_basic_auth"],
-    &["use_oauth2"],
-    &["use_openid"],
-    &["enable_signature_checking"],
-    &["external_oauth", "enabled"],
-    &["auth", "validate_signature"],
-    &["auth_configs", "authToken", "validate_signature"],
-];
+const AUTHENTICATION: &[&[&str]] = &[&["use_oauth2"], &["use_openid"], &["external_oauth", "enabled"]];
 
 /// What switches a guard off.
 enum Unless {

@@ -110,6 +110,7 @@ pub(crate) async fn compile(
         endpoints,
         policies,
         rates,
+        from_body,
         enforced,
         plugins,
         alternatives,
@@ -129,6 +130,7 @@ pub(crate) async fn compile(
         key_sets: &services.key_sets,
         listen: &listen,
         rates: EndpointRates::new(rates),
+        from_body: from_body.map(Arc::new),
     };
     let mut request = builder.request(&building, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
@@ -235,7 +237,8 @@ impl Builder {
     /// `base_identity_provided_by` says.
     fn ways(&self, ways: &[(AuthMethod, Row)], building: &Building<'_>) -> Vec<(AuthMethod, Way)> {
         let api = ApiDefinition { base_identity_provided_by: String::new(), ..building.api.clone() };
-        let building = Building { api: &api, rates: building.rates.clone(), ..*building };
+        let (rates, from_body) = (building.rates.clone(), building.from_body.clone());
+        let building = Building { api: &api, rates, from_body, ..*building };
         let way = |link| match link {
             Link::BuiltIn { step, .. } => Some(Way::BuiltIn(step)),
             Link::Plugin(call) => Some(Way::Plugin(call)),

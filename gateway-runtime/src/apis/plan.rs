@@ -20,6 +20,7 @@ use crate::apis::rates::PlannedRate;
 use crate::config::{Edge, Outbound, PathRules};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
+use crate::middleware::basic_auth::credentials::FromBody;
 use crate::middleware::jwt;
 use crate::middleware::version_check::default_version;
 use crate::session::limits::Rate;
@@ -59,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) endpoints: Vec<PlannedEndpoint>,
     pub(crate) policies: Vec<policies::Planned>,
     pub(crate) rates: Vec<PlannedRate>,
+    /// How passwords are found in bodies.
+    pub(crate) from_body: Option<FromBody>,
     /// The time of an answer to what has none of its own.
     pub(crate) enforced: Option<Duration>,
     /// The plugins in use, each once, with its parsed configuration.
@@ -137,6 +140,8 @@ impl Planner<'_> {
         let endpoints = self.endpoints(&definition, rules);
         let (policies, enforced) = self.policies(&definition, rules);
         let rates = self.rates(&definition, rules);
+        let from_body =
+            FromBody::of(&definition).map_err(|(field, error)| self.refuse(field, mistake(&error))).ok().flatten();
         for (path, reason) in jwt::mistakes(&definition) {
             self.refuse(&path, reason);
         }
@@ -152,6 +157,7 @@ impl Planner<'_> {
             endpoints,
             policies,
             rates,
+            from_body,
             enforced,
             plugins,
             alternatives,

@@ -36,8 +36,8 @@ pub(crate) enum Way {
 pub(crate) struct AnyOf {
     ways: Vec<(AuthMethod, Way)>,
     groups: Vec<Vec<Member>>,
-    /// A plugin among the ways may change the request.
-    has_plugin: bool,
+    /// A way among them may change the request, or say something in its answer.
+    leaves_traces: bool,
 }
 
 /// One scheme of a group.
@@ -55,8 +55,9 @@ impl AnyOf {
             scheme.methods.iter().find_map(place).map_or_else(|| Member::Missing(scheme.name.clone()), Member::Way)
         };
         let groups = groups.iter().map(|group| group.iter().map(member).collect()).collect();
-        let has_plugin = ways.iter().any(|(_, way)| matches!(way, Way::Plugin(_)));
-        Self { ways, groups, has_plugin }
+        let leaves = |(method, way): &(AuthMethod, Way)| matches!(way, Way::Plugin(_)) || *method == AuthMethod::Basic;
+        let leaves_traces = ways.iter().any(leaves);
+        Self { ways, groups, leaves_traces }
     }
 
     /// Tries the groups.
@@ -67,7 +68,7 @@ impl AnyOf {
     ) -> BoxFuture<'a, Result<(), Stop>> {
         Box::pin(async move {
             let mut last = Stop::Error(RequestError::CredentialMissing);
-            let before = self.has_plugin.then(|| Before::of(exchange));
+            let before = self.leaves_traces.then(|| Before::of(exchange));
             for (at, group) in self.groups.iter().enumerate() {
                 if at > 0 {
                     take_back(exchange, before.as_ref());

@@ -12,6 +12,7 @@ use crate::session::bucket::THRESHOLD;
 use crate::session::hash::Algorithm;
 use crate::session::key::KeyRules;
 use crate::session::nodes::FORGOTTEN_AFTER;
+use crate::session::password::PasswordHash;
 use crate::telling;
 
 /// Tyk's own: a key is at least so long.
@@ -51,6 +52,7 @@ pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
         allows_master: raw.allow_master_keys,
         lists_hashed: raw.enable_hashed_keys_listing,
         refuses_names: raw.disable_key_actions_by_username,
+        password_hash: password_hash(raw, remarks),
         limits_organisations: raw.enforce_org_quotas,
         refuses_unknown_organisations: raw.suppress_default_org_store,
     }
@@ -62,6 +64,20 @@ fn algorithm(name: &str, path: &str, remarks: &mut Remarks<'_>) -> Algorithm {
         remarks.warning(path, format!("{error}; keys are hashed by `murmur64`, as with Tyk"));
         Algorithm::Murmur64
     })
+}
+
+/// Tyk takes bcrypt for what it does not know.
+fn password_hash(raw: &Raw, remarks: &mut Remarks<'_>) -> PasswordHash {
+    match raw.basic_auth_hash_key_function.as_str() {
+        "" => PasswordHash::Bcrypt,
+        name => PasswordHash::named(name).unwrap_or_else(|error| {
+            remarks.warning(
+                "basic_auth_hash_key_function",
+                format!("{error}; passwords are hashed by `bcrypt`, as with Tyk"),
+            );
+            PasswordHash::Bcrypt
+        }),
+    }
 }
 
 pub(super) fn rate_headers(raw: &Raw, remarks: &mut Remarks<'_>) -> RateHeaders {

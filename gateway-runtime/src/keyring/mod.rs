@@ -5,6 +5,7 @@
 //! | how a request's key becomes a session | [`Keyring::cached`], [`Keyring::look_up`], here |
 //! | how keys are written, deleted and listed | `record.rs` |
 //! | what is counted for a key | `counted.rs` |
+//! | how passwords of users are hashed and compared | `passwords.rs` |
 //! | sessions of organisations | `organisations.rs` |
 //! | what reloads change: policies, and what APIs say of keys | `rulebook.rs` |
 //!
@@ -15,6 +16,7 @@
 
 mod counted;
 mod organisations;
+mod passwords;
 mod record;
 mod rulebook;
 
@@ -29,9 +31,11 @@ use crate::policies::Policies;
 use crate::session::apply::{self, ApplyError};
 use crate::session::cache::{self, SessionCache};
 use crate::session::key::KeyRules;
+use crate::session::password::PasswordHash;
 use crate::storage::{Store, StoreError};
 
 pub(crate) use crate::session::cache::Known;
+pub(crate) use passwords::{Checked, Passwords};
 pub(crate) use record::Save;
 pub(crate) use rulebook::Rulebook;
 
@@ -54,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) lists_hashed: bool,
     /// A key is not found by what stands behind its organisation.
     pub(crate) refuses_names: bool,
+    /// What passwords that are written are hashed with.
+    pub(crate) password_hash: PasswordHash,
     /// The sessions of organisations limit the requests to their APIs.
     pub(crate) limits_organisations: bool,
     /// While no API is loaded, no organisation is known.
@@ -63,6 +69,7 @@ pub(crate) struct Settings {
 /// The keys.
 pub(crate) struct Keyring {
     pub(crate) settings: Settings,
+    pub(crate) passwords: Arc<Passwords>,
     store: Later,
     cache: Option<SessionCache>,
     book: ArcSwap<Rulebook>,
@@ -93,7 +100,7 @@ pub(crate) struct Stored {
 impl Keyring {
     pub(crate) fn new(store: Later, settings: Settings) -> Self {
         let cache = (!settings.never_kept).then(|| SessionCache::new(KEPT, cache::LIFETIME));
-        Self { settings, store, cache, book: ArcSwap::default() }
+        Self { settings, passwords: Arc::default(), store, cache, book: ArcSwap::default() }
     }
 
     /// Where they are kept.

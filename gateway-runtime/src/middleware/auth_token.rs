@@ -7,9 +7,10 @@ use std::sync::Arc;
 use gateway_sdk::exchange::Exchange;
 
 use super::credential::{Places, without_scheme};
+use super::token_signature::TokenSignature;
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
-use crate::keyring::{KeyError, Keyring, Known};
+use crate::keyring::{Keyring, Known};
 
 pub(super) const STEP: Middleware = Middleware { name: "auth_token", build };
 
@@ -18,6 +19,8 @@ struct AuthToken {
     org_id: Arc<str>,
     /// Another way of authentication says who is calling: the token only has to be there.
     is_base: bool,
+    /// Who shows a token signs it too.
+    signature: Option<Arc<TokenSignature>>,
     keyring: Arc<Keyring>,
 }
 
@@ -27,6 +30,7 @@ fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> 
             places: Places::of(api.token_source()),
             org_id: api.org_id.as_str().into(),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "auth_token"),
+            signature: TokenSignature::of(api.token_source()).map(Arc::new),
             keyring: Arc::clone(keyring),
         };
         Box::new(step) as Box<dyn Step>
@@ -38,28 +42,29 @@ impl Step for AuthToken {
         let found = self.places.find(&exchange.request).ok_or(RequestError::CredentialMissing)?;
         let key = without_scheme(&found);
         if let Some(known) = self.keyring.cached(&self.org_id, key) {
-            enter(exchange, known, self.is_base);
-            return Ok(Ran::On);
+            return enter(exchange, known, self.is_base, self.signature.as_deref());
         }
-        let (keyring, org_id, key, is_base) =
-            (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned(), self.is_base);
+        let (keyring, org_id, key) = (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned());
+        let (is_base, signature) = (self.is_base, self.signature.clone());
         let looked_up = async move { keyring.look_up(&org_id, &key).await };
-        Ok(Ran::wait(looked_up, move |found, exchange| conclude(found, exchange, is_base)))
+        Ok(Ran::wait(looked_up, move |found, exchange| {
+            let known = found.map_err(RequestError::KeyFailed)?.ok_or(RequestError::CredentialUnknown)?;
+            enter(exchange, known, is_base, signature.as_deref())
+        }))
     }
 }
 
-fn conclude(
-    found: Result<Option<Known>, KeyError>,
+fn enter(
     exchange: &mut Exchange,
+    known: Known,
     is_base: bool,
+    signature: Option<&TokenSignature>,
 ) -> Result<Ran, RequestError> {
-    let known = found.map_err(RequestError::KeyFailed)?.ok_or(RequestError::CredentialUnknown)?;
-    enter(exchange, known, is_base);
-    Ok(Ran::On)
-}
-
-fn enter(exchange: &mut Exchange, known: Known, is_base: bool) {
+    if let Some(signature) = signature {
+        signature.check(exchange, &known.session)?;
+    }
     if is_base {
         exchange.caller.set(known.session, known.id, true);
     }
+    Ok(Ran::On)
 }

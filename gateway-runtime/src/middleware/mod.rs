@@ -6,17 +6,20 @@
 mod access_rights;
 mod api_rate_limit;
 mod auth_token;
+pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
 mod credential;
 mod expiry;
 mod granular_access;
 mod guards;
+pub(crate) mod http_signature;
 pub(crate) mod jwt;
 mod key_expired;
 mod organisation;
 mod quota;
 mod rate_limit;
 mod strip_auth;
+pub(crate) mod token_signature;
 pub(crate) mod version_check;
 
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
+use crate::middleware::basic_auth::credentials::FromBody;
 use crate::middleware::jwt::sets::KeySets;
 
 pub(crate) use rate_limit::counted_id;
@@ -76,7 +80,6 @@ pub(crate) struct Building<'a> {
     pub(crate) api: &'a ApiDefinition,
     pub(crate) keyring: &'a Arc<Keyring>,
     /// Those in the store.
-    #[allow(dead_code, reason = "steps that look certificates up come with them")]
     pub(crate) certificates: &'a Certificates,
     pub(crate) limiter: &'a Arc<Limiter>,
     /// Where public keys are fetched.
@@ -84,6 +87,8 @@ pub(crate) struct Building<'a> {
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
     pub(crate) rates: Option<Arc<EndpointRates>>,
+    /// How passwords are found in bodies.
+    pub(crate) from_body: Option<Arc<FromBody>>,
 }
 
 /// One row of [`ORDER`].
@@ -100,6 +105,8 @@ pub(crate) enum Row {
 /// The ways of authentication, in the order in which they are asked. All that an API asks for must pass, unless it has
 /// groups of them of which one is enough. Source: gateway.md §5.3.
 const AUTHENTICATION: &[(AuthMethod, Row)] = &[
+    (AuthMethod::Basic, Row::BuiltIn(basic_auth::STEP)),
+    (AuthMethod::Signature, Row::BuiltIn(http_signature::STEP)),
     (AuthMethod::Jwt, Row::BuiltIn(jwt::STEP)),
     (AuthMethod::Custom, Row::Plugins(Hook::AuthCheck)),
     (AuthMethod::Token, Row::BuiltIn(auth_token::STEP)),

@@ -51,6 +51,7 @@ struct Written<'a> {
 #[serde(default)]
 struct Said {
     org: Option<String>,
+    id: Option<String>,
     h: Option<String>,
 }
 
@@ -68,6 +69,11 @@ impl KeyRules {
     /// The key of an id in an organisation; an organisation that the id itself begins with is not said twice.
     pub(crate) fn compose(&self, org_id: &str, id: &str) -> String {
         compose(org_id, id, self.function)
+    }
+
+    /// The key that the id had before keys said how they are hashed; `None` if they do not say it yet.
+    pub(crate) fn legacy(&self, org_id: &str, id: &str) -> Option<String> {
+        self.function.map(|_| compose(org_id, id, None))
     }
 
     /// Whether this cannot be a key.
@@ -123,6 +129,11 @@ pub(crate) fn org_of(key: &str) -> Option<String> {
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| digits.to_owned())
 }
 
+/// The id that a key says it has.
+pub(crate) fn id_of(key: &str) -> Option<String> {
+    Said::by(key)?.id
+}
+
 /// A new id: 32 hexadecimal digits that nobody can guess.
 ///
 /// # Errors
@@ -174,6 +185,7 @@ mod tests {
             let key = rules(Some(function)).compose("default", ID);
             assert_eq!(said(&key), format!(r#"{{"org":"default","id":"{ID}","h":"{}"}}"#, function.as_str()));
             assert_eq!(org_of(&key).as_deref(), Some("default"));
+            assert_eq!(id_of(&key).as_deref(), Some(ID));
             assert_eq!(hash_of(&key), function.hash(&key));
         }
         let known = "eyJvcmciOiJkZWZhdWx0IiwiaWQiOiJtaW5lIiwiaCI6Im11cm11cjY0In0=";
@@ -237,6 +249,15 @@ mod tests {
         let by = |h: &str| BASE64_STANDARD.encode(format!(r#"{{"org":"o","id":"mykey","h":"{h}"}}"#));
         assert_eq!(found, [by("sha256"), "mykey".to_owned(), by("murmur128")]);
         assert_eq!(newer.candidates(&by("murmur64"), "o"), [by("murmur64")]);
+    }
+
+    #[test]
+    fn an_id_had_another_key_before_keys_said_more() {
+        assert_eq!(rules(None).legacy("default", "ada"), None);
+        let newer = rules(Some(Algorithm::Sha256));
+        assert_eq!(newer.legacy("default", "ada").as_deref(), Some("defaultada"));
+        assert_eq!(newer.legacy("default", "defaultada").as_deref(), Some("defaultada"));
+        assert_eq!(id_of("defaultada"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | how ids of keys are made, looked for and stored | `key.rs`, `hash.rs` |
+//! | how passwords are hashed and compared, and which were right a moment ago | `password.rs`, `right.rs` |
 //! | what policies make of a session | `apply.rs`, `merge.rs` |
 //! | what limits a session on an API, and what its counters are called | `limits.rs`, `pattern.rs` |
 //! | how long a session is stored | `lifetime.rs` |
@@ -22,6 +23,8 @@ pub(crate) mod key;
 pub(crate) mod lifetime;
 pub(crate) mod limits;
 pub(crate) mod nodes;
+pub(crate) mod password;
 pub(crate) mod pattern;
+pub(crate) mod right;
 
 mod merge;

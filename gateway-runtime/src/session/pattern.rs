@@ -1,4 +1,5 @@
-//! `meta_data.rate_limit_pattern`: what stands in the place of the key in the names of its counters.
+//! Texts with variables: `$tyk_meta.NAME` and `$tyk_context.NAME`. One is `meta_data.rate_limit_pattern`: what stands in
+//! the place of the key in the names of its counters.
 //!
 //! Source: Tyk, `gateway/mw_rate_limiting.go`, `replaceTykVariables` in `gateway/mw_url_rewrite.go`.
 
@@ -16,12 +17,17 @@ const CONTEXT: &str = "$tyk_context.";
 ///
 /// `None` if the session has no pattern, or if nothing is left of it; the key counts then.
 pub(crate) fn counted(session: &Session, context: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let pattern = session.meta_data.get(PATTERN)?.as_str()?;
+    let counted = replaced(session.meta_data.get(PATTERN)?.as_str()?, session, context);
+    (!counted.is_empty()).then_some(counted)
+}
+
+/// A text with its variables replaced.
+pub(crate) fn replaced(pattern: &str, session: &Session, context: impl Fn(&str) -> Option<String>) -> String {
     let meta = |name: &str| session.meta_data.get(name).map(text);
-    let mut counted = String::new();
+    let mut replaced = String::new();
     let mut rest = pattern;
     while let Some(begin) = rest.find('$') {
-        counted.push_str(&rest[..begin]);
+        replaced.push_str(&rest[..begin]);
         rest = &rest[begin..];
         let (prefix, is_meta) = match rest {
             _ if rest.starts_with(META) => (META, true),
@@ -31,16 +37,16 @@ pub(crate) fn counted(session: &Session, context: impl Fn(&str) -> Option<String
         rest = &rest[prefix.len()..];
         let end = if prefix.len() == 1 { 0 } else { rest.find(|c| !is_of_name(c)).unwrap_or(rest.len()) };
         if end == 0 {
-            counted.push_str(prefix);
+            replaced.push_str(prefix);
             continue;
         }
         // A variable that nothing is known of is empty.
         let value = if is_meta { meta(&rest[..end]) } else { context(&rest[..end]) };
-        counted.push_str(&value.unwrap_or_default());
+        replaced.push_str(&value.unwrap_or_default());
         rest = &rest[end..];
     }
-    counted.push_str(rest);
-    (!counted.is_empty()).then_some(counted)
+    replaced.push_str(rest);
+    replaced
 }
 
 fn is_of_name(c: char) -> bool {

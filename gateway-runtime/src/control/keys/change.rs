@@ -24,6 +24,7 @@ pub(in super::super) async fn create(mut call: Call<'_>) -> Result<Response, Ref
     if session.hmac_enabled && session.hmac_string.is_empty() {
         session.hmac_string = new_id().map_err(|error| Refusal::Key(error.to_string()))?;
     }
+    hash_password(call.gateway, &mut session).await?;
     date(&mut session);
     touch(&mut session);
     write(call.gateway, &key, &mut session, Resets::Quota).await?;
@@ -44,13 +45,17 @@ pub(in super::super) async fn create_at(mut call: Call<'_>) -> Result<Response, 
         return Err(Refusal::ShortKey { length: id.len(), least: rules.min_length });
     }
     let key = rules.compose(&session.org_id, id);
+    let is_user = !session.basic_auth_data.password.is_empty();
+    hash_password(call.gateway, &mut session).await?;
     date(&mut session);
     let resets = Resets::of(&call);
     if resets == Resets::Quota {
         touch(&mut session);
     }
     write(call.gateway, &key, &mut session, resets).await.map_err(Refusal::in_fewer_words)?;
-    Ok(changed(keyring, &key, "added", Some(&key)))
+    // Where keys are hashed nobody is told that of a user, who has a name.
+    let told = if is_user && rules.hash_keys { "" } else { &key };
+    Ok(changed(keyring, told, "added", Some(&key)))
 }
 
 /// Another session for a key that is there.
@@ -72,9 +77,12 @@ pub(in super::super) async fn update(mut call: Call<'_>) -> Result<Response, Ref
             session.last_updated.clone_from(&before.last_updated);
         }
     }
-    // A password is written once, and read by nobody: who leaves it out keeps it.
-    if session.basic_auth_data.password.is_empty() {
+    // A password is written once, and read by nobody: who leaves it out, or has what is stored, keeps it.
+    let password = &session.basic_auth_data.password;
+    if password.is_empty() || *password == before.basic_auth_data.password {
         session.basic_auth_data.clone_from(&before.basic_auth_data);
+    } else {
+        hash_password(call.gateway, &mut session).await?;
     }
     write_at(call.gateway, &id, &mut session, resets, false).await.map_err(Refusal::in_fewer_words)?;
     let hashed = (!named.is_hash).then_some(before.key_id.as_str());
@@ -136,6 +144,16 @@ pub(in super::super) fn read(text: &str) -> Option<Session> {
 /// serde takes a list for an object whose members it lists.
 fn is_object(text: &str) -> bool {
     text.trim_start().starts_with('{')
+}
+
+/// Puts the hash of a password in its place, if there is one.
+async fn hash_password(gateway: &Gateway, session: &mut Session) -> Result<(), Refusal> {
+    let password = std::mem::take(&mut session.basic_auth_data.password);
+    if !password.is_empty() {
+        let keyring = &gateway.keyring;
+        session.basic_auth_data = keyring.passwords.hash(keyring.settings.password_hash, password).await?;
+    }
+    Ok(())
 }
 
 fn date(session: &mut Session) {

@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::reply::json;
 use crate::gateway::Gateway;
 use crate::keyring::{KeyError, Keyring, Stored};
+use crate::session::password::HashError;
 use crate::storage::{Notice, StoreError};
 
 pub(super) use change::{create, create_at, create_here, policies, preview, read, update};
@@ -44,6 +45,15 @@ impl From<StoreError> for Refusal {
 impl From<KeyError> for Refusal {
     fn from(error: KeyError) -> Self {
         failed(&error, Self::Store)
+    }
+}
+
+impl From<HashError> for Refusal {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::TooLong => Self::Key(error.to_string()),
+            other => failed(&other, Self::Internal),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is found in a document: every claim goes through [`check`].
 
+mod credentials;
 mod meaning;
 mod shape;
 mod unhonoured;
@@ -77,12 +78,12 @@ fn a_definition_with_every_hook_is_read_as_it_stands() {
 fn mistakes_of_shape_of_meaning_and_fields_without_effect_come_together() {
     check(
         r#"{"org_id": [],
- "use_basic_auth": true,
+ "use_oauth2": true,
  "proxy": {"listen_path": "a b", "target": 1}}"#,
         &[
             "error 1:1: api_id: is empty; every API needs one of its own",
             "error 1:12: org_id: invalid type: sequence, expected a string",
-            &format!("warning 2:20: use_basic_auth: {REFUSED}"),
+            &format!("warning 2:16: use_oauth2: {REFUSED}"),
             "error 3:11: proxy.target_url: is empty; say where requests go, such as `http://orders:80/`",
             "error 3:27: proxy.listen_path: contains whitespace; no request can match it",
             &format!("warning 3:44: proxy.target: {NO_EFFECT}"),

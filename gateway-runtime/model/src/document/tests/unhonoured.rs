@@ -27,7 +27,7 @@ fn a_field_that_asks_for_nothing_is_not_told() {
     check(
         &with(
             r#""tags":[],"session_lifetime":0,"CORS":{"enable":false,"max_age":24},"uptime_tests":{"a":[{"b":[""]}]},
-            "analytics_plugin":{"plugin_path":"a"},"tags_disabled":true,"basic_auth":{"disabled":true,"cache_ttl":60},
+            "analytics_plugin":{"plugin_path":"a"},"tags_disabled":true,"request_signing":{"disabled":true,"key_id":"k"},
             "cache_options":{"cache_timeout":60},"definition":{"location":"header","versions":{"a":"b"}}"#,
         ),
         &[],
@@ -37,13 +37,9 @@ fn a_field_that_asks_for_nothing_is_not_told() {
 #[test]
 fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
     let ways_in = [
-        ("use_basic_auth", r#""Use_Basic_Auth":true"#),
         ("use_oauth2", r#""use_oauth2":"true""#),
         ("use_openid", r#""use_openid":true"#),
-        ("enable_signature_checking", r#""enable_signature_checking":true"#),
         ("external_oauth.enabled", r#""external_oauth":{"enabled":true}"#),
-        ("auth.validate_signature", r#""auth":{"validate_signature":true}"#),
-        ("auth_configs.authToken.validate_signature", r#""auth_configs":{"authToken":{"validate_signature":true}}"#),
     ];
     let version =
         |inside: &str| format!(r#""version_data":{{"not_versioned":true,"versions":{{"D.1":{{{inside}}}}}}}"#);
