@@ -8,6 +8,7 @@ mod bodies;
 mod bounds;
 mod breaker;
 mod builder;
+mod certificates;
 mod check;
 mod cli;
 mod control;

@@ -23,6 +23,8 @@ pub struct AuthConfig {
     pub use_cookie: bool,
     /// The cookie; empty means the name of the header. A name is enough to use it.
     pub cookie_name: String,
+    /// The client's certificate stands for the credential.
+    pub use_certificate: bool,
 }
 
 impl AuthConfig {

@@ -53,6 +53,7 @@ pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
         refuses_names: raw.disable_key_actions_by_username,
         limits_organisations: raw.enforce_org_quotas,
         refuses_unknown_organisations: raw.suppress_default_org_store,
+        takes_unsafe_tokens: raw.security.allow_unsafe_dynamic_mtls_token,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gateway_model::ApiDefinition;
 use gateway_sdk::exchange::Exchange;
 
+use super::client_certificate::{ByCertificate, check_binding};
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
@@ -22,15 +23,23 @@ struct AuthToken {
     org_id: Arc<str>,
     /// Another way of authentication says who is calling: the token only has to be there.
     is_base: bool,
+    /// Of a key that is bound to certificates, one must be shown.
+    binds: bool,
     keyring: Arc<Keyring>,
 }
 
-fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
+fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
+    let Building { api, keyring, .. } = building;
     is_asked(api).then(|| {
+        let is_base = matches!(api.base_identity_provided_by.as_str(), "" | "auth_token");
+        if api.identifies_by_certificate() {
+            return Box::new(ByCertificate::new(building, is_base)) as Box<dyn Step>;
+        }
         let step = AuthToken {
             places: Places::of(api.token_source()),
             org_id: api.org_id.as_str().into(),
-            is_base: matches!(api.base_identity_provided_by.as_str(), "" | "auth_token"),
+            is_base,
+            binds: api.use_mutual_tls_auth,
             keyring: Arc::clone(keyring),
         };
         Box::new(step) as Box<dyn Step>
@@ -47,33 +56,50 @@ impl Step for AuthToken {
         let found = self.places.find(&exchange.request).ok_or(RequestError::CredentialMissing)?;
         let key = without_scheme(&found);
         if let Some(known) = self.keyring.cached(&self.org_id, key) {
-            enter(exchange, known, self.is_base);
-            return Ok(Ran::On);
+            return self.entry().take(known, exchange);
         }
-        let (keyring, org_id, key, is_base) =
-            (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned(), self.is_base);
+        let (keyring, org_id, key, entry) =
+            (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned(), self.entry());
         let looked_up = async move { keyring.look_up(&org_id, &key).await };
-        Ok(Ran::wait(looked_up, move |found, exchange| conclude(found, exchange, is_base)))
+        Ok(Ran::wait(looked_up, move |found, exchange| conclude(found, exchange, &entry)))
+    }
+}
+
+impl AuthToken {
+    fn entry(&self) -> Entry {
+        Entry { is_base: self.is_base, bound_in: self.binds.then(|| Arc::clone(&self.org_id)) }
+    }
+}
+
+/// How a session that was found comes in.
+struct Entry {
+    is_base: bool,
+    /// The organisation of the certificates that keys are bound to, where they are asked for.
+    bound_in: Option<Arc<str>>,
+}
+
+impl Entry {
+    fn take(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if let Some(org_id) = &self.bound_in {
+            check_binding(&known.session, org_id, exchange.ctx.client_tls())?;
+        }
+        if self.is_base {
+            exchange.caller.set(known.session, known.id, true);
+        }
+        Ok(Ran::On)
     }
 }
 
 fn conclude(
     found: Result<Option<Known>, KeyError>,
     exchange: &mut Exchange,
-    is_base: bool,
+    entry: &Entry,
 ) -> Result<Ran, RequestError> {
     let known = found.map_err(RequestError::KeyFailed)?.ok_or(RequestError::CredentialUnknown)?;
-    enter(exchange, known, is_base);
-    Ok(Ran::On)
+    entry.take(known, exchange)
 }
 
-fn enter(exchange: &mut Exchange, known: Known, is_base: bool) {
-    if is_base {
-        exchange.caller.set(known.session, known.id, true);
-    }
-}
-
-fn without_scheme(credential: &str) -> &str {
+pub(super) fn without_scheme(credential: &str) -> &str {
     match credential.get(..BEARER.len()) {
         Some(scheme) if scheme.eq_ignore_ascii_case(BEARER) => &credential[BEARER.len()..],
         _ => credential,

@@ -7,6 +7,7 @@ mod access_rights;
 mod api_rate_limit;
 mod auth_token;
 pub(crate) mod certificate_check;
+mod client_certificate;
 mod credential;
 mod expiry;
 mod granular_access;
@@ -74,7 +75,6 @@ pub(crate) struct Building<'a> {
     pub(crate) api: &'a ApiDefinition,
     pub(crate) keyring: &'a Arc<Keyring>,
     /// Those in the store.
-    #[allow(dead_code, reason = "steps that look certificates up come with them")]
     pub(crate) certificates: &'a Certificates,
     pub(crate) limiter: &'a Arc<Limiter>,
     pub(crate) listen: &'a Arc<ListenPath>,
