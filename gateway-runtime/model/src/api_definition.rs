@@ -99,7 +99,7 @@ pub struct ApiDefinition {
     pub auth_configs: BTreeMap<String, AuthConfig>,
     /// Clients show a certificate that the API allows. Source: Tyk, `gateway/mw_certificate_check.go`.
     pub use_mutual_tls_auth: bool,
-    /// The certificates that are allowed, or those of their issuers: PEM files.
+    /// The certificates that are allowed, or those of their issuers: PEM files, or ids of the store.
     pub client_certificates: Vec<String>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
@@ -119,7 +119,7 @@ pub struct ApiDefinition {
     pub domain: String,
     /// The API is for any host, whatever `domain` says.
     pub domain_disabled: bool,
-    /// Certificates for the domain, each with its key: PEM files.
+    /// Certificates for the domain, each with its key: PEM files, or ids of the store.
     pub certificates: Vec<String>,
     /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
     /// `proxy.target_list` without a scheme get it as theirs, and with `h2c` plain upstreams are spoken to by HTTP/2.
@@ -131,7 +131,7 @@ pub struct ApiDefinition {
     /// How the hosts of its upstreams are watched.
     pub uptime_tests: UptimeTests,
     /// The certificate that the gateway shows to an upstream, by the upstream's name: `*`, `*.domain`, `host` or
-    /// `host:port`. A value is a file with a certificate and its key, PEM.
+    /// `host:port`. A value is a file with a certificate and its key, PEM, or an id of the store.
     pub upstream_certificates: BTreeMap<String, String>,
     /// Leaves `upstream_certificates` out.
     pub upstream_certificates_disabled: bool,
@@ -197,6 +197,11 @@ impl ApiDefinition {
     /// Where a token is: `auth_configs.authToken`, else `auth`. Source: Tyk, `gateway/middleware.go`.
     pub fn token_source(&self) -> &AuthConfig {
         self.auth_configs.get("authToken").unwrap_or(&self.auth)
+    }
+
+    /// Whether a client's certificate stands for its key: it must be asked for.
+    pub fn identifies_by_certificate(&self) -> bool {
+        !self.use_keyless && self.token_source().use_certificate
     }
 
     /// Every place where a credential may be: those in `auth_configs`, the usual one for ways of authentication that are in
