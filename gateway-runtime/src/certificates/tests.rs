@@ -44,8 +44,8 @@ async fn one_is_added_once_listed_and_removed() {
     let (_, again) = certificates.prepare(&made.certificate, ORG).expect("it is right");
     let known = certificates.add(&id, again).await.expect_err("it is there").to_string();
     assert_eq!(known, format!("Certificate with {id} id already exists"));
-    assert_eq!(certificates.ids(ORG).await.expect("listed"), [id.clone()]);
-    assert_eq!(certificates.ids("").await.expect("listed"), [id.clone()]);
+    assert_eq!(certificates.ids(ORG).await.expect("listed"), [id.as_str()]);
+    assert_eq!(certificates.ids("").await.expect("listed"), [id.as_str()]);
     assert!(certificates.ids("other").await.expect("listed").is_empty());
     assert!(store.keys().exists(&format!("cert-raw-{id}")).wait().await.expect("asked"));
     certificates.remove(&id).await.expect("removed");
