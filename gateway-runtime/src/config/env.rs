@@ -66,6 +66,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("HASHKEYS", &["hash_keys"], Kind::Flag),
     ("HASHKEYFUNCTION", &["hash_key_function"], Kind::Text),
     ("HASHKEYFUNCTIONFALLBACK", &["hash_key_function_fallback"], Kind::List),
+    ("BASICAUTHHASHKEYFUNCTION", &["basic_auth_hash_key_function"], Kind::Text),
     ("MINTOKENLENGTH", &["min_token_length"], Kind::Integer),
     ("ALLOWMASTERKEYS", &["allow_master_keys"], Kind::Flag),
     ("ENABLEHASHEDKEYSLISTING", &["enable_hashed_keys_listing"], Kind::Flag),
