@@ -233,20 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_asked_for_where_nothing_else_is_or_where_the_definition_says_so() {
-        let auth_check = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
-        let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
-        let plugin = ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..ApiDefinition::default() };
-        let jwt = ApiDefinition { enable_jwt: true, ..ApiDefinition::default() };
-        assert!(ApiDefinition::default().asks_for_token());
-        assert!(!ApiDefinition { use_keyless: true, ..ApiDefinition::default() }.asks_for_token());
-        for other in [plugin, jwt] {
-            assert!(!other.asks_for_token());
-            assert!(ApiDefinition { use_standard_auth: true, ..other }.asks_for_token());
-        }
-    }
-
-    #[test]
     fn the_newer_place_of_a_token_wins() {
         let mut api = ApiDefinition { auth: header("x-old"), ..ApiDefinition::default() };
         assert_eq!(api.token_source().header(), Some("x-old"));
@@ -282,7 +268,8 @@ mod tests {
         for other in [
             ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..none.clone() },
             ApiDefinition { use_basic_auth: true, ..none.clone() },
-            ApiDefinition { enable_signature_checking: true, ..none },
+            ApiDefinition { enable_signature_checking: true, ..none.clone() },
+            ApiDefinition { enable_jwt: true, ..none },
         ] {
             assert!(!other.asks_for_token());
             assert!(ApiDefinition { use_standard_auth: true, ..other }.asks_for_token());
