@@ -192,7 +192,10 @@ async fn a_renewed_certificate_is_shown_after_a_reload() {
 #[tokio::test]
 async fn what_cannot_be_read_closes_the_api_and_says_why() {
     let upstream = SocketAddr::from(([127, 0, 0, 1], 1));
+    let id = "a".repeat(64);
     let cases = [
+        ("stored", "/upstream_certificates", json!({"*": id}), "no certificate in the store has that id"),
+        ("unpinned", "/pinned_public_keys", json!({"*": id}), "no certificate in the store has that id"),
         (
             "absent",
             "/upstream_certificates",

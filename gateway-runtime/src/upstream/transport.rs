@@ -170,11 +170,11 @@ impl Reader<'_> {
         self.told.push((Severity::Error, path, reason));
     }
 
-    /// What is not in the store yet breaks nothing: it is not shown.
+    /// No upstream is called without what it is to be shown, or pinned by: whoever answered would be believed. Nothing is
+    /// said before the store was asked.
     fn tell(&mut self, path: String, error: &FileError) {
-        if let Some(severity) = error.severity() {
-            self.broken |= severity == Severity::Error;
-            self.told.push((severity, path, error.to_string()));
+        if error.severity().is_some() {
+            self.error(path, error.to_string());
         }
     }
 
