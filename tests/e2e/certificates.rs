@@ -41,6 +41,9 @@ async fn refused(gateway: &Gateway, pem: &str, message: &str) {
 }
 
 /// Source: gateway.md §2.9, §12, 28.
+/// An id of no certificate.
+const ABSENT: &str = "abababababababababababababababababababababababababababababababab";
+
 #[tokio::test]
 async fn a_certificate_is_added_read_listed_and_removed() {
     let (gateway, authority) = (Conf::default().start().await, Authority::new("CA"));
@@ -161,7 +164,12 @@ async fn clients_and_operators_are_allowed_by_ids() {
     let certificates = json!({"apis": [ids[1]], "control_api": [ids[2]]});
     let security = json!({"control_api_use_mutual_tls": true, "certificates": certificates});
     let open = api("open", upstream.address);
-    let gateway = conf.with(&guarded).with(&open).set("security", security).start().await;
+    let absent =
+        api("absent", upstream.address).set("/use_mutual_tls_auth", true).set("/client_certificates", json!([ABSENT]));
+    let gateway = conf.with(&guarded).with(&absent).with(&open).set("security", security).start().await;
+    let told =
+        |line: &gateway_tests::log::Line| line.text.contains("client_certificates[0]") && line.text.contains(ABSENT);
+    assert_eq!(gateway.log().wait("a warning", told).await.field("level"), "WARN");
     let ask = async |who: &Made, path: &str| {
         let asked = get(path).header(SECRET_HEADER, SECRET);
         Caller::trusting(&servers).showing(who).ask(&gateway, "gw.example.com", asked).await.expect("an answer").status
@@ -172,6 +180,8 @@ async fn clients_and_operators_are_allowed_by_ids() {
         assert_eq!(ask(who, "/secure/get").await, api);
         assert_eq!(ask(who, "/tyk/apis").await, control);
     }
+    // Those whom every API lets in come in here too; of its own list nobody is there yet.
+    assert_eq!((ask(&leaf, "/absent/get").await, ask(&everywhere, "/absent/get").await), (403, 200));
 }
 
 #[tokio::test]

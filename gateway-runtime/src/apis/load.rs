@@ -66,7 +66,8 @@ pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -
         let loads = fresh.api.as_ref().is_some_and(|api| api.serving.is_ok());
         findings.extend(fresh.findings.into_iter().map(|finding| (Arc::clone(&fresh.file), finding)));
         let was_loaded = old.is_some();
-        let usable = old.filter(|old| !loads && old.serving.is_ok());
+        let is_usable = |old: &Arc<Api>| old.serving.as_ref().is_ok_and(|serving| serving.transport.is_complete());
+        let usable = old.filter(|old| !loads && is_usable(old));
         kept += usize::from(usable.is_some());
         loaded.extend(usable.or(fresh.api).map(|api| (was_loaded, api)));
     }

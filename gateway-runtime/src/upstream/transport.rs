@@ -31,6 +31,7 @@ pub(crate) struct Transport {
     /// One for each identity and pin, and for neither.
     clients: Vec<Arc<TlsClient>>,
     files: Vec<(PathBuf, Option<Stamp>)>,
+    is_complete: bool,
 }
 
 /// A proxy between the gateway and upstreams: `proxy.transport.proxy_url`.
@@ -47,6 +48,8 @@ pub(crate) struct ForwardProxy {
 enum Stamp {
     File(SystemTime, u64),
     Stored([u8; 32]),
+    /// The store was asked, and has nothing that can be used.
+    Absent,
 }
 
 impl Transport {
@@ -55,7 +58,7 @@ impl Transport {
     /// # Errors
     /// What cannot be done, with the field that asks for it. Warnings go into `told` in any case.
     pub(crate) fn of(api: &ApiDefinition, outbound: &Outbound, told: &mut Vec<Told>) -> Option<Self> {
-        let mut reader = Reader { told, store: &outbound.store, broken: false, files: Vec::new() };
+        let mut reader = Reader { told, store: &outbound.store, broken: false, is_complete: true, files: Vec::new() };
         // Others were refused when the definition was read.
         let h2c = api.protocol.trim() == "h2c";
         let proxy = reader.proxy(&api.proxy.transport.proxy_url);
@@ -77,8 +80,8 @@ impl Transport {
                 }
             }
         }
-        let Reader { broken, files, .. } = reader;
-        (!broken).then_some(Self { h2c, proxy, identities, pins, clients, files })
+        let Reader { broken, is_complete, files, .. } = reader;
+        (!broken).then_some(Self { h2c, proxy, identities, pins, clients, files, is_complete })
     }
 
     /// What the gateway does where no definition says anything.
@@ -99,6 +102,11 @@ impl Transport {
         &self.clients[row * (self.pins.count + 1) + column]
     }
 
+    /// Whether nothing is missing that the store was not asked for yet: no upstream is to be called without it.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
     /// Whether the files that were read are the same still: a renewed certificate is a new one.
     pub(crate) fn is_current(&self, store: &Certificates) -> bool {
         self.files.iter().all(|(file, stamp)| stamp_of(file, store) == *stamp)
@@ -106,8 +114,10 @@ impl Transport {
 }
 
 fn stamp_of(file: &Path, store: &Certificates) -> Option<Stamp> {
-    if let Some(Looked::Found(stored)) = file.to_str().and_then(|id| store.loaded(id)) {
-        return Some(Stamp::Stored(stored.digest));
+    match file.to_str().and_then(|id| store.loaded(id)) {
+        Some(Looked::Found(stored)) => return Some(Stamp::Stored(stored.digest)),
+        Some(Looked::Missing | Looked::Failed(_)) => return Some(Stamp::Absent),
+        None => {}
     }
     let metadata = std::fs::metadata(file).ok()?;
     Some(Stamp::File(metadata.modified().ok()?, metadata.len()))
@@ -161,6 +171,7 @@ struct Reader<'a> {
     told: &'a mut Vec<Told>,
     store: &'a Certificates,
     broken: bool,
+    is_complete: bool,
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
 
@@ -173,8 +184,9 @@ impl Reader<'_> {
     /// No upstream is called without what it is to be shown, or pinned by: whoever answered would be believed. Nothing is
     /// said before the store was asked.
     fn tell(&mut self, path: String, error: &FileError) {
-        if error.severity().is_some() {
-            self.error(path, error.to_string());
+        match error.severity() {
+            Some(_) => self.error(path, error.to_string()),
+            None => self.is_complete = false,
         }
     }
 

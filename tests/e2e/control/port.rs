@@ -59,6 +59,7 @@ async fn a_port_that_is_taken_stops_the_start() {
     let port = taken.local_addr().expect("it is bound").port();
     let process = Conf::default().set("control_api_port", port).spawn(&["--port", "0"]);
     assert!(!process.exit().await.success());
-    let log = process.log.to_string();
-    assert!(log.contains("for the control API: ") && log.contains("choose another `control_api_port`"), "{log}");
+    let line = process.log.message("the gateway does not start").await;
+    let error = line.field("error");
+    assert!(error.contains("for the control API: ") && error.contains("choose another `control_api_port`"), "{error}");
 }

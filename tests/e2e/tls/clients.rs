@@ -144,12 +144,16 @@ async fn without_tls_nobody_is_let_in_and_the_log_says_why() {
 async fn a_list_that_cannot_be_read_closes_the_api_and_one_that_breaks_later_stays() {
     let scene = Scene::new();
     let conf = scene.conf();
-    let missing = scene.guarded(&conf, &[]).set("/client_certificates", json!(["ab".repeat(32)]));
+    let missing = scene.guarded(&conf, &[]).set("/client_certificates", json!(["/nowhere/list.pem"]));
     let gateway = conf.with(&missing).with(&api("open", scene.upstream.address)).start().await;
     let right = scene.clients.client("right");
     assert_eq!(told(&gateway, scene.caller().showing(&right)).await.map(|told| told.0), Some(500));
     let finding = gateway.log().message("API definition").await;
-    assert!(finding.field("finding").contains("client_certificates[0]: `abab"), "{}", finding.text);
+    assert!(
+        finding.field("finding").contains("client_certificates[0]: /nowhere/list.pem: No such file"),
+        "{}",
+        finding.text
+    );
 
     let file = scene.clients.made.public(gateway.folder(), "list");
     gateway.write(&missing.clone().set("/client_certificates", json!([file])));
