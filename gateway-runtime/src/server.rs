@@ -1,43 +1,36 @@
 //! The life of the process: load, listen, reload, drain.
 
-use std::collections::HashSet;
+mod cycle;
+mod signals;
+mod workers;
+
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gateway_model::{Finding, Severity};
 use gateway_sdk::exchange::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::apis::compile::Services;
-use crate::apis::load::{self, Cycle};
 use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
-use crate::apis::table::Table;
-use crate::certificates::is_named_in;
-use crate::clock::Beat;
 use crate::config::{Config, Outbound};
 use crate::gateway::{Gateway, Phase};
-use crate::handover::{Handover, Predecessor};
+use crate::handover::Handover;
 use crate::hearing;
 use crate::host::{GatewayHost, Outgoing};
-use crate::keyring::{Keyring, Rulebook};
+use crate::keyring::Keyring;
 use crate::later::Later;
 use crate::limiter::Limiter;
-use crate::listener::{self, Share};
 use crate::memory;
 use crate::middleware::jwt::sets::KeySets;
 use crate::notify;
-use crate::policies::{self, Loaded, Policies, PoliciesError};
+use crate::policies::PoliciesError;
 use crate::session::key::NoRandomness;
 use crate::session::nodes::Nodes;
 use crate::sockets::{SocketError, Sockets};
@@ -46,6 +39,8 @@ use crate::telling;
 use crate::tls::{Tls, TlsError};
 use crate::upstream::transport::Transport;
 use crate::upstream::{Rules, health, pool};
+use cycle::{first_load, is_served, load_policies, reload, rulebook, take_up};
+use signals::{Signals, Told};
 
 /// How long a plugin's `shutdown` may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -183,7 +178,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let shares = sockets.listen(cores)?;
     let handover = Handover::new(&shares)?;
     speak(&gateway, &services.limiter, myself);
-    let workers = start(&gateway, shares, inherited, &stopped).await?;
+    let workers = workers::start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
     let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
     tracing::info!(address, control_port, apis, cores = workers.len(), "listening");
@@ -218,7 +213,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         gateway.enter(Phase::Closing);
         // Every worker may have failed already.
         let _ = stop.send(true);
-        join(workers).await;
+        workers::join(workers).await;
         // What plugins hold is released once no request can call them.
         gateway.table.store(Arc::default());
         drop(services);
@@ -306,51 +301,6 @@ fn watch_hosts(gateway: &Arc<Gateway>) {
     tokio::task::spawn_local(health::watch(watch, checks));
 }
 
-async fn first_load(
-    config: &Config,
-    services: &Services,
-    predecessor: Option<&Predecessor>,
-) -> Result<Table, StartError> {
-    match load::load(&config.app_path, services, &Table::default()).await {
-        Ok(cycle) => {
-            report(&cycle);
-            let missing = unresolved(&cycle);
-            if missing > 0 && config.strict_plugins {
-                return Err(StartError::Unresolved(missing));
-            }
-            if let Some(predecessor) = predecessor {
-                predecessor.allows(&cycle.broken()).await;
-            }
-            Ok(cycle.table)
-        }
-        // Nobody has said where the definitions are: an empty gateway is what there is.
-        Err(error) if !config.app_path_is_set && predecessor.is_none() => {
-            tracing::warn!(%error, "no API definitions");
-            Ok(Table::default())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Definitions may name certificates in the store, which was not open when they were read: those are read again.
-async fn take_up(config: &Config, services: &Services, table: Table) -> Result<Table, StartError> {
-    let certificates = &config.edge.certificates;
-    let concerned = table.apis().iter().filter(|api| certificates.are_named() || is_named_in(&api.text));
-    let concerned: HashSet<Arc<str>> = concerned.map(|api| Arc::clone(&api.file)).collect();
-    certificates.refresh(table.apis().iter().map(|api| &*api.text)).await;
-    if let Some(operators) = config.operators.as_ref().filter(|_| certificates.are_named()) {
-        operators.reload(certificates);
-    }
-    if concerned.is_empty() {
-        return Ok(table);
-    }
-    let mut cycle = load::load(&config.app_path, services, &table).await?;
-    // All others were told of a moment ago.
-    cycle.findings.retain(|(file, _)| concerned.contains(file));
-    report(&cycle);
-    Ok(cycle.table)
-}
-
 /// Why the gateway is not supervised any more.
 enum Leave {
     /// It was told to end.
@@ -413,132 +363,6 @@ async fn supervise(
     }
 }
 
-fn rulebook(policies: Policies, table: &Table) -> Rulebook {
-    Rulebook::new(Arc::new(policies), table.apis().iter().map(|api| &*api.definition))
-}
-
-/// The policies, whose mistakes are told.
-fn load_policies(config: &Config) -> Result<Policies, PoliciesError> {
-    let loaded = policies::load(&config.policies);
-    if let Ok(Loaded { findings, .. }) | Err(PoliciesError::Wrong { findings, .. }) = &loaded {
-        tell(findings, "policy");
-    }
-    loaded.map(|loaded| loaded.policies)
-}
-
-/// One cycle; when it cannot be made, everything stays as it is.
-async fn reload(gateway: &Arc<Gateway>, services: &Services) {
-    let started = std::time::Instant::now();
-    let config = &gateway.config;
-    let policies = match load_policies(config) {
-        Ok(policies) => policies,
-        Err(error) => return tracing::error!(%error, "reload refused: everything stays as it is"),
-    };
-    let previous = gateway.table.load_full();
-    match load::load(&config.app_path, services, &previous).await {
-        Ok(cycle) => {
-            report(&cycle);
-            let missing = unresolved(&cycle);
-            if missing > 0 && config.strict_plugins {
-                tracing::error!(missing, "reload refused: plugins are not in this binary, and `strict_plugins` is set");
-                return;
-            }
-            let (apis, kept) = (cycle.table.apis().len(), cycle.kept);
-            if let Some(operators) = &config.operators {
-                operators.reload(&config.edge.certificates);
-            }
-            if let Some(tls) = &gateway.tls {
-                tls.reload(&cycle.table);
-            }
-            gateway.keyring.adopt(rulebook(policies, &cycle.table));
-            gateway.table.store(Arc::new(cycle.table));
-            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(apis, kept, elapsed_ms, "reloaded");
-        }
-        Err(error) => tracing::error!(%error, "reload refused: everything stays as it is"),
-    }
-}
-
-/// Whether all is served that the definition in a file of this name says, whatever folder it was in.
-fn is_served(gateway: &Gateway, file: &str) -> bool {
-    let name = |file| Path::new(file).file_name();
-    gateway.table.load().apis().iter().any(|api| api.is_whole() && name(&*api.file) == name(file))
-}
-
-fn unresolved(cycle: &Cycle) -> usize {
-    cycle.table.apis().iter().map(|api| api.unresolved.len()).sum()
-}
-
-fn report(cycle: &Cycle) {
-    tell(&cycle.findings, "API definition");
-}
-
-fn tell(findings: &[(Arc<str>, Finding)], what: &str) {
-    for (file, finding) in findings {
-        match finding.severity {
-            Severity::Error => tracing::error!(finding = %finding.at(file), "{what}"),
-            Severity::Warning => tracing::warn!(finding = %finding.at(file), "{what}"),
-        }
-    }
-}
-
-/// Starts a thread for each core, and waits until all of them serve.
-async fn start(
-    gateway: &Arc<Gateway>,
-    shares: Vec<Vec<std::net::TcpListener>>,
-    inherited: bool,
-    stop: &watch::Receiver<bool>,
-) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let beat = Beat::start(shares.len())?;
-    let (begun, mut begins) = mpsc::unbounded_channel();
-    let mut workers = Vec::new();
-    for (core, listeners) in shares.into_iter().enumerate() {
-        let (gateway, stop, begun) = (Arc::clone(gateway), stop.clone(), begun.clone());
-        let beat = Arc::clone(&beat);
-        workers.push(std::thread::spawn(move || {
-            let (runtime, listeners) = match begin(listeners) {
-                Ok(ready) => ready,
-                Err(error) => {
-                    let _ = begun.send(Err(error));
-                    return;
-                }
-            };
-            // The start is not waiting any more if it has failed on another core.
-            let _ = begun.send(Ok(()));
-            drop(begun);
-            let share = Share { core, beat, listeners, inherited, stop };
-            if let Err(error) = runtime.block_on(listener::serve(gateway, share)) {
-                tracing::error!(%error, "a listener failed");
-            }
-        }));
-    }
-    drop(begun);
-    for _ in &workers {
-        begins.recv().await.ok_or(StartError::Worker)??;
-    }
-    Ok(workers)
-}
-
-/// One core's runtime, with its listeners.
-fn begin(listeners: Vec<std::net::TcpListener>) -> std::io::Result<(LocalRuntime, Vec<TcpListener>)> {
-    let runtime = runtime()?;
-    let here = |listeners: Vec<_>| listeners.into_iter().map(TcpListener::from_std).collect();
-    let listeners: std::io::Result<_> = runtime.block_on(async { here(listeners) });
-    Ok((runtime, listeners?))
-}
-
-async fn join(workers: Vec<JoinHandle<()>>) {
-    let (done, over) = oneshot::channel();
-    std::thread::spawn(move || {
-        for worker in workers {
-            // A worker reports its own failure.
-            let _ = worker.join();
-        }
-        let _ = done.send(());
-    });
-    let _ = over.await;
-}
-
 /// Runs a plugin's `shutdown`: it can neither hold nor break the process.
 async fn finish(shutdown: BoxFuture<'static, ()>) {
     let task = tokio::spawn(shutdown);
@@ -549,53 +373,6 @@ async fn finish(shutdown: BoxFuture<'static, ()>) {
         Err(_) => {
             abort.abort();
             tracing::error!(timeout_s = SHUTDOWN_TIMEOUT.as_secs(), "a plugin's `shutdown` took too long");
-        }
-    }
-}
-
-enum Told {
-    End,
-    Reload,
-    HandOver,
-}
-
-/// What the process listens to.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    user2: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            user2: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    /// Waits until the process is told something.
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.terminate.recv() => Told::End,
-            _ = self.interrupt.recv() => Told::End,
-            _ = self.quit.recv() => Told::End,
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.user2.recv() => Told::HandOver,
-        }
-    }
-
-    /// Waits until the process is told to end.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.quit.recv() => {}
         }
     }
 }
