@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
 use gateway_model::{Position, Severity, Version};
-use serde::Deserialize;
 use serde_json::Value;
 
 mod bounds;
@@ -21,30 +20,25 @@ mod jwks;
 mod keys;
 mod outbound;
 mod policies;
+mod raw;
 mod remark;
 mod secret;
 mod storage;
 
 use crate::gateway::Entrance;
-use crate::policies::PolicySource;
-use crate::tls::Operators;
-pub(crate) use edge::Edge;
-use edge::{RawCertificate, RawSecurity};
-pub(crate) use jwks::KeySetRules;
-use jwks::RawJwks;
-pub(crate) use keys::RateHeaders;
-use keys::RawCache;
-pub(crate) use outbound::Outbound;
-use policies::RawPolicies;
-use remark::Remarks;
-pub(crate) use remark::{Place, Remark};
-use storage::RawStorage;
-
-use crate::storage::{Notices, Storage};
-
 use crate::keyring::Settings;
 use crate::limiter;
+use crate::policies::PolicySource;
+use crate::storage::{Notices, Storage};
 use crate::telling;
+use crate::tls::Operators;
+pub(crate) use edge::Edge;
+pub(crate) use jwks::KeySetRules;
+pub(crate) use keys::RateHeaders;
+pub(crate) use outbound::Outbound;
+use raw::{Raw, RawUptime, RawWatch};
+use remark::Remarks;
+pub(crate) use remark::{Place, Remark};
 
 /// Tyk's own default secret: known to everybody.
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
@@ -53,122 +47,6 @@ const DEFAULT_PORT: u16 = 8080;
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Where the file is looked for without `--conf`.
 const CANDIDATES: [&str; 2] = ["tyk.conf", "/etc/tyk/tyk.conf"];
-
-/// The file, as written. Zero values mean "not set", as in Tyk. A key here is one of `HONOURED_KEYS`.
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(default, expecting = "an object")]
-struct Raw {
-    listen_address: String,
-    listen_port: u16,
-    control_api_port: u16,
-    secret: String,
-    app_path: String,
-    log_level: String,
-    log_format: String,
-    proxy_default_timeout: f64,
-    proxy_close_connections: bool,
-    max_idle_connections: usize,
-    max_idle_connections_per_host: usize,
-    proxy_enable_http2: bool,
-    proxy_ssl_insecure_skip_verify: bool,
-    proxy_ssl_min_version: Value,
-    proxy_ssl_max_version: Value,
-    proxy_ssl_ciphers: Vec<String>,
-    /// TLS is never renegotiated, whatever this says.
-    proxy_ssl_disable_renegotiation: bool,
-    proxy_ssl_ca_file: String,
-    ssl_force_common_name_check: bool,
-    max_conn_time: u64,
-    close_connections: bool,
-    hide_generator_header: bool,
-    ignore_endpoint_case: bool,
-    track_404_logs: bool,
-    health_check_endpoint_name: String,
-    readiness_check_endpoint_name: String,
-    graceful_shutdown_timeout_duration: u64,
-    graceful_shutdown_delay_seconds: u64,
-    strict_plugins: bool,
-    hostname: String,
-    enable_custom_domains: bool,
-    security: RawSecurity,
-    uptime_tests: RawUptime,
-    policies: RawPolicies,
-    storage: RawStorage,
-    node_secret: String,
-    allow_insecure_configs: bool,
-    public_key_path: String,
-    management_node: bool,
-    drl_notification_frequency: u64,
-    drl_threshold: f64,
-    http_server_options: RawServer,
-    hash_keys: bool,
-    hash_key_function: String,
-    hash_key_function_fallback: Vec<String>,
-    basic_auth_hash_key_function: String,
-    min_token_length: usize,
-    allow_master_keys: bool,
-    enable_hashed_keys_listing: bool,
-    disable_key_actions_by_username: bool,
-    enforce_org_quotas: bool,
-    suppress_default_org_store: bool,
-    force_global_session_lifetime: bool,
-    global_session_lifetime: i64,
-    session_lifetime_respects_key_expiration: bool,
-    local_session_cache: RawCache,
-    rate_limit_response_headers: String,
-    jwks: RawJwks,
-    jwt_ssl_insecure_skip_verify: bool,
-    enable_fixed_window_rate_limiter: bool,
-    enable_sentinel_rate_limiter: bool,
-    enable_redis_rolling_limiter: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(default, expecting = "an object")]
-struct RawUptime {
-    disable: bool,
-    config: RawWatch,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(default, expecting = "an object")]
-struct RawWatch {
-    failure_trigger_sample_size: u16,
-    time_wait: u64,
-    checker_pool_size: usize,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(default, expecting = "an object")]
-struct RawServer {
-    read_timeout: u64,
-    write_timeout: u64,
-    canonical_header_names: bool,
-    max_connections: u64,
-    max_request_body_size: u64,
-    max_request_header_size: u64,
-    enable_websockets: bool,
-    /// What comes is passed on at once, whatever this says.
-    flush_interval: u64,
-    skip_url_cleaning: bool,
-    enable_strict_routes: bool,
-    enable_path_prefix_matching: bool,
-    enable_path_suffix_matching: bool,
-    use_ssl: bool,
-    ssl_certificates: Vec<String>,
-    certificates: Vec<RawCertificate>,
-    server_name: String,
-    min_version: u16,
-    max_version: u16,
-    ssl_ciphers: Vec<String>,
-    ssl_insecure_skip_verify: bool,
-    skip_client_ca_announcement: bool,
-    enable_http2: bool,
-}
 
 /// What the gateway does.
 #[derive(Debug, Clone)]

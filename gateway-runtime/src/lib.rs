@@ -23,7 +23,7 @@
 //! | how an entry of `extended_paths` is found for a request | `apis/matcher.rs` |
 //! | what a path asks of the way upstream: time, circuit breaker | `apis/policies.rs`, `upstream/breaker.rs` |
 //! | which of several upstreams it is, and which are down | `upstream/balance.rs`, `upstream/health.rs` |
-//! | what happens at start, reload and end | `server.rs`, `apis/load.rs` |
+//! | what happens at start, reload and end | `server.rs`, `server/cycle.rs`, `apis/load.rs` |
 //! | where it listens, and whose the sockets are | `sockets.rs` |
 //! | what a key may do: ids, sessions, policies, limits | `session/mod.rs` |
 //! | how a key becomes a session, and where it is kept | `keyring/mod.rs` |

@@ -10,9 +10,9 @@ use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtoc
 use serde::Deserialize;
 
 use super::outbound::Names;
+use super::raw::{Raw, RawServer};
 use super::remark::Remarks;
 use super::storage::read_secret;
-use super::{Raw, RawServer};
 use crate::apis::host::Host;
 use crate::apis::listen_path::mistake;
 use crate::certificates::Certificates;

@@ -17,6 +17,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("SECRET", &["secret"], Kind::Text),
     ("CONTROLAPIPORT", &["control_api_port"], Kind::Integer),
     ("SECURITY_CONTROLAPIUSEMUTUALTLS", &["security", "control_api_use_mutual_tls"], Kind::Flag),
+    ("SECURITY_ALLOWUNSAFEDYNAMICMTLSTOKEN", &["security", "allow_unsafe_dynamic_mtls_token"], Kind::Flag),
     ("SECURITY_PRIVATECERTIFICATEENCODINGSECRET", &["security", "private_certificate_encoding_secret"], Kind::Text),
     ("APPPATH", &["app_path"], Kind::Text),
     ("LOGLEVEL", &["log_level"], Kind::Text),

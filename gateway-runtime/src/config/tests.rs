@@ -218,7 +218,7 @@ fn the_keys_that_are_said_to_be_honoured_are_those_that_are_read() {
 #[test]
 fn the_members_that_are_said_to_be_honoured_are_those_that_are_read() {
     let mut read = Vec::new();
-    keys(&serde_json::to_value(RawCertificate::default()).expect("plain data"), &[], &mut read);
+    keys(&serde_json::to_value(edge::RawCertificate::default()).expect("plain data"), &[], &mut read);
     let [(list, members)] = gateway_model::configuration::HONOURED_MEMBERS else { panic!("one list") };
     assert_eq!(*list, ["http_server_options", "certificates"]);
     read.sort();
