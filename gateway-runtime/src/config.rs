@@ -27,7 +27,7 @@ mod storage;
 
 use crate::gateway::Entrance;
 use crate::policies::PolicySource;
-use crate::tls::clients::Allowed;
+use crate::tls::Operators;
 pub(crate) use edge::Edge;
 use edge::{RawCertificate, RawSecurity};
 pub(crate) use jwks::KeySetRules;
@@ -178,7 +178,7 @@ pub(crate) struct Config {
     /// The port of the gateway's own paths, if they have one to themselves.
     pub(crate) control_port: Option<u16>,
     /// The clients that may call the control API; `None`: whoever has the secret.
-    pub(crate) operators: Option<Arc<Allowed>>,
+    pub(crate) operators: Option<Arc<Operators>>,
     /// What `X-Tyk-Authorization` must carry.
     pub(crate) secret: String,
     /// The folder of API definitions.
@@ -396,10 +396,10 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
     let server = &raw.http_server_options;
     let idle = [raw.max_idle_connections_per_host, raw.max_idle_connections];
-    let operators = edge::operators(raw, remarks);
     let secret = secret(raw, variables, remarks);
     let certificates = edge::certificates(raw, &secret, variables, remarks);
     let rate_headers = keys::rate_headers(raw, remarks);
+    let operators = edge::operators(raw, &certificates, remarks);
     Config {
         listen: listen(raw, remarks),
         control_port: Some(raw.control_api_port).filter(|port| *port != 0),
@@ -413,7 +413,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         upstream_close: raw.proxy_close_connections,
         max_idle_per_host: idle.into_iter().filter(|n| *n > 0).min().unwrap_or(256),
         upstream_age: Some(seconds(raw.max_conn_time, 0)).filter(|age| !age.is_zero()),
-        outbound: Arc::new(outbound::resolve(raw, remarks)),
+        outbound: Arc::new(outbound::resolve(raw, certificates.clone(), remarks)),
         upgrades: server.enable_websockets,
         read_timeout: seconds(server.read_timeout, 120),
         write_timeout: seconds(server.write_timeout, 120),

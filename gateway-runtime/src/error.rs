@@ -9,6 +9,7 @@ use gateway_model::Hook;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
+use crate::certificates::LookUpError;
 use crate::config::Config;
 use crate::keyring::KeyError;
 use crate::metrics::{self, Refused, UpstreamFailed};
@@ -58,6 +59,14 @@ pub(crate) enum RequestError {
     CertificateDenied { sha256: String },
     #[error("the client's certificate has expired")]
     CertificateExpired,
+    #[error("the client showed no certificate, which stands for a key here")]
+    ClientCertificateMissing,
+    #[error("no key is for the client's certificate, or the key is bound to others")]
+    CertificateMismatch,
+    #[error("the certificate is not in the store")]
+    CertificateUnknown,
+    #[error(transparent)]
+    CertificateFailed(LookUpError),
     #[error("the session is inactive")]
     KeyInactive,
     #[error("the session has expired")]
@@ -145,6 +154,7 @@ impl fmt::Display for Fault {
     }
 }
 
+const DISALLOWED: &str = "Access to this API has been disallowed";
 const INTERNAL: &str = "Internal Server Error";
 const BODY: &str = "There was a problem with reading Body of the Request.";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
@@ -156,7 +166,6 @@ impl RequestError {
     /// Status, the client's words, and whose fault it is.
     fn told(&self) -> (StatusCode, &'static str, Fault) {
         use Fault::{Client, Definition, Plugin, Store};
-        const DISALLOWED: &str = "Access to this API has been disallowed";
         match self {
             Self::NotRouted => (StatusCode::NOT_FOUND, "Not Found", Client),
             Self::Host => (StatusCode::BAD_REQUEST, "Bad Request", Client),
@@ -189,12 +198,16 @@ impl RequestError {
             Self::CertificateMissing => (StatusCode::FORBIDDEN, "Client TLS certificate is required", Client),
             Self::CertificateDenied { .. } => (StatusCode::FORBIDDEN, "Certificate not allowed", Client),
             Self::CertificateExpired => (StatusCode::FORBIDDEN, "Certificate has expired", Client),
+            Self::ClientCertificateMissing => (StatusCode::UNAUTHORIZED, "Client certificate required", Client),
+            Self::CertificateMismatch => (StatusCode::UNAUTHORIZED, DISALLOWED, Client),
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
-            Self::AccessDenied | Self::CredentialUnknown => (StatusCode::FORBIDDEN, DISALLOWED, Client),
+            Self::AccessDenied | Self::CredentialUnknown | Self::CertificateUnknown => {
+                (StatusCode::FORBIDDEN, DISALLOWED, Client)
+            }
             // With a key that may be known, and cannot be asked about, nobody is let in.
             Self::KeyFailed(KeyError::Policies(_)) => (StatusCode::FORBIDDEN, DISALLOWED, Definition),
-            Self::KeyFailed(_) => (StatusCode::FORBIDDEN, DISALLOWED, Store),
+            Self::KeyFailed(_) | Self::CertificateFailed(_) => (StatusCode::FORBIDDEN, DISALLOWED, Store),
             Self::Jwt(error) => jwt(error),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded", Client),
             Self::ApiRateLimited => (StatusCode::TOO_MANY_REQUESTS, "API Rate Limit Exceeded", Client),

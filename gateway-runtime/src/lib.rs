@@ -48,7 +48,6 @@
 mod about;
 mod apis;
 mod caller;
-#[allow(dead_code, reason = "what handshakes and requests ask of it comes with them")]
 mod certificates;
 mod chain;
 mod cli;

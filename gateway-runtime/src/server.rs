@@ -1,5 +1,6 @@
 //! The life of the process: load, listen, reload, drain.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::apis::load::{self, Cycle};
 use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::apis::table::Table;
+use crate::certificates::is_named_in;
 use crate::clock::Beat;
 use crate::config::{Config, Outbound};
 use crate::gateway::{Gateway, Phase};
@@ -163,13 +165,15 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     let address = shown(&sockets);
-    let tls = config.edge.tls.as_ref().map(|settings| Tls::new(settings, &table)).transpose()?;
     let opened = tokio::select! {
         opened = storage::open(&config.storage, sockets.predecessor.as_ref()) => opened?,
         () = signals.end() => return Ok(ExitCode::SUCCESS),
     };
     config.edge.certificates.open(opened.clone());
     store.open(opened);
+    let table = take_up(&config, &services, table).await?;
+    let new = |settings| Tls::new(settings, &config.edge.certificates, &table);
+    let tls = config.edge.tls.as_ref().map(new).transpose()?;
     services.keyring.adopt(rulebook(policies, &table));
     let gateway = Arc::new(Gateway::new(config, table, &services, tls, reload));
 
@@ -328,6 +332,25 @@ async fn first_load(
     }
 }
 
+/// Definitions may name certificates in the store, which was not open when they were read: those are read again.
+async fn take_up(config: &Config, services: &Services, table: Table) -> Result<Table, StartError> {
+    let certificates = &config.edge.certificates;
+    let concerned = table.apis().iter().filter(|api| certificates.are_named() || is_named_in(&api.text));
+    let concerned: HashSet<Arc<str>> = concerned.map(|api| Arc::clone(&api.file)).collect();
+    certificates.refresh(table.apis().iter().map(|api| &*api.text)).await;
+    if let Some(operators) = config.operators.as_ref().filter(|_| certificates.are_named()) {
+        operators.reload(certificates);
+    }
+    if concerned.is_empty() {
+        return Ok(table);
+    }
+    let mut cycle = load::load(&config.app_path, services, &table).await?;
+    // All others were told of a moment ago.
+    cycle.findings.retain(|(file, _)| concerned.contains(file));
+    report(&cycle);
+    Ok(cycle.table)
+}
+
 /// Why the gateway is not supervised any more.
 enum Leave {
     /// It was told to end.
@@ -421,6 +444,9 @@ async fn reload(gateway: &Arc<Gateway>, services: &Services) {
                 return;
             }
             let (apis, kept) = (cycle.table.apis().len(), cycle.kept);
+            if let Some(operators) = &config.operators {
+                operators.reload(&config.edge.certificates);
+            }
             if let Some(tls) = &gateway.tls {
                 tls.reload(&cycle.table);
             }

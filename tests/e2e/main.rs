@@ -9,6 +9,7 @@ mod bodies;
 mod bounds;
 mod breaker;
 mod builder;
+mod certificates;
 mod check;
 mod cli;
 mod control;

@@ -194,7 +194,8 @@ async fn what_cannot_be_read_closes_the_api_and_says_why() {
     let upstream = SocketAddr::from(([127, 0, 0, 1], 1));
     let id = "a".repeat(64);
     let cases = [
-        ("stored", "/upstream_certificates", json!({"*": id}), "is the id of a certificate in a store"),
+        ("stored", "/upstream_certificates", json!({"*": id}), "no certificate in the store has that id"),
+        ("unpinned", "/pinned_public_keys", json!({"*": id}), "no certificate in the store has that id"),
         (
             "absent",
             "/upstream_certificates",

@@ -99,7 +99,7 @@ pub struct ApiDefinition {
     pub auth_configs: BTreeMap<String, AuthConfig>,
     /// Clients show a certificate that the API allows. Source: Tyk, `gateway/mw_certificate_check.go`.
     pub use_mutual_tls_auth: bool,
-    /// The certificates that are allowed, or those of their issuers: PEM files.
+    /// The certificates that are allowed, or those of their issuers: PEM files, or ids of the store.
     pub client_certificates: Vec<String>,
     /// Takes the credential out of the request once it was looked at: the upstream does not see it.
     pub strip_auth_data: bool,
@@ -119,7 +119,7 @@ pub struct ApiDefinition {
     pub domain: String,
     /// The API is for any host, whatever `domain` says.
     pub domain_disabled: bool,
-    /// Certificates for the domain, each with its key: PEM files.
+    /// Certificates for the domain, each with its key: PEM files, or ids of the store.
     pub certificates: Vec<String>,
     /// What clients speak: `http`, `https`, `h2c`, or nothing for what the gateway listens with. Members of
     /// `proxy.target_list` without a scheme get it as theirs, and with `h2c` plain upstreams are spoken to by HTTP/2.
@@ -131,7 +131,7 @@ pub struct ApiDefinition {
     /// How the hosts of its upstreams are watched.
     pub uptime_tests: UptimeTests,
     /// The certificate that the gateway shows to an upstream, by the upstream's name: `*`, `*.domain`, `host` or
-    /// `host:port`. A value is a file with a certificate and its key, PEM.
+    /// `host:port`. A value is a file with a certificate and its key, PEM, or an id of the store.
     pub upstream_certificates: BTreeMap<String, String>,
     /// Leaves `upstream_certificates` out.
     pub upstream_certificates_disabled: bool,
@@ -199,6 +199,11 @@ impl ApiDefinition {
         self.auth_configs.get("authToken").unwrap_or(&self.auth)
     }
 
+    /// Whether a client's certificate stands for its key: it must be asked for.
+    pub fn identifies_by_certificate(&self) -> bool {
+        !self.use_keyless && self.token_source().use_certificate
+    }
+
     /// Every place where a credential may be: those in `auth_configs`, the usual one for ways of authentication that are in
     /// use and not there, and `auth` where it is in use or all there is.
     pub fn credential_sources(&self) -> impl Iterator<Item = &AuthConfig> {
@@ -225,20 +230,6 @@ mod tests {
         assert!(ApiDefinition { custom_plugin_auth_enabled: true, ..off.clone() }.custom_auth_enabled());
         assert!(ApiDefinition { use_go_plugin_auth: true, ..off.clone() }.custom_auth_enabled());
         assert!(ApiDefinition { enable_coprocess_auth: true, ..off }.custom_auth_enabled());
-    }
-
-    #[test]
-    fn a_token_is_asked_for_where_nothing_else_is_or_where_the_definition_says_so() {
-        let auth_check = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };
-        let custom_middleware = MiddlewareSection { auth_check, ..MiddlewareSection::default() };
-        let plugin = ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..ApiDefinition::default() };
-        let jwt = ApiDefinition { enable_jwt: true, ..ApiDefinition::default() };
-        assert!(ApiDefinition::default().asks_for_token());
-        assert!(!ApiDefinition { use_keyless: true, ..ApiDefinition::default() }.asks_for_token());
-        for other in [plugin, jwt] {
-            assert!(!other.asks_for_token());
-            assert!(ApiDefinition { use_standard_auth: true, ..other }.asks_for_token());
-        }
     }
 
     #[test]
@@ -277,7 +268,8 @@ mod tests {
         for other in [
             ApiDefinition { custom_plugin_auth_enabled: true, custom_middleware, ..none.clone() },
             ApiDefinition { use_basic_auth: true, ..none.clone() },
-            ApiDefinition { enable_signature_checking: true, ..none },
+            ApiDefinition { enable_signature_checking: true, ..none.clone() },
+            ApiDefinition { enable_jwt: true, ..none },
         ] {
             assert!(!other.asks_for_token());
             assert!(ApiDefinition { use_standard_auth: true, ..other }.asks_for_token());

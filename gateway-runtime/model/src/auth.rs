@@ -23,6 +23,8 @@ pub struct AuthConfig {
     pub use_cookie: bool,
     /// The cookie; empty means the name of the header. A name is enough to use it.
     pub cookie_name: String,
+    /// The client's certificate stands for the credential.
+    pub use_certificate: bool,
     /// Who shows a token signs it too.
     pub validate_signature: bool,
     /// How.
@@ -83,6 +85,7 @@ pub(crate) static UNSAID: AuthConfig = AuthConfig {
     param_name: String::new(),
     use_cookie: false,
     cookie_name: String::new(),
+    use_certificate: false,
     validate_signature: false,
     signature: TokenSignature {
         algorithm: String::new(),

@@ -52,6 +52,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["security", "certificates", "control_api"],
     &["security", "control_api_use_mutual_tls"],
     &["security", "private_certificate_encoding_secret"],
+    &["security", "allow_unsafe_dynamic_mtls_token"],
     &["policies", "policy_source"],
     &["policies", "policy_record_name"],
     &["policies", "policy_path"],

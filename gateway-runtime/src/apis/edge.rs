@@ -8,8 +8,9 @@ use rustls::crypto::ring::default_provider;
 
 use crate::apis::host::Host;
 use crate::apis::listen_path::mistake;
+use crate::certificates::Certificates;
 use crate::config::Edge;
-use crate::tls::certificates::{CertificateError, Identity, Pair, stamp};
+use crate::tls::certificates::{Identity, Pair, stamp};
 use crate::tls::clients::Allowed;
 
 /// The client's side of one API.
@@ -66,12 +67,11 @@ impl ApiEdge {
     }
 
     /// Whether all files are still what they were.
-    pub(crate) fn is_current(&self) -> bool {
-        self.files.iter().all(|(file, known)| known.is_some() && stamp(file) == *known)
+    pub(crate) fn is_current(&self, from: &Certificates) -> bool {
+        self.files.iter().all(|(file, known)| known.is_some() && stamp(file, from) == *known)
     }
 
-    /// A definition may name a certificate of Tyk's store: its clients are shown another, which they refuse, so nobody is
-    /// let in by that.
+    /// A certificate that is not in the store yet breaks nothing: clients are shown another, which they refuse.
     fn read_certificates(&mut self, api: &ApiDefinition, edge: &Edge, found: &mut Vec<Found>) {
         if api.domain_disabled {
             return;
@@ -85,7 +85,7 @@ impl ApiEdge {
         for (at, file) in api.certificates.iter().enumerate() {
             let path = format!("certificates[{at}]");
             let file = PathBuf::from(file);
-            self.files.push((file.clone(), stamp(&file)));
+            self.files.push((file.clone(), stamp(&file, &edge.certificates)));
             let (certificate, key) = (file.clone(), file.clone());
             let pair = Pair {
                 certificate,
@@ -93,16 +93,14 @@ impl ApiEdge {
                 domain: self.domain.as_deref().map(str::to_owned),
                 paths: [path.clone(), path],
             };
-            match pair.load() {
+            match pair.load(&edge.certificates) {
                 Ok(identity) => {
                     let ended = identity.ended.map(|ended| format!("{}: {ended}", file.display()));
                     found.extend(ended.map(|ended| (Severity::Warning, pair.paths[0].clone(), ended)));
                     self.certificates.push(Arc::new(identity));
                 }
                 Err((path, error)) => {
-                    let is_store = matches!(error, CertificateError::Store { .. });
-                    let severity = if is_store { Severity::Warning } else { Severity::Error };
-                    found.push((severity, path.to_owned(), error.to_string()));
+                    found.extend(error.severity().map(|severity| (severity, path.to_owned(), error.to_string())));
                 }
             }
         }
@@ -111,19 +109,22 @@ impl ApiEdge {
     fn read_clients(&mut self, api: &ApiDefinition, edge: &Edge, found: &mut Vec<Found>) {
         let own = api.client_certificates.iter().enumerate();
         let own = own.map(|(at, file)| (format!("client_certificates[{at}]"), PathBuf::from(file)));
-        let mut list = Vec::new();
+        let (mut list, mut is_awaited) = (Vec::new(), false);
         for (path, file) in own.chain(edge.clients.iter().cloned()) {
-            self.files.push((file.clone(), stamp(&file)));
-            match Allowed::read(&file) {
+            self.files.push((file.clone(), stamp(&file, &edge.certificates)));
+            match Allowed::read(&file, &edge.certificates) {
                 Ok(certificates) => list.extend(certificates),
-                Err(error) => found.push((Severity::Error, path, error.to_string())),
+                Err(error) => {
+                    is_awaited |= error.severity().is_none();
+                    found.extend(error.severity().map(|severity| (severity, path, error.to_string())));
+                }
             }
         }
         if edge.tls.is_none() {
             let reason = "asks for client certificates, and the gateway has no TLS: every request is refused; set \
                           `http_server_options.use_ssl` in its configuration";
             found.push((Severity::Warning, "use_mutual_tls_auth".to_owned(), reason.to_owned()));
-        } else if list.is_empty() && found.iter().all(|(severity, ..)| *severity != Severity::Error) {
+        } else if list.is_empty() && !is_awaited && found.iter().all(|(severity, ..)| *severity != Severity::Error) {
             let reason = "asks for client certificates, and none is allowed: every request is refused; name PEM files in \
                           `client_certificates`";
             found.push((Severity::Warning, "use_mutual_tls_auth".to_owned(), reason.to_owned()));
@@ -135,6 +136,7 @@ impl ApiEdge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificates::{Looked, Stored};
     use crate::tls::testing::{self, Folder};
 
     fn told(api: &ApiDefinition, edge: &Edge) -> Vec<String> {
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_need_is_read_and_an_id_of_a_store_closes_the_api() {
+    fn what_clients_need_is_read_and_what_is_not_in_the_store_is_told() {
         let folder = Folder::new();
         let file = folder.written("ca.pem", &testing::authority("CA").certificate);
         let id = "ab".repeat(32);
@@ -169,8 +171,10 @@ mod tests {
         let plain = Edge::default();
         let no_tls = "warning use_mutual_tls_auth: asks for client certificates";
         assert_eq!(told(&list(&[file.display().to_string()]), &plain), [no_tls]);
-        let refused = format!("error client_certificates[0]: `{id}` is no file");
-        assert_eq!(told(&list(std::slice::from_ref(&id)), &plain), [refused, no_tls.to_owned()]);
+        assert_eq!(told(&list(std::slice::from_ref(&id)), &plain), [no_tls], "the store was not asked");
+        let asked = Edge { certificates: Certificates::with_loaded(&id, Looked::Missing), ..Edge::default() };
+        let missing = format!("warning client_certificates[0]: `{id}` is no file");
+        assert_eq!(told(&list(std::slice::from_ref(&id)), &asked), [missing, no_tls.to_owned()]);
         let off = ApiDefinition { use_mutual_tls_auth: false, ..list(&[id]) };
         assert_eq!(told(&off, &plain), ["warning client_certificates: has no effect"]);
         assert!(ApiEdge::of(&off, &plain).0.allowed.is_none());
@@ -192,8 +196,31 @@ mod tests {
             ..ApiDefinition::default()
         };
         let (edge, _) = ApiEdge::of(&api, &Edge::default());
-        assert!(edge.is_current());
+        let none = Certificates::default();
+        assert!(edge.is_current(&none));
         folder.write("ca.pem", &testing::authority("CA").certificate);
-        assert!(!edge.is_current());
+        assert!(!edge.is_current(&none));
+    }
+
+    #[test]
+    fn what_comes_into_the_store_makes_the_api_old() {
+        let id = "cd".repeat(32);
+        let found = |made: &testing::Made| {
+            Certificates::with_loaded(&id, Looked::Found(Arc::new(Stored::of_certificate(made.der()))))
+        };
+        let api = ApiDefinition {
+            use_mutual_tls_auth: true,
+            client_certificates: vec![id.clone()],
+            ..ApiDefinition::default()
+        };
+        let (one, two) = (testing::authority("CA"), testing::authority("CA"));
+        let (edge, _) = ApiEdge::of(&api, &Edge { certificates: found(&one), ..Edge::default() });
+        assert!(edge.is_current(&found(&one)) && !edge.is_current(&found(&two)));
+        let client = testing::client("ours", &one).der();
+        assert_eq!(edge.allowed.as_ref().expect("a list").check(std::slice::from_ref(&client)), Ok(()));
+        let missing = Certificates::with_loaded(&id, Looked::Missing);
+        let (edge, _) = ApiEdge::of(&api, &Edge { certificates: missing.clone(), ..Edge::default() });
+        assert!(!edge.is_current(&missing), "it is looked for again");
+        assert!(edge.allowed.expect("a list").check(&[client]).is_err(), "nobody is let in");
     }
 }

@@ -12,6 +12,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{self, Planned};
 use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
+use crate::certificates::Certificates;
 use crate::config::Edge;
 
 /// What a cycle came to.
@@ -37,6 +38,8 @@ impl Cycle {
 /// When the folder cannot be read; nothing is lost then.
 pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -> Result<Cycle, SourceError> {
     let sources = source::read(folder)?;
+    let certificates = &services.ground.edge.certificates;
+    certificates.refresh(sources.iter().filter_map(|source| source.text.as_deref().ok())).await;
     let known: HashMap<&str, &Arc<Api>> = previous.apis().iter().map(|api| (&*api.file, api)).collect();
     let mut findings: Vec<(Arc<str>, Finding)> = Vec::new();
     let mut kept = 0;
@@ -44,7 +47,7 @@ pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -
     for source in sources {
         let old = known.get(&*source.file).map(|api| Arc::clone(api));
         loading.push(match old {
-            Some(api) if unchanged(&api, &source) => Loading::Done(api),
+            Some(api) if unchanged(&api, &source, certificates) => Loading::Done(api),
             old => {
                 let (kept, file) = (old.clone(), Arc::clone(&source.file));
                 Loading::New(kept, file, tokio::task::spawn_local(one(source, services.clone(), old)))
@@ -119,11 +122,11 @@ impl Fresh {
     }
 }
 
-fn unchanged(api: &Api, source: &Source) -> bool {
-    api.serving.as_ref().is_ok_and(|serving| serving.transport.is_current())
+fn unchanged(api: &Api, source: &Source, certificates: &Certificates) -> bool {
+    api.serving.as_ref().is_ok_and(|serving| serving.transport.is_current(certificates))
         && source.text.as_ref().is_ok_and(|text| **text == *api.text)
         && source.document == api.document
-        && api.edge.is_current()
+        && api.edge.is_current(certificates)
 }
 
 async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {

@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_public_key_is_told_by_its_digest() {
-        let key = Stored { chain: Vec::new(), key: None, public_key: b"k".to_vec(), digest: [0; 32] };
+        let key = Stored { chain: Vec::new(), key: None, public_key: b"k".to_vec(), not_after: None, digest: [0; 32] };
         let basics = Basics::of("id".into(), &key);
         assert_eq!(basics.subject_cn, format!("Public Key: {}", key.fingerprint()));
         assert_eq!((basics.not_before.as_str(), basics.not_after.as_str()), (NO_TIME, NO_TIME));

@@ -32,8 +32,8 @@ use rustc_hash::FxHashMap;
 use crate::later::Later;
 use crate::storage::{Secret, Store, StoreError};
 
-#[allow(unused_imports, reason = "told by routes that come with them")]
 pub(crate) use details::{Basics, Meta};
+pub(crate) use record::AddError;
 pub(crate) use stored::{Stored, Unfit, Unreadable};
 
 /// What the name of a stored certificate begins with.
@@ -102,6 +102,11 @@ fn ids_in(text: &str) -> impl Iterator<Item = &str> {
     text.split(['"', ',']).map(str::trim).filter(|text| is_id(text))
 }
 
+/// Whether a definition may name a certificate in the store.
+pub(crate) fn is_named_in(text: &str) -> bool {
+    ids_in(text).next().is_some()
+}
+
 impl Certificates {
     /// Private keys are encrypted with `secret`; `named` is what the configuration names, ids among files.
     pub(crate) fn new<'n>(secret: Secret, named: impl IntoIterator<Item = &'n str>) -> Self {
@@ -114,9 +119,9 @@ impl Certificates {
         self.0.store.open(store);
     }
 
-    /// Whether the configuration or one of these definitions names an id.
-    pub(crate) fn are_named_in<'t>(&self, mut texts: impl Iterator<Item = &'t str>) -> bool {
-        !self.0.named.is_empty() || texts.any(|text| ids_in(text).next().is_some())
+    /// Whether the configuration names an id.
+    pub(crate) fn are_named(&self) -> bool {
+        !self.0.named.is_empty()
     }
 
     /// Looks up what the configuration and these definitions name, and forgets what none of them does any longer. What the
@@ -139,7 +144,8 @@ impl Certificates {
     pub(crate) async fn fetch(&self, text: &str) {
         let Some(store) = self.0.store.opened() else { return };
         for id in ids_in(text).map(str::to_owned).collect::<BTreeSet<_>>() {
-            let looked = self.ask(store, &id, self.0.loaded.load().get(&id)).await;
+            let before = self.0.loaded.load_full();
+            let looked = self.ask(store, &id, before.get(&id)).await;
             self.keep(&id, &looked);
         }
     }

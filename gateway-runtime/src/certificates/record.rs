@@ -7,8 +7,6 @@ use crate::storage::{Store, StoreError};
 /// Why a certificate is not added.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddError {
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
     #[error("Certificate with {0} id already exists")]
     Known(String),
     #[error(transparent)]

@@ -27,6 +27,8 @@ pub(crate) struct Stored {
     pub(crate) key: Option<PrivateKeyDer<'static>>,
     /// A `SubjectPublicKeyInfo`: the key with its kind, DER.
     pub(crate) public_key: Vec<u8>,
+    /// When the certificate's time is over.
+    pub(crate) not_after: Option<SystemTime>,
     /// Of what is in the store: another one, if that changes.
     pub(crate) digest: [u8; 32],
 }
@@ -96,7 +98,19 @@ impl Stored {
             Some(own) => public_key_of(own).map_err(Unreadable::Certificate)?,
             None => public_key.ok_or(Unreadable::Empty)?,
         };
-        Ok(Self { chain, key, public_key, digest: sha256(text.as_bytes()) })
+        let not_after = chain.first().and_then(|own| Facts::of(own).ok()?.not_after);
+        Ok(Self { chain, key, public_key, not_after, digest: sha256(text.as_bytes()) })
+    }
+
+    /// Whether the certificate's time is over.
+    pub(crate) fn is_over(&self, now: SystemTime) -> bool {
+        self.not_after.is_some_and(|end| end < now)
+    }
+
+    /// For tests: a certificate without a key.
+    #[cfg(test)]
+    pub(crate) fn of_certificate(certificate: CertificateDer<'static>) -> Self {
+        Self::read(&Block::plain(CERTIFICATE, &certificate).text(), "").expect("a certificate")
     }
 
     /// The SHA-256 of the certificate, or of the public key, in hexadecimal digits.

@@ -44,8 +44,8 @@ async fn one_is_added_once_listed_and_removed() {
     let (_, again) = certificates.prepare(&made.certificate, ORG).expect("it is right");
     let known = certificates.add(&id, again).await.expect_err("it is there").to_string();
     assert_eq!(known, format!("Certificate with {id} id already exists"));
-    assert_eq!(certificates.ids(ORG).await.expect("listed"), [id.clone()]);
-    assert_eq!(certificates.ids("").await.expect("listed"), [id.clone()]);
+    assert_eq!(certificates.ids(ORG).await.expect("listed"), [id.as_str()]);
+    assert_eq!(certificates.ids("").await.expect("listed"), [id.as_str()]);
     assert!(certificates.ids("other").await.expect("listed").is_empty());
     assert!(store.keys().exists(&format!("cert-raw-{id}")).wait().await.expect("asked"));
     certificates.remove(&id).await.expect("removed");
@@ -74,8 +74,8 @@ async fn a_load_looks_up_what_is_named_and_knows_nothing_before() {
     let missing = "0".repeat(64);
     let named = Certificates::new(Secret("s".to_owned()), [&*id, "file.pem"]);
     let text = format!(r#"{{"certificates": ["{missing}"]}}"#);
-    assert!(named.are_named_in([].into_iter()) && certificates.are_named_in([&*text].into_iter()));
-    assert!(!certificates.are_named_in(["{}"].into_iter()));
+    assert!(named.are_named() && !certificates.are_named());
+    assert!(is_named_in(&text) && !is_named_in("{}"));
     named.refresh([&*text].into_iter()).await;
     assert!(named.loaded(&id).is_none(), "there is no store yet");
     named.open(store);

@@ -55,6 +55,7 @@ pub(super) fn settings(raw: &Raw, remarks: &mut Remarks<'_>) -> Settings {
         password_hash: password_hash(raw, remarks),
         limits_organisations: raw.enforce_org_quotas,
         refuses_unknown_organisations: raw.suppress_default_org_store,
+        takes_unsafe_tokens: raw.security.allow_unsafe_dynamic_mtls_token,
     }
 }
 

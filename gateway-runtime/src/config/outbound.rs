@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::Raw;
 use super::remark::Remarks;
+use crate::certificates::Certificates;
 use crate::tls::client::{Identity, Roots, Suite, TLS12, pins, roots};
 use crate::upstream::transport::read_suites;
 
@@ -49,6 +50,8 @@ pub(crate) struct Outbound {
     pub(crate) certificates: BTreeMap<String, String>,
     /// Lists of public keys, by the upstream's name.
     pub(crate) pins: BTreeMap<String, String>,
+    /// Where certificates are that are named by their ids.
+    pub(crate) store: Certificates,
 }
 
 #[cfg(test)]
@@ -64,12 +67,13 @@ impl Default for Outbound {
             suites: Vec::new(),
             certificates: BTreeMap::new(),
             pins: BTreeMap::new(),
+            store: Certificates::default(),
         }
     }
 }
 
 /// Reads the files that the keys name.
-pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Outbound {
+pub(super) fn resolve(raw: &Raw, store: Certificates, remarks: &mut Remarks<'_>) -> Outbound {
     let instead = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
     let also = Some(Path::new(&raw.proxy_ssl_ca_file)).filter(|file| !file.as_os_str().is_empty());
     let own = roots(instead.as_deref().map(Path::new), None);
@@ -109,11 +113,15 @@ pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Outbound {
     let named = |(_, value): &(&String, &String)| !value.is_empty();
     for (name, file) in certificates.iter().filter(named) {
         let key = JsonPath::default().key("security").key("certificates").key("upstream");
-        Identity::read(file).map_or_else(|error| wrong(key, name, error.to_string()), drop);
+        if let Err(error) = Identity::read(file, &store)
+            && error.severity().is_some()
+        {
+            wrong(key, name, error.to_string());
+        }
     }
     for (name, list) in pinned.iter().filter(named) {
         let key = JsonPath::default().key("security").key("pinned_public_keys");
-        pins(list).map_or_else(|error| wrong(key, name, error.to_string()), drop);
+        pins(list, &store).map_or_else(|error| wrong(key, name, error.to_string()), drop);
     }
     Outbound {
         http2: raw.proxy_enable_http2,
@@ -125,5 +133,6 @@ pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Outbound {
         suites,
         certificates: certificates.clone(),
         pins: pinned.clone(),
+        store,
     }
 }

@@ -11,6 +11,7 @@
 mod apis;
 mod cache;
 mod call;
+mod certs;
 mod files;
 mod health;
 mod keys;
@@ -94,6 +95,10 @@ const ROUTES: &[Route] = &[
     Route { method: Method::PUT, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::update(call)) },
     Route { method: Method::DELETE, path: "/org/keys/{org_id}", run: |call| Box::pin(organisations::delete(call)) },
     Route { method: Method::DELETE, path: "/cache/{api_id}", run: |call| Box::pin(cache::invalidate(call)) },
+    Route { method: Method::GET, path: "/certs", run: |call| Box::pin(certs::list(call)) },
+    Route { method: Method::POST, path: "/certs", run: |call| Box::pin(certs::add(call)) },
+    Route { method: Method::GET, path: "/certs/{cert_ids}", run: |call| Box::pin(certs::get(call)) },
+    Route { method: Method::DELETE, path: "/certs/{cert_ids}", run: |call| Box::pin(certs::delete(call)) },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
     Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },
@@ -129,7 +134,7 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, peer: &Peer, head: &request::
         let message = "Attempted administrative access with invalid or missing key!";
         return reply::error(StatusCode::FORBIDDEN, message);
     }
-    if let Err(refusal) = config.operators.as_deref().map_or(Ok(()), |allowed| check(allowed, peer)) {
+    if let Err(refusal) = config.operators.as_deref().map_or(Ok(()), |operators| check(&operators.allowed(), peer)) {
         return refusal.into();
     }
     let path = path.strip_prefix(PREFIX).unwrap_or(path).trim_end_matches('/');

@@ -65,6 +65,11 @@ pub(super) enum Refusal {
     /// The log says why.
     #[error("Cache invalidation failed")]
     Cache,
+    /// Why it cannot be stored, in Tyk's words.
+    #[error("{0}")]
+    Certificate(String),
+    #[error("Certificate with given SHA256 fingerprint not found")]
+    UnknownCertificate,
     #[error("Key not found")]
     UnknownKey,
     #[error("Key is not found")]
@@ -86,6 +91,10 @@ pub(super) enum Refusal {
     /// Why it cannot be a key.
     #[error("Failed to create key - {0}")]
     Key(String),
+    #[error("Key cannot be used without a certificate")]
+    WithoutCertificate,
+    #[error("Key must be used with an existent certificate")]
+    NoSuchCertificate,
     #[error("Failed to create key, ensure security settings are correct.")]
     KeyUpdate,
     #[error(
@@ -144,15 +153,21 @@ impl Refusal {
             | Self::Instruction
             | Self::NoRights
             | Self::Key(_)
+            | Self::WithoutCertificate
+            | Self::NoSuchCertificate
             | Self::KeyUpdate
             | Self::RemoveKey
             | Self::ShortKey { .. } => StatusCode::BAD_REQUEST,
-            Self::NoTls | Self::NoCertificate | Self::OtherCertificate(_) | Self::OldCertificate => {
-                StatusCode::FORBIDDEN
-            }
+            // Source: gateway.md §12, 28: what is wrong with a certificate is no 400.
+            Self::NoTls
+            | Self::NoCertificate
+            | Self::OtherCertificate(_)
+            | Self::OldCertificate
+            | Self::Certificate(_) => StatusCode::FORBIDDEN,
             Self::UnknownApi
             | Self::UnknownPolicy
             | Self::UnknownKey
+            | Self::UnknownCertificate
             | Self::KeyNotFound
             | Self::NoSuchKey
             | Self::NoOrganisations

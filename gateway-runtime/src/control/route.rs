@@ -19,7 +19,7 @@ pub(super) struct Route {
 pub(super) enum Found {
     /// With what stands for its variable segments, in their order.
     Route(&'static Route, Vec<String>),
-    /// The path is known by these methods.
+    /// The path is known by these methods: those of the first row that it fits, and no others that it fits too.
     OtherMethods(String),
     Nothing,
 }
@@ -27,12 +27,15 @@ pub(super) enum Found {
 /// Looks a path up, which begins after `/tyk` and does not end with a slash.
 pub(super) fn find(routes: &'static [Route], method: &Method, path: &str) -> Found {
     let mut known: Vec<&str> = Vec::new();
+    let mut first = None;
     for route in routes {
         if let Some(arguments) = arguments(route.path, path) {
             if route.method == *method {
                 return Found::Route(route, arguments);
             }
-            known.push(route.method.as_str());
+            if *first.get_or_insert(route.path) == route.path {
+                known.push(route.method.as_str());
+            }
         }
     }
     if known.is_empty() { Found::Nothing } else { Found::OtherMethods(known.join(", ")) }
@@ -77,6 +80,21 @@ mod tests {
         check("/apis/{id}", "/apis/a/b", None);
         check("/apis/{id}/versions", "/apis/a/versions", Some(&["a"]));
         check("/a/{x}/b/{y}", "/a/1/b/2", Some(&["1", "2"]));
+    }
+
+    #[test]
+    fn who_uses_another_method_is_told_those_of_the_first_path_that_fits() {
+        const fn row(method: Method, path: &'static str) -> Route {
+            Route { method, path, run: |_| Box::pin(async { Err(Refusal::Internal) }) }
+        }
+        const ROWS: &[Route] =
+            &[row(Method::POST, "/keys/new"), row(Method::GET, "/keys/{key}"), row(Method::POST, "/keys/{key}")];
+        let told = |path| match find(ROWS, &Method::PATCH, path) {
+            Found::OtherMethods(known) => known,
+            Found::Route(..) | Found::Nothing => String::new(),
+        };
+        assert_eq!((&*told("/keys/new"), &*told("/keys/old"), &*told("/keys")), ("POST", "GET, POST", ""));
+        assert!(matches!(find(ROWS, &Method::GET, "/keys/new"), Found::Route(_, key) if key == ["new"]));
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) limits_organisations: bool,
     /// While no API is loaded, no organisation is known.
     pub(crate) refuses_unknown_organisations: bool,
+    /// A key that stands for a client's certificate is taken without it too.
+    pub(crate) takes_unsafe_tokens: bool,
 }
 
 /// The keys.

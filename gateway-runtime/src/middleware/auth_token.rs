@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gateway_sdk::exchange::Exchange;
 
+use super::client_certificate::{ByCertificate, check_binding};
 use super::credential::{Places, without_scheme};
 use super::token_signature::TokenSignature;
 use super::{Building, Middleware, Ran, Step};
@@ -16,24 +17,36 @@ pub(super) const STEP: Middleware = Middleware { name: "auth_token", build };
 
 struct AuthToken {
     places: Places,
-    org_id: Arc<str>,
-    /// Another way of authentication says who is calling: the token only has to be there.
-    is_base: bool,
-    /// Who shows a token signs it too.
-    signature: Option<Arc<TokenSignature>>,
     keyring: Arc<Keyring>,
+    entry: Arc<Entry>,
 }
 
-fn build(Building { api, keyring, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
+/// How a session that was found comes in.
+struct Entry {
+    org_id: Box<str>,
+    /// Another way of authentication says who is calling: the token only has to be there.
+    is_base: bool,
+    /// Of a key that is bound to certificates, one must be shown.
+    binds: bool,
+    /// Who shows a token signs it too.
+    signature: Option<TokenSignature>,
+}
+
+fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
+    let Building { api, keyring, .. } = building;
     api.asks_for_token().then(|| {
-        let step = AuthToken {
-            places: Places::of(api.token_source()),
+        let is_base = matches!(api.base_identity_provided_by.as_str(), "" | "auth_token");
+        if api.identifies_by_certificate() {
+            return Box::new(ByCertificate::new(building, is_base)) as Box<dyn Step>;
+        }
+        let entry = Entry {
             org_id: api.org_id.as_str().into(),
-            is_base: matches!(api.base_identity_provided_by.as_str(), "" | "auth_token"),
-            signature: TokenSignature::of(api.token_source()).map(Arc::new),
-            keyring: Arc::clone(keyring),
+            is_base,
+            binds: api.use_mutual_tls_auth,
+            signature: TokenSignature::of(api.token_source()),
         };
-        Box::new(step) as Box<dyn Step>
+        let (places, entry) = (Places::of(api.token_source()), Arc::new(entry));
+        Box::new(AuthToken { places, keyring: Arc::clone(keyring), entry }) as Box<dyn Step>
     })
 }
 
@@ -41,30 +54,29 @@ impl Step for AuthToken {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let found = self.places.find(&exchange.request).ok_or(RequestError::CredentialMissing)?;
         let key = without_scheme(&found);
-        if let Some(known) = self.keyring.cached(&self.org_id, key) {
-            return enter(exchange, known, self.is_base, self.signature.as_deref());
+        if let Some(known) = self.keyring.cached(&self.entry.org_id, key) {
+            return self.entry.take(known, exchange);
         }
-        let (keyring, org_id, key) = (Arc::clone(&self.keyring), Arc::clone(&self.org_id), key.to_owned());
-        let (is_base, signature) = (self.is_base, self.signature.clone());
-        let looked_up = async move { keyring.look_up(&org_id, &key).await };
-        Ok(Ran::wait(looked_up, move |found, exchange| {
+        let (keyring, entry, key) = (Arc::clone(&self.keyring), Arc::clone(&self.entry), key.to_owned());
+        let looked_up = async move { (keyring.look_up(&entry.org_id, &key).await, entry) };
+        Ok(Ran::wait(looked_up, |(found, entry), exchange| {
             let known = found.map_err(RequestError::KeyFailed)?.ok_or(RequestError::CredentialUnknown)?;
-            enter(exchange, known, is_base, signature.as_deref())
+            entry.take(known, exchange)
         }))
     }
 }
 
-fn enter(
-    exchange: &mut Exchange,
-    known: Known,
-    is_base: bool,
-    signature: Option<&TokenSignature>,
-) -> Result<Ran, RequestError> {
-    if let Some(signature) = signature {
-        signature.check(exchange, &known.session)?;
+impl Entry {
+    fn take(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if self.binds {
+            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
+        }
+        if let Some(signature) = &self.signature {
+            signature.check(exchange, &known.session)?;
+        }
+        if self.is_base {
+            exchange.caller.set(known.session, known.id, true);
+        }
+        Ok(Ran::On)
     }
-    if is_base {
-        exchange.caller.set(known.session, known.id, true);
-    }
-    Ok(Ran::On)
 }

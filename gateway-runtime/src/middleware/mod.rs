@@ -8,6 +8,7 @@ mod api_rate_limit;
 mod auth_token;
 pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
+mod client_certificate;
 mod credential;
 mod expiry;
 mod granular_access;

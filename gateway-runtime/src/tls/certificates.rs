@@ -1,14 +1,15 @@
-//! Certificates and keys in PEM files: read, and looked at as far as the gateway must know them.
+//! Certificates and keys in PEM files, or in the store: read, and looked at as far as the gateway must know them.
 //!
 //! What a certificate says is asked of webpki, which will judge it in handshakes too. Names are those of the
 //! subjectAltName extension: clients have not looked at others for years. RFC 9525 §6.3.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use gateway_model::Severity;
 use ring::digest::{SHA256, digest};
 use rustls::crypto::ring::default_provider;
 use rustls::sign::CertifiedKey;
@@ -16,6 +17,8 @@ use rustls::{Error as TlsError, InconsistentKeys};
 use rustls_pki_types::pem::{Error as PemError, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
+
+use crate::certificates::{Certificates, LookUpError, Looked, Stored, is_id};
 
 /// A larger file holds no certificates, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -29,11 +32,16 @@ pub(crate) enum CertificateError {
     Unnamed,
     #[error("{}: {reason}; name a PEM file that the gateway may read", file.display())]
     Read { file: PathBuf, reason: String },
+    /// Nothing is known of it before the store is open.
+    #[error("the store was not asked for the certificate `{id}` yet")]
+    Awaited { id: String },
     #[error(
-        "`{id}` is no file, but looks like the id of a certificate in a store, and this gateway has none; name the PEM \
-         file instead"
+        "`{id}` is no file, and no certificate in the store has that id; add it with `POST /tyk/certs` and reload, or name \
+         a PEM file"
     )]
-    Store { id: String },
+    NotStored { id: String },
+    #[error(transparent)]
+    LookUp(Arc<LookUpError>),
     #[error("{}: it has no certificate; it must have a `BEGIN CERTIFICATE` block, that of the server first", file.display())]
     NoCertificate { file: PathBuf },
     #[error("{}: it has no private key; put the certificate's key there as a `BEGIN PRIVATE KEY` block", file.display())]
@@ -48,6 +56,27 @@ pub(crate) enum CertificateError {
     Key { file: PathBuf, reason: String },
     #[error("the key in {} does not belong to the certificate in {}; name the two files that were made together", key.display(), certificate.display())]
     Mismatch { certificate: PathBuf, key: PathBuf },
+}
+
+impl CertificateError {
+    /// Whether it is only that nothing is in the store, or that the store was not asked.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Awaited { .. } | Self::NotStored { .. })
+    }
+
+    /// Whether it is a matter of the store, which may answer otherwise at the next reload.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.is_missing() || matches!(self, Self::LookUp(_))
+    }
+
+    /// How bad it is for a definition; `None` where nothing is known yet. What is added later is taken up by a reload.
+    pub(crate) fn severity(&self) -> Option<Severity> {
+        match self {
+            Self::Awaited { .. } => None,
+            Self::NotStored { .. } => Some(Severity::Warning),
+            _ => Some(Severity::Error),
+        }
+    }
 }
 
 /// Where a server's certificate is: its chain, and its key, which may be in one file.
@@ -86,10 +115,10 @@ impl Pair {
     ///
     /// # Errors
     /// When one cannot be used, with the one of `paths` that names it.
-    pub(crate) fn load(&self) -> Result<Identity, (&str, CertificateError)> {
+    pub(crate) fn load(&self, from: &Certificates) -> Result<Identity, (&str, CertificateError)> {
         let [at_certificate, at_key] = &self.paths;
-        let chain = certificates(&self.certificate).map_err(|error| (&**at_certificate, error))?;
-        let key = private_key(&self.key).map_err(|error| (&**at_key, error))?;
+        let chain = certificates(&self.certificate, from).map_err(|error| (&**at_certificate, error))?;
+        let key = private_key(&self.key, from).map_err(|error| (&**at_key, error))?;
         self.join(chain, key).map_err(|error| {
             let about_key = matches!(error, CertificateError::Key { .. } | CertificateError::Mismatch { .. });
             (if about_key { &**at_key } else { &**at_certificate }, error)
@@ -120,15 +149,16 @@ impl Pair {
     }
 }
 
-/// A certificate with those between it and its root, and its key, from one file.
+/// A certificate with those between it and its root, and its key, from one file or one id.
 ///
 /// # Errors
 /// When one of them cannot be used, or they do not belong together.
 pub(crate) fn chain_and_key(
     file: &Path,
+    from: &Certificates,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateError> {
     let pair = Pair { certificate: file.to_owned(), key: file.to_owned(), domain: None, paths: Default::default() };
-    let (chain, key) = (certificates(file)?, private_key(file)?);
+    let (chain, key) = (certificates(file, from)?, private_key(file, from)?);
     pair.join(chain.clone(), key.clone_key())?;
     Ok((chain, key))
 }
@@ -170,11 +200,31 @@ fn judged(certificate: &EndEntityCert<'_>, at: u64) -> Result<(), WebPkiError> {
         .map(drop)
 }
 
-/// The certificates of a file, in its order; never none.
+/// What a load has found in the store, if it is an id that is named and no file.
+fn stored(file: &Path, from: &Certificates) -> Result<Option<Arc<Stored>>, CertificateError> {
+    let Some(id) = file.to_str().filter(|text| is_id(text)) else { return Ok(None) };
+    match from.loaded(id) {
+        Some(Looked::Found(stored)) => Ok(Some(stored)),
+        _ if file.is_file() => Ok(None),
+        None => Err(CertificateError::Awaited { id: id.to_owned() }),
+        Some(Looked::Missing) => Err(CertificateError::NotStored { id: id.to_owned() }),
+        Some(Looked::Failed(error)) => Err(CertificateError::LookUp(error)),
+    }
+}
+
+/// The certificates of a file, or under an id of the store, in their order; never none.
 ///
 /// # Errors
 /// When there is none, or one cannot be read.
-pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+pub(crate) fn certificates(file: &Path, from: &Certificates) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    if let Some(stored) = stored(file, from)? {
+        let chain = stored.chain.clone();
+        return if chain.is_empty() {
+            Err(CertificateError::NoCertificate { file: file.to_owned() })
+        } else {
+            Ok(chain)
+        };
+    }
     let text = read(file)?;
     let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let list = list.map_err(|error| CertificateError::Pem { file: file.to_owned(), reason: told(&error) })?;
@@ -182,7 +232,11 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The first private key of a file: PKCS #8, PKCS #1 or SEC 1.
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
+fn private_key(file: &Path, from: &Certificates) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    if let Some(stored) = stored(file, from)? {
+        let key = stored.key.as_ref().map(PrivateKeyDer::clone_key);
+        return key.ok_or_else(|| CertificateError::NoKey { file: file.to_owned() });
+    }
     let text = read(file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         PemError::NoItemsFound if is_encrypted(&text) => CertificateError::EncryptedKey { file: file.to_owned() },
@@ -212,7 +266,10 @@ fn told(error: &PemError) -> String {
 /// What a file says now. A pipe or a device named like one would be read for ever.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     let refuse = |reason: String| CertificateError::Read { file: file.to_owned(), reason };
-    let metadata = std::fs::metadata(file).map_err(|error| missing(file, &error))?;
+    if file.as_os_str().is_empty() {
+        return Err(CertificateError::Unnamed);
+    }
+    let metadata = std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?;
     if !metadata.is_file() {
         return Err(refuse("not a regular file".to_owned()));
     }
@@ -225,23 +282,13 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     Ok(text)
 }
 
-/// Tyk names certificates by their store's ids too: hexadecimal digits, after those of the organisation.
-fn missing(file: &Path, error: &io::Error) -> CertificateError {
-    let text = file.to_string_lossy();
-    if text.is_empty() {
-        return CertificateError::Unnamed;
+/// What is left of a file, or of what is under an id, to know whether it is still the same; `None` if it cannot be read.
+pub(crate) fn stamp(file: &Path, from: &Certificates) -> Option<[u8; 32]> {
+    match stored(file, from) {
+        Ok(Some(stored)) => Some(stored.digest),
+        Ok(None) => read(file).ok().map(|text| sha256(&text)),
+        Err(_) => None,
     }
-    let is_id =
-        text.len() >= 64 && text.bytes().rev().take(64).all(|byte| byte.is_ascii_hexdigit()) && !text.contains('/');
-    if is_id && error.kind() == io::ErrorKind::NotFound {
-        return CertificateError::Store { id: text.into_owned() };
-    }
-    CertificateError::Read { file: file.to_owned(), reason: error.to_string() }
-}
-
-/// What is left of a file to know whether it is still the same; `None` if it cannot be read.
-pub(crate) fn stamp(file: &Path) -> Option<[u8; 32]> {
-    read(file).ok().map(|text| sha256(&text))
 }
 
 /// A digest.
@@ -252,105 +299,4 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::super::testing::{self, Folder};
-    use super::*;
-
-    fn pair(folder: &Folder, certificate: &str, key: &str) -> Pair {
-        let paths = ["c".to_owned(), "k".to_owned()];
-        Pair { certificate: folder.path(certificate), key: folder.path(key), domain: None, paths }
-    }
-
-    /// Why it is refused, and where.
-    fn refused(pair: &Pair, folder: &Folder) -> String {
-        let (at, error) = pair.load().expect_err("it is refused");
-        format!("{at}: {error}").replace(&format!("{}/", folder.path("").display()), "").replace(&*folder.text(), "")
-    }
-
-    #[test]
-    fn a_pair_is_read_with_its_names() {
-        let folder = Folder::new();
-        let made = testing::server(&["a.example.com", "*.B.example.com"]);
-        folder.write("c.pem", &made.certificate);
-        folder.write("k.pem", &made.key);
-        folder.write("both.pem", &format!("{}{}", made.key, made.certificate));
-        let mut named = pair(&folder, "c.pem", "k.pem");
-        named.domain = Some("Own.example.com".to_owned());
-        let identity = named.load().expect("a pair");
-        assert_eq!(identity.names, ["a.example.com", "*.b.example.com", "own.example.com"]);
-        assert_eq!(identity.ended, None);
-        assert!(pair(&folder, "both.pem", "both.pem").load().is_ok());
-    }
-
-    #[test]
-    fn every_mistake_names_its_file_and_what_to_do() {
-        let folder = Folder::new();
-        let (one, other) = (testing::server(&["a"]), testing::server(&["b"]));
-        folder.write("c.pem", &one.certificate);
-        folder.write("k.pem", &one.key);
-        folder.write("other.pem", &other.key);
-        folder.write("empty.pem", "");
-        folder.write("cut.pem", &one.key[..60]);
-        folder
-            .write("locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-        folder.write("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-        for (certificate, key, expected) in [
-            ("none.pem", "k.pem", "c: none.pem: No such file or directory (os error 2); name a PEM file"),
-            ("c.pem", "none.pem", "k: none.pem: No such file or directory (os error 2); name a PEM file"),
-            ("empty.pem", "k.pem", "c: empty.pem: it has no certificate; it must have"),
-            ("k.pem", "k.pem", "c: k.pem: it has no certificate; it must have"),
-            ("c.pem", "c.pem", "k: c.pem: it has no private key; put"),
-            ("c.pem", "locked.pem", "k: locked.pem: its private key is encrypted; write it without a password"),
-            ("c.pem", "cut.pem", "k: cut.pem: it is not PEM: a block has a beginning and no end; write"),
-            ("junk.pem", "k.pem", "c: junk.pem: certificate 1 in it cannot be used: it is no X.509 certificate ("),
-            ("c.pem", "other.pem", "k: the key in other.pem does not belong to the certificate in c.pem; name"),
-            ("", "k.pem", "c: : not a regular file; name a PEM file"),
-        ] {
-            let told = refused(&pair(&folder, certificate, key), &folder);
-            assert!(told.starts_with(expected), "{told}\n{expected}");
-            assert!(!told.contains(&one.key[30..60]), "it shows a key: {told}");
-        }
-    }
-
-    #[test]
-    fn an_id_of_a_store_is_told_apart_from_a_file() {
-        let id = format!("org{}", "0a".repeat(32));
-        let told = certificates(Path::new(&id)).expect_err("no file").to_string();
-        assert!(
-            told.starts_with(&format!("`{id}` is no file, but looks like the id of a certificate in a store")),
-            "{told}"
-        );
-        assert!(certificates(Path::new("certs/x.pem")).expect_err("no file").to_string().contains("No such file"));
-    }
-
-    #[test]
-    fn what_is_over_and_who_may_issue_is_known() {
-        let folder = Folder::new();
-        let expired = testing::expired(&["old.example.com"]);
-        folder.write("both.pem", &format!("{}{}", expired.key, expired.certificate));
-        let identity = pair(&folder, "both.pem", "both.pem").load().expect("it is told, not refused");
-        let told = identity.ended.expect("it is over").to_string();
-        assert_eq!(told, "the certificate expired on Thu, 01 Jan 2015 00:00:00 GMT; clients will refuse it: renew it");
-        let facts =
-            |text: &str| Facts::of(&CertificateDer::from_pem_slice(text.as_bytes()).expect("PEM")).expect("facts");
-        assert!(facts(&testing::authority("CA").certificate).is_authority);
-        assert!(!facts(&expired.certificate).is_authority);
-        assert!(facts(&testing::authority("CA").certificate).not_after.is_some_and(|end| end > SystemTime::now()));
-    }
-
-    #[test]
-    fn every_form_of_a_key_is_read() {
-        let folder = Folder::new();
-        for (certificate, key) in testing::KEYS {
-            folder.write("c.pem", certificate);
-            folder.write("k.pem", key);
-            pair(&folder, "c.pem", "k.pem").load().map(drop).unwrap_or_else(|(_, error)| panic!("{error}"));
-        }
-        let same = stamp(&folder.path("c.pem"));
-        assert!(same.is_some() && same == stamp(&folder.path("c.pem")));
-        fs::write(folder.path("c.pem"), "x").expect("written");
-        assert_ne!(stamp(&folder.path("c.pem")), same);
-    }
-}
+mod tests;

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use files::{Identity, Pin, pins, roots};
+pub(crate) use files::{FileError, Identity, Pin, pins, roots};
 pub(crate) use suites::{Named, Suite, TLS12, TLS13, suite};
 use verify::{Distrust, Verifier};
 

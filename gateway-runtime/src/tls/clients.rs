@@ -18,6 +18,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::certificates::{CertificateError, Facts, certificates};
 use super::signatures_by;
+use crate::certificates::Certificates;
 
 /// The clients that an API lets in.
 #[derive(Debug)]
@@ -43,12 +44,12 @@ pub(crate) enum Denied {
 }
 
 impl Allowed {
-    /// The certificates of a file, each to be allowed.
+    /// The certificates of a file, or under an id of the store, each to be allowed.
     ///
     /// # Errors
     /// When it has none, or one cannot be used.
-    pub(crate) fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-        let list = certificates(file)?;
+    pub(crate) fn read(file: &Path, from: &Certificates) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+        let list = certificates(file, from)?;
         let mut roots = RootCertStore::empty();
         for (at, certificate) in list.iter().enumerate() {
             let usable = Facts::of(certificate).and_then(|facts| {
@@ -227,14 +228,15 @@ mod tests {
 
     #[test]
     fn a_file_of_allowed_certificates_is_checked_one_by_one() {
-        let folder = Folder::new();
+        let (folder, none) = (Folder::new(), Certificates::default());
         let good = testing::authority("CA").certificate;
         let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(
-            Allowed::read(&folder.written("two.pem", &format!("{good}{good}"))).map(|list| list.len()).ok(),
+            Allowed::read(&folder.written("two.pem", &format!("{good}{good}")), &none).map(|list| list.len()).ok(),
             Some(2)
         );
-        let told = Allowed::read(&folder.written("bad.pem", &format!("{good}{bad}"))).expect_err("refused").to_string();
+        let told =
+            Allowed::read(&folder.written("bad.pem", &format!("{good}{bad}")), &none).expect_err("refused").to_string();
         assert!(told.contains("bad.pem: certificate 2 in it cannot be used"), "{told}");
     }
 }

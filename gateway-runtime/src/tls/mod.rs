@@ -2,8 +2,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `certificates` | PEM files: chains, keys, and what certificates say of themselves |
+//! | `certificates` | PEM files, and what is in the store: chains, keys, and what certificates say of themselves |
 //! | `clients` | which client certificates are allowed, in handshakes and for an API |
+//! | `operators` | who may call the control API |
 //! | `server` | what handshakes are done with, swapped whole at every reload |
 //! | `client` | the other side of it: what is spoken with upstreams |
 //! | `accept` | one handshake, within a bound |
@@ -13,6 +14,7 @@ mod accept;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod clients;
+mod operators;
 mod server;
 mod signatures;
 #[cfg(test)]
@@ -24,19 +26,11 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 
 use certificates::Pair;
-use clients::Allowed;
 
 pub(crate) use accept::{Accepted, accept};
+pub(crate) use operators::Operators;
 pub(crate) use server::{Tls, TlsError};
 pub(crate) use signatures::signatures_by;
-
-/// Clients that are asked for a certificate before they may call the control API.
-#[derive(Debug, Clone)]
-pub(crate) struct Operators {
-    pub(crate) allowed: Arc<Allowed>,
-    /// They come to a port of their own: nobody else need be asked.
-    pub(crate) apart: bool,
-}
 
 /// What the configuration says of TLS.
 #[derive(Debug)]
@@ -51,7 +45,7 @@ pub(crate) struct TlsSettings {
     /// Whether clients are told whose certificates are allowed.
     pub(crate) announce: bool,
     /// Who may call the control API, on the same ports as APIs or on one of its own.
-    pub(crate) operators: Option<Operators>,
+    pub(crate) operators: Option<Arc<Operators>>,
     /// By what name the gateway asks itself how it is.
     pub(crate) server_name: Option<String>,
 }

@@ -14,11 +14,12 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 
 use super::TlsSettings;
-use super::certificates::Identity;
+use super::certificates::{Identity, Pair};
 use super::clients::{Allowed, Asked};
 use crate::apis::compile::Api;
 use crate::apis::host::{Host, Hosts, key, normal, without_port};
 use crate::apis::table::Table;
+use crate::certificates::Certificates;
 use crate::gateway::Entrance;
 
 /// Sessions that may be resumed: for domains that ask for no certificate, and for each that does.
@@ -32,6 +33,7 @@ const HTTP_1: &[u8] = b"http/1.1";
 #[derive(Debug)]
 pub(crate) struct Tls {
     settings: Arc<TlsSettings>,
+    certificates: Certificates,
     current: ArcSwap<Current>,
     /// Handshakes that came to nothing.
     pub(super) failures: AtomicU64,
@@ -40,8 +42,8 @@ pub(crate) struct Tls {
 /// What was loaded last.
 #[derive(Debug)]
 struct Current {
-    /// In the order of the settings.
-    own: Vec<Arc<Identity>>,
+    /// In the order of the settings; `None` is not in the store yet.
+    own: Vec<Option<Arc<Identity>>>,
     /// For names without an API of their own, and clients that tell none.
     fallback: Arc<ServerConfig>,
     /// For the port of the control API.
@@ -55,7 +57,8 @@ pub(crate) enum TlsError {
     #[error("{0}")]
     Certificate(String),
     #[error(
-        "`http_server_options.use_ssl` is set, and there is no certificate; name one in `http_server_options.certificates`"
+        "`http_server_options.use_ssl` is set, and there is no certificate; name a file in \
+         `http_server_options.certificates`, or add what `ssl_certificates` names to the store by a gateway that serves"
     )]
     NoCertificate,
     #[error("TLS cannot be set up with these versions and ciphers: {0}")]
@@ -67,12 +70,25 @@ impl Tls {
     ///
     /// # Errors
     /// When one cannot be used.
-    pub(crate) fn new(settings: &Arc<TlsSettings>, table: &Table) -> Result<Self, TlsError> {
-        let own: Result<Vec<_>, _> = settings.certificates.iter().map(|pair| pair.load().map(Arc::new)).collect();
-        let own = own.map_err(|(at, error)| TlsError::Certificate(format!("{at}: {error}")))?;
+    pub(crate) fn new(
+        settings: &Arc<TlsSettings>,
+        certificates: &Certificates,
+        table: &Table,
+    ) -> Result<Self, TlsError> {
+        let load = |pair: &Pair| match pair.load(certificates) {
+            Ok(identity) => Ok(Some(Arc::new(identity))),
+            Err((path, error)) if error.is_of_store() => {
+                tracing::warn!(path, %error, "certificate");
+                Ok(None)
+            }
+            Err((path, error)) => Err(TlsError::Certificate(format!("{path}: {error}"))),
+        };
+        let own: Result<Vec<_>, _> = settings.certificates.iter().map(load).collect();
+        let own = own?;
         let current = Current::new(settings, own, table)?;
         Ok(Self {
             settings: Arc::clone(settings),
+            certificates: certificates.clone(),
             current: ArcSwap::from_pointee(current),
             failures: AtomicU64::new(0),
         })
@@ -83,19 +99,23 @@ impl Tls {
         let old = self.current.load();
         let mut own = Vec::new();
         for (pair, old) in self.settings.certificates.iter().zip(&old.own) {
-            own.push(match pair.load() {
-                Ok(identity) if *identity.key.cert == *old.key.cert => Arc::clone(old),
+            own.push(match pair.load(&self.certificates) {
+                Ok(identity) if old.as_ref().is_some_and(|old| *identity.key.cert == *old.key.cert) => old.clone(),
                 Ok(identity) => {
                     let (file, names) = (pair.certificate.display(), identity.names.join(", "));
                     tracing::info!(%file, names, "certificate");
                     if let Some(ended) = identity.ended {
                         tracing::warn!(%file, reason = %ended, "certificate");
                     }
-                    Arc::new(identity)
+                    Some(Arc::new(identity))
+                }
+                Err((path, error)) if old.is_none() => {
+                    tracing::warn!(path, %error, "certificate");
+                    None
                 }
                 Err((path, error)) => {
                     tracing::error!(path, %error, "the certificate that was read before stays in use");
-                    Arc::clone(old)
+                    old.clone()
                 }
             });
         }
@@ -127,7 +147,7 @@ impl Tls {
 }
 
 impl Current {
-    fn new(settings: &TlsSettings, own: Vec<Arc<Identity>>, table: &Table) -> Result<Self, TlsError> {
+    fn new(settings: &TlsSettings, own: Vec<Option<Arc<Identity>>>, table: &Table) -> Result<Self, TlsError> {
         let names = Arc::new(Names::new(&own, table)?);
         // A handshake is for a name, on whatever port.
         let name = |api: &Api| api.edge.domain.as_deref().map(|domain| without_port(&key(domain)).to_owned());
@@ -159,19 +179,20 @@ struct Configs<'a> {
 }
 
 impl Configs<'_> {
-    /// For the APIs of one domain: where all of them want client certificates, none comes in without; where some do,
-    /// clients are asked for one, and each API looks at it.
+    /// For the APIs of one domain: where all of them want client certificates, none comes in without; where some do, or
+    /// where a certificate stands for a key, clients are asked for one, and each API looks at it.
     fn of(&mut self, apis: &[&Api]) -> Result<Arc<ServerConfig>, rustls::Error> {
         let asking: Vec<_> = apis.iter().filter(|api| api.definition.use_mutual_tls_auth).collect();
         // Operators come in wherever APIs are, unless they have a port to themselves.
         let operators = self.settings.operators.as_ref().filter(|operators| !operators.apart);
         if asking.is_empty() {
-            return if operators.is_some() { self.optional() } else { self.open() };
+            let is_asked = operators.is_some() || apis.iter().any(|api| api.definition.identifies_by_certificate());
+            return if is_asked { self.optional() } else { self.open() };
         }
         // One whose list did not load lets nobody in; its own error is what its clients should see.
         let lists: Option<Vec<Arc<Allowed>>> = asking.iter().map(|api| api.edge.allowed.clone()).collect();
         if let Some(lists) = lists.filter(|_| asking.len() == apis.len()) {
-            let lists = lists.into_iter().chain(operators.map(|operators| Arc::clone(&operators.allowed))).collect();
+            let lists = lists.into_iter().chain(operators.map(|operators| operators.allowed())).collect();
             return self.make(Some(Asked::required(lists, self.settings.announce, &self.settings.provider)));
         }
         self.optional()
@@ -219,9 +240,9 @@ struct Names {
 impl Names {
     /// The certificates of the settings, then those of the APIs. Where two have one name the first is taken, and the
     /// first of all is for those who ask for no name that is known.
-    fn new(own: &[Arc<Identity>], table: &Table) -> Result<Self, TlsError> {
+    fn new(own: &[Option<Arc<Identity>>], table: &Table) -> Result<Self, TlsError> {
         let apis = table.apis().iter().flat_map(|api| &api.edge.certificates);
-        let all: Vec<&Arc<Identity>> = own.iter().chain(apis).collect();
+        let all: Vec<&Arc<Identity>> = own.iter().flatten().chain(apis).collect();
         let first = all.first().ok_or(TlsError::NoCertificate)?;
         let mut names =
             Self { exact: FxHashMap::default(), wild: FxHashMap::default(), fallback: Arc::clone(&first.key) };

@@ -4,7 +4,7 @@
 //! Source: Tyk, `gateway/reverse_proxy.go`, `gateway/api_loader.go`, `gateway/cert.go`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,8 +13,9 @@ use base64::prelude::BASE64_STANDARD;
 use gateway_model::{ApiDefinition, JsonPath, Severity, tls_version};
 use gateway_sdk::{HeaderValue, Uri};
 
+use crate::certificates::{Certificates, Looked};
 use crate::config::Outbound;
-use crate::tls::client::{Identity, Named, Pin, Policy, Suite, TLS12, TLS13, TlsClient, pins, suite};
+use crate::tls::client::{FileError, Identity, Named, Pin, Policy, Suite, TLS12, TLS13, TlsClient, pins, suite};
 
 /// A remark about a field: severity, path, reason.
 pub(crate) type Told = (Severity, String, String);
@@ -41,7 +42,12 @@ pub(crate) struct ForwardProxy {
     pub(super) authorization: Option<HeaderValue>,
 }
 
-type Stamp = (SystemTime, u64);
+/// What is left of what was read, to know whether it is the same still.
+#[derive(Debug, PartialEq, Eq)]
+enum Stamp {
+    File(SystemTime, u64),
+    Stored([u8; 32]),
+}
 
 impl Transport {
     /// What a definition asks for, on top of what the gateway does for all.
@@ -49,7 +55,7 @@ impl Transport {
     /// # Errors
     /// What cannot be done, with the field that asks for it. Warnings go into `told` in any case.
     pub(crate) fn of(api: &ApiDefinition, outbound: &Outbound, told: &mut Vec<Told>) -> Option<Self> {
-        let mut reader = Reader { told, broken: false, files: Vec::new() };
+        let mut reader = Reader { told, store: &outbound.store, broken: false, files: Vec::new() };
         // Others were refused when the definition was read.
         let h2c = api.protocol.trim() == "h2c";
         let proxy = reader.proxy(&api.proxy.transport.proxy_url);
@@ -94,14 +100,17 @@ impl Transport {
     }
 
     /// Whether the files that were read are the same still: a renewed certificate is a new one.
-    pub(crate) fn is_current(&self) -> bool {
-        self.files.iter().all(|(file, stamp)| stamp_of(file) == *stamp)
+    pub(crate) fn is_current(&self, store: &Certificates) -> bool {
+        self.files.iter().all(|(file, stamp)| stamp_of(file, store) == *stamp)
     }
 }
 
-fn stamp_of(file: &PathBuf) -> Option<Stamp> {
+fn stamp_of(file: &Path, store: &Certificates) -> Option<Stamp> {
+    if let Some(Looked::Found(stored)) = file.to_str().and_then(|id| store.loaded(id)) {
+        return Some(Stamp::Stored(stored.digest));
+    }
     let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Some(Stamp::File(metadata.modified().ok()?, metadata.len()))
 }
 
 /// Which of several things is for a server, by its name. The definition's come after the gateway's, and win.
@@ -150,6 +159,7 @@ impl Names {
 /// Reads fields, and remembers what is wrong with them.
 struct Reader<'a> {
     told: &'a mut Vec<Told>,
+    store: &'a Certificates,
     broken: bool,
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -158,6 +168,14 @@ impl Reader<'_> {
     fn error(&mut self, path: String, reason: String) {
         self.broken = true;
         self.told.push((Severity::Error, path, reason));
+    }
+
+    /// No upstream is called without what it is to be shown, or pinned by: whoever answered would be believed. Nothing is
+    /// said before the store was asked.
+    fn tell(&mut self, path: String, error: &FileError) {
+        if error.severity().is_some() {
+            self.error(path, error.to_string());
+        }
     }
 
     fn warn(&mut self, path: &str, reason: &str) {
@@ -174,18 +192,18 @@ impl Reader<'_> {
 
     fn identity(&mut self, name: &str, file: &str) -> Option<Arc<Identity>> {
         self.remember(file);
-        let read = Identity::read(file).map(Arc::new);
-        read.map_err(|error| self.error(at("upstream_certificates", name), error.to_string())).ok()
+        let read = Identity::read(file, self.store).map(Arc::new);
+        read.map_err(|error| self.tell(at("upstream_certificates", name), &error)).ok()
     }
 
     fn pins(&mut self, name: &str, list: &str) -> Option<Vec<Pin>> {
-        list.split(',').map(str::trim).filter(|item| item.len() != 64).for_each(|file| self.remember(file));
-        pins(list).map_err(|error| self.error(at("pinned_public_keys", name), error.to_string())).ok()
+        list.split(',').map(str::trim).for_each(|file| self.remember(file));
+        pins(list, self.store).map_err(|error| self.tell(at("pinned_public_keys", name), &error)).ok()
     }
 
     fn remember(&mut self, file: &str) {
         let file = PathBuf::from(file);
-        let stamp = stamp_of(&file);
+        let stamp = stamp_of(&file, self.store);
         self.files.push((file, stamp));
     }
 

@@ -89,5 +89,6 @@ async fn who_uses_another_method_is_told_which_there_are() {
     let allowed = async |method, path| gateway.operate(method, path, "").await.header("allow").to_owned();
     assert_eq!(allowed(Method::PATCH, "/tyk/apis").await, "GET, POST");
     assert_eq!(allowed(Method::POST, "/tyk/apis/x").await, "GET, PUT, PATCH, DELETE");
+    assert_eq!(allowed(Method::PATCH, "/tyk/keys/preview").await, "POST");
     assert_eq!(allowed(Method::POST, "/hello").await, "GET");
 }

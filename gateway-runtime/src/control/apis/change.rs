@@ -107,6 +107,7 @@ struct Examined {
 /// Makes of a text what a load would, but for the start of plugins. It must be of the API `wanted`, if that is given.
 async fn examine(gateway: &Gateway, text: String, wanted: Option<&str>) -> Result<Examined, Refusal> {
     let wanted = wanted.map(str::to_owned);
+    gateway.config.edge.certificates.fetch(&text).await;
     // Hosts that only this text names are not to be remembered.
     let ground = Ground { marks: Arc::default(), ..gateway.ground.clone() };
     let examined = tokio::task::spawn_blocking(move || examined(&text, wanted.as_deref(), &ground)).await;

@@ -6,12 +6,13 @@ use gateway_sdk::{Response, Session, StatusCode};
 use serde::Deserialize;
 
 use super::{Named, changed, tell};
+use crate::certificates::LookUpError;
 use crate::clock::unix_now;
 use crate::control::call::Call;
 use crate::control::refusal::Refusal;
 use crate::control::reply::json;
 use crate::gateway::Gateway;
-use crate::keyring::Stored;
+use crate::keyring::{Keyring, Stored};
 use crate::session::apply::ApplyError;
 use crate::session::key::new_id;
 
@@ -19,8 +20,7 @@ use crate::session::key::new_id;
 pub(in super::super) async fn create(mut call: Call<'_>) -> Result<Response, Refusal> {
     let mut session = read(&call.text().await?).ok_or(Refusal::Unmarshalling)?;
     let keyring = &call.gateway.keyring;
-    let key =
-        keyring.settings.rules.compose(&session.org_id, &new_id().map_err(|error| Refusal::Key(error.to_string()))?);
+    let key = new_key(keyring, &session).await?;
     if session.hmac_enabled && session.hmac_string.is_empty() {
         session.hmac_string = new_id().map_err(|error| Refusal::Key(error.to_string()))?;
     }
@@ -29,6 +29,35 @@ pub(in super::super) async fn create(mut call: Call<'_>) -> Result<Response, Ref
     touch(&mut session);
     write(call.gateway, &key, &mut session, Resets::Quota).await?;
     Ok(changed(keyring, &key, "added", Some(&key)))
+}
+
+/// The key of a new session: that of its certificate, or one that nobody can guess.
+async fn new_key(keyring: &Keyring, session: &Session) -> Result<String, Refusal> {
+    let rules = &keyring.settings.rules;
+    if session.certificate.is_empty() {
+        let id = new_id().map_err(|error| Refusal::Key(error.to_string()))?;
+        return Ok(rules.compose(&session.org_id, &id));
+    }
+    let key = rules.compose(&session.org_id, &session.certificate);
+    match keyring.stored(&keyring.id_of(&key)).await? {
+        Some(_) => Err(Refusal::Key(format!("Key with given certificate already found:{key}"))),
+        None => Ok(key),
+    }
+}
+
+/// A key that stands for a certificate stands for one that is in the store. Source: gateway.md §2.6.
+async fn check_certificate(gateway: &Gateway, before: &Session, session: &Session) -> Result<(), Refusal> {
+    if session.certificate == before.certificate {
+        return Ok(());
+    }
+    if session.certificate.is_empty() {
+        return Err(Refusal::WithoutCertificate);
+    }
+    match gateway.config.edge.certificates.stored(&session.certificate).await {
+        Ok(Some(_)) => Ok(()),
+        Err(LookUpError::Store(error)) => Err(error.into()),
+        Ok(None) | Err(_) => Err(Refusal::NoSuchCertificate),
+    }
 }
 
 /// The same, where Tyk says less of what is wrong.
@@ -67,6 +96,7 @@ pub(in super::super) async fn update(mut call: Call<'_>) -> Result<Response, Ref
         named.org_id.clone_from(&session.org_id);
     }
     let Stored { id, session: before } = named.find(keyring).await?.ok_or(Refusal::KeyNotFound)?;
+    check_certificate(call.gateway, &before, &session).await?;
     session.date_created.clone_from(&before.date_created);
     session.key_id.clone_from(&before.key_id);
     let resets = Resets::of(&call);

@@ -17,6 +17,7 @@ const PARTS: &[&str] = &[
     include_str!("policies.json"),
     include_str!("keys.json"),
     include_str!("organisations.json"),
+    include_str!("certs.json"),
 ];
 
 pub(super) fn document(call: &Call<'_>) -> Result<Response, Refusal> {

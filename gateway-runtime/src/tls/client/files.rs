@@ -4,11 +4,13 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use gateway_model::Severity;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 
 use super::Roots;
+use crate::certificates::{Certificates, Looked, is_id};
 use crate::tls::certificates::{CertificateError, certificates, chain_and_key, read};
 
 /// A file or an id that cannot be used.
@@ -16,15 +18,20 @@ use crate::tls::certificates::{CertificateError, certificates, chain_and_key, re
 pub(crate) enum FileError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error(
-        "`{id}` is the id of a certificate in a store, and this gateway has none: name a file with the certificate \
-         and its key, PEM"
-    )]
-    Id { id: String },
     #[error("{file}: it has no public key; write one with `openssl x509 -in CERTIFICATE -pubkey -noout`")]
     NoPublicKey { file: String },
     #[error("an item of the list is empty; name a file of a public key or a fingerprint")]
     Empty,
+}
+
+impl FileError {
+    /// How bad it is for a definition; `None` where nothing is known yet.
+    pub(crate) fn severity(&self) -> Option<Severity> {
+        match self {
+            Self::Certificate(error) => error.severity(),
+            Self::NoPublicKey { .. } | Self::Empty => Some(Severity::Error),
+        }
+    }
 }
 
 /// A certificate of the gateway, and its key.
@@ -35,15 +42,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads a certificate, those between it and its root, and its key from one file.
+    /// Reads a certificate, those between it and its root, and its key from one file, or from the store by its id.
     ///
     /// # Errors
     /// When one of them is not there, or the key is another's.
-    pub(crate) fn read(file: &str) -> Result<Self, FileError> {
-        if fingerprint(file).is_some() {
-            return Err(FileError::Id { id: file.to_owned() });
-        }
-        let (chain, key) = chain_and_key(Path::new(file))?;
+    pub(crate) fn read(file: &str, from: &Certificates) -> Result<Self, FileError> {
+        let (chain, key) = chain_and_key(Path::new(file), from)?;
         Ok(Self { chain, key })
     }
 }
@@ -97,17 +101,21 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// Reads a list of pins, joined by commas: fingerprints, or files of public keys.
+/// Reads a list of pins, joined by commas: fingerprints, which are ids of the store too, or files of public keys. The id
+/// of a certificate in the store stands for its key.
 ///
 /// # Errors
-/// When one is neither.
-pub(crate) fn pins(list: &str) -> Result<Vec<Pin>, FileError> {
-    list.split(',').map(str::trim).map(pin).collect()
+/// When one is none of them.
+pub(crate) fn pins(list: &str, from: &Certificates) -> Result<Vec<Pin>, FileError> {
+    list.split(',').map(|text| pin(text.trim(), from)).collect()
 }
 
-fn pin(text: &str) -> Result<Pin, FileError> {
+fn pin(text: &str, from: &Certificates) -> Result<Pin, FileError> {
     if text.is_empty() {
         return Err(FileError::Empty);
+    }
+    if let Some(Looked::Found(stored)) = from.loaded(text) {
+        return Ok(Pin::of(&stored.public_key));
     }
     if let Some(pin) = fingerprint(text) {
         return Ok(pin);
@@ -117,9 +125,9 @@ fn pin(text: &str) -> Result<Pin, FileError> {
     key.map(|key| Pin::of(&key)).map_err(|_| FileError::NoPublicKey { file: text.to_owned() })
 }
 
-/// 64 hexadecimal digits, after the organisation's 24 in an id that Tyk gave. Source: Tyk, `certs/manager.go`.
+/// 64 hexadecimal digits, after the organisation's in an id of the store. Source: Tyk, `certs/manager.go`.
 fn fingerprint(text: &str) -> Option<Pin> {
-    if !matches!(text.len(), 64 | 88) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !is_id(text) {
         return None;
     }
     let mut pin = [0; 32];
@@ -147,7 +155,7 @@ pub(crate) fn roots(instead: Option<&Path>, also: Option<&Path>) -> Result<Roots
 }
 
 fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), FileError> {
-    for (at, certificate) in certificates(file)?.into_iter().enumerate() {
+    for (at, certificate) in certificates(file, &Certificates::default())?.into_iter().enumerate() {
         let refuse = |error: rustls::Error| CertificateError::Certificate {
             file: file.to_owned(),
             number: at + 1,
