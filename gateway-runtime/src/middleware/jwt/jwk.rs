@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_STANDARD;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse};
+use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::key::Key;
 
@@ -21,25 +24,10 @@ pub(crate) enum JwksError {
     NoKeys(usize),
 }
 
+/// A set whose keys are read one by one: of one that jsonwebtoken cannot read the others know nothing.
 #[derive(Deserialize)]
 struct Jwks {
-    keys: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Jwk {
-    kty: String,
-    kid: String,
-    #[serde(rename = "use")]
-    purpose: String,
-    n: String,
-    e: String,
-    crv: String,
-    x: String,
-    y: String,
-    k: String,
-    x5c: Vec<String>,
+    keys: Vec<Value>,
 }
 
 /// Reads a set. Keys that are not for signatures, or of other kinds, are left out.
@@ -49,45 +37,58 @@ struct Jwk {
 pub(super) fn read(text: &[u8]) -> Result<Keys, JwksError> {
     let Jwks { keys } = serde_json::from_slice(text)?;
     let count = keys.len();
-    let written = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    let usable = written.filter(|jwk| !jwk.kid.is_empty() && matches!(jwk.purpose.as_str(), "" | "sig"));
-    let keys: Keys = usable.filter_map(|jwk| jwk.key().map(|key| (jwk.kid, Arc::new(key)))).collect();
+    let keys: Keys = keys.into_iter().filter_map(named).collect();
     if keys.is_empty() { Err(JwksError::NoKeys(count)) } else { Ok(keys) }
 }
 
-impl Jwk {
-    fn key(&self) -> Option<Key> {
-        match self.kty.as_str() {
-            "RSA" if self.n.is_empty() => self.certified(),
-            "RSA" => Key::rsa(&decode(&self.n)?, &decode(&self.e)?).ok(),
-            "EC" if self.x.is_empty() => self.certified(),
-            "EC" => {
-                let point = [&[4], &*decode(&self.x)?, &*decode(&self.y)?].concat();
-                match self.crv.as_str() {
-                    "P-256" => Key::p256(&point).ok(),
-                    "P-384" => Key::p384(&point).ok(),
-                    _ => None,
-                }
-            }
-            "oct" => decode(&self.k).filter(|secret| !secret.is_empty()).map(|secret| Key::secret(&secret)),
-            _ => None,
-        }
-    }
+/// A key that has a name, and can be used.
+fn named(key: Value) -> Option<(String, Arc<Key>)> {
+    let mut jwk: Jwk = serde_json::from_value(key).ok()?;
+    let purpose = jwk.common.public_key_use.as_ref();
+    let is_ours = purpose.is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
+    let kid = jwk.common.key_id.take().filter(|kid| !kid.is_empty() && is_ours)?;
+    unpad(&mut jwk.algorithm);
+    let key = written(&jwk).or_else(|| certified(&jwk))?;
+    Some((kid, Arc::new(key)))
+}
 
-    /// The key of the certificate that is there in place of numbers.
-    fn certified(&self) -> Option<Key> {
-        let der = BASE64_STANDARD.decode(self.x5c.first()?).ok()?;
-        Key::of_certificate(&CertificateDer::from(der)).ok()
+/// The key of the numbers that are there.
+fn written(jwk: &Jwk) -> Option<Key> {
+    let key = DecodingKey::from_jwk(jwk).ok()?;
+    match (&jwk.algorithm, key.kind()) {
+        (AlgorithmParameters::RSA(_), DecodingKeyKind::RsaModulusExponent { n, e }) => Key::rsa(n, e).ok(),
+        (AlgorithmParameters::EllipticCurve(on), DecodingKeyKind::SecretOrDer(point)) => {
+            Key::point(point, &on.curve).ok()
+        }
+        (AlgorithmParameters::OctetKey(_), DecodingKeyKind::SecretOrDer(secret)) if !secret.is_empty() => {
+            Some(Key::secret(secret))
+        }
+        _ => None,
     }
 }
 
-fn decode(number: &str) -> Option<Vec<u8>> {
-    BASE64_URL_SAFE_NO_PAD.decode(number.trim_end_matches('=')).ok()
+/// The key of the certificate that is there in place of numbers.
+fn certified(jwk: &Jwk) -> Option<Key> {
+    let der = BASE64_STANDARD.decode(jwk.common.x509_chain.as_ref()?.first()?).ok()?;
+    Key::of_certificate(&CertificateDer::from(der)).ok()
+}
+
+/// Some write numbers with the `=` at their ends that RFC 7515 §2 leaves out; Tyk reads those, too.
+fn unpad(parameters: &mut AlgorithmParameters) {
+    let unpad = |number: &mut String| number.truncate(number.trim_end_matches('=').len());
+    match parameters {
+        AlgorithmParameters::RSA(key) => [&mut key.n, &mut key.e].into_iter().for_each(unpad),
+        AlgorithmParameters::EllipticCurve(key) => [&mut key.x, &mut key.y].into_iter().for_each(unpad),
+        AlgorithmParameters::OctetKey(key) => unpad(&mut key.value),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use base64::prelude::{BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
+    use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384};
+    use serde_json::json;
 
     use super::*;
 
@@ -102,6 +103,7 @@ mod tests {
         let set = json!({"keys": [
             {"kty": "EC", "kid": "ec", "crv": "P-256", "x": long, "y": long},
             {"kty": "EC", "kid": "of another curve", "crv": "P-521", "x": long, "y": long},
+            {"kty": "EC", "kid": "of another curve than it says", "crv": "P-384", "x": long, "y": long},
             {"kty": "EC", "kid": "short", "crv": "P-256", "x": short, "y": long},
             {"kty": "RSA", "kid": "rsa", "use": "sig", "n": rsa, "e": "AQAB"},
             {"kty": "RSA", "kid": "for encryption", "use": "enc", "n": rsa, "e": "AQAB"},
@@ -116,6 +118,22 @@ mod tests {
             7,
         ]});
         assert_eq!(names(set).expect("a set"), ["ec", "rsa", "secret"]);
+    }
+
+    #[test]
+    fn a_key_may_be_padded_or_in_a_certificate() {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).expect("a key");
+        let certificate = CertificateParams::new(["issuer".to_owned()]).expect("a name").self_signed(&pair);
+        let x5c = BASE64_STANDARD.encode(certificate.expect("a certificate").der());
+        let [n, number, secret] = [256, 32, 7].map(|length| BASE64_URL_SAFE.encode(vec![0xC7; length]));
+        assert!([&n, &number, &secret].iter().all(|number| number.ends_with('=')));
+        let set = json!({"keys": [
+            {"kty": "EC", "kid": "certified", "x5c": [x5c, "its issuer"]},
+            {"kty": "RSA", "kid": "rsa", "n": n, "e": "AQAB"},
+            {"kty": "EC", "kid": "ec", "crv": "P-256", "x": number, "y": number},
+            {"kty": "oct", "kid": "secret", "k": secret},
+        ]});
+        assert_eq!(names(set).expect("a set"), ["certified", "rsa", "ec", "secret"]);
     }
 
     #[test]

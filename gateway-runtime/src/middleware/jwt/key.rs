@@ -1,16 +1,13 @@
 //! [`Key`]: what signatures are verified by. It is read once; what is secret of it is never shown.
 //!
-//! Verified are HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256 and ES384, by ring. Not ES512, which
-//! ring does not do, nor any other.
+//! jsonwebtoken verifies, by what is in `crypto.rs`. Its `decode` would read the claims with it, but takes a token for
+//! none whose `sub` or `exp` is a list or an object, and Tyk says of those what is wrong with them.
 
 use std::fmt;
 
-use ring::hmac;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
-    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
-    RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
-};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::EllipticCurve;
+use jsonwebtoken::{AlgorithmFamily, DecodingKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 use webpki::EndEntityCert;
@@ -18,29 +15,14 @@ use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-use super::refusal::JwtError;
-use super::token::Token;
+use super::crypto::{self, significant};
+use super::refusal::{Fault, JwtError};
+use super::token::{Claims, Token};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-
-/// An algorithm by which tokens are verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    Hs256,
-    Hs384,
-    Hs512,
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-}
 
 /// `jwt_signing_method`: what kind of key tokens are signed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,33 +32,6 @@ pub(super) enum Method {
     Ecdsa,
 }
 
-impl Algorithm {
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "HS256" => Self::Hs256,
-            "HS384" => Self::Hs384,
-            "HS512" => Self::Hs512,
-            "RS256" => Self::Rs256,
-            "RS384" => Self::Rs384,
-            "RS512" => Self::Rs512,
-            "PS256" => Self::Ps256,
-            "PS384" => Self::Ps384,
-            "PS512" => Self::Ps512,
-            "ES256" => Self::Es256,
-            "ES384" => Self::Es384,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn method(self) -> Method {
-        match self {
-            Self::Hs256 | Self::Hs384 | Self::Hs512 => Method::Hmac,
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => Method::Rsa,
-            Self::Es256 | Self::Es384 => Method::Ecdsa,
-        }
-    }
-}
-
 impl Method {
     /// The one that a definition names. Source: Tyk, `assertSigningMethod` in `gateway/mw_jwt.go`.
     pub(super) fn named(name: &str) -> Self {
@@ -84,6 +39,15 @@ impl Method {
             "rsa" => Self::Rsa,
             "ecdsa" => Self::Ecdsa,
             _ => Self::Hmac,
+        }
+    }
+
+    /// The algorithms of it.
+    pub(super) fn family(self) -> AlgorithmFamily {
+        match self {
+            Self::Hmac => AlgorithmFamily::Hmac,
+            Self::Rsa => AlgorithmFamily::Rsa,
+            Self::Ecdsa => AlgorithmFamily::Ec,
         }
     }
 }
@@ -99,14 +63,9 @@ impl fmt::Display for Method {
 }
 
 /// A key, ready to verify.
-pub(super) enum Key {
-    /// Made for each of the hashes.
-    Secret(Box<[hmac::Key; 3]>),
-    Rsa(RsaPublicKeyComponents<Vec<u8>>),
-    /// A point on P-256, uncompressed.
-    P256(Vec<u8>),
-    /// A point on P-384, uncompressed.
-    P384(Vec<u8>),
+pub(super) struct Key {
+    method: Method,
+    key: DecodingKey,
 }
 
 /// Why bytes are no key.
@@ -151,12 +110,16 @@ impl Key {
             };
         }
         let key = Self::public(bytes)?;
-        if key.method() == method { Ok(key) } else { Err(KeyMistake::OtherMethod(key.method())) }
+        if key.method == method { Ok(key) } else { Err(KeyMistake::OtherMethod(key.method)) }
+    }
+
+    fn new(method: Method, key: DecodingKey) -> Self {
+        crypto::install();
+        Self { method, key }
     }
 
     pub(super) fn secret(secret: &[u8]) -> Self {
-        let hashes = [hmac::HMAC_SHA256, hmac::HMAC_SHA384, hmac::HMAC_SHA512];
-        Self::Secret(Box::new(hashes.map(|hash| hmac::Key::new(hash, secret))))
+        Self::new(Method::Hmac, DecodingKey::from_secret(secret))
     }
 
     fn public(bytes: &[u8]) -> Result<Self, KeyMistake> {
@@ -191,80 +154,53 @@ impl Key {
         }
         let curve = info.algorithm.parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
         match curve.filter(|_| info.algorithm.oid == EC) {
-            Some(P256) => Self::p256(bits),
-            Some(P384) => Self::p384(bits),
+            Some(P256) => Self::point(bits, &EllipticCurve::P256),
+            Some(P384) => Self::point(bits, &EllipticCurve::P384),
             _ => Err(KeyMistake::Kind),
         }
     }
 
     /// An RSA key of its numbers, the most significant byte first.
     pub(super) fn rsa(n: &[u8], e: &[u8]) -> Result<Self, KeyMistake> {
-        let [n, e] = [n, e].map(|number| &number[number.iter().take_while(|byte| **byte == 0).count()..]);
-        let leading = n.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        let bits = n.len() * 8 - leading;
+        let significant = significant(n);
+        let leading = significant.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        let bits = significant.len() * 8 - leading;
         if !(2048..=8192).contains(&bits) {
             return Err(KeyMistake::Size { bits });
         }
-        Ok(Self::Rsa(RsaPublicKeyComponents { n: n.to_vec(), e: e.to_vec() }))
+        Ok(Self::new(Method::Rsa, DecodingKey::from_rsa_raw_components(n, e)))
     }
 
-    /// A point on P-256. RFC 5480 §2.2.
-    pub(super) fn p256(point: &[u8]) -> Result<Self, KeyMistake> {
-        if point.len() == 65 && point[0] == 4 { Ok(Self::P256(point.to_vec())) } else { Err(KeyMistake::Kind) }
-    }
-
-    /// A point on P-384.
-    pub(super) fn p384(point: &[u8]) -> Result<Self, KeyMistake> {
-        if point.len() == 97 && point[0] == 4 { Ok(Self::P384(point.to_vec())) } else { Err(KeyMistake::Kind) }
-    }
-
-    pub(super) fn method(&self) -> Method {
-        match self {
-            Self::Secret(_) => Method::Hmac,
-            Self::Rsa(_) => Method::Rsa,
-            Self::P256(_) | Self::P384(_) => Method::Ecdsa,
+    /// A point on a curve, uncompressed. RFC 5480 §2.2.
+    pub(super) fn point(point: &[u8], curve: &EllipticCurve) -> Result<Self, KeyMistake> {
+        let length = match curve {
+            EllipticCurve::P256 => 65,
+            EllipticCurve::P384 => 97,
+            _ => return Err(KeyMistake::Kind),
+        };
+        if point.len() != length || point[0] != 4 {
+            return Err(KeyMistake::Kind);
         }
+        Ok(Self::new(Method::Ecdsa, DecodingKey::from_ec_der(point)))
     }
 
-    /// Whether a token was signed by this key, or its private half.
+    /// What a token says that was signed by this key, or its private half.
     ///
     /// # Errors
-    /// When it was not, or the key is not for its algorithm.
-    pub(super) fn verify(&self, token: &Token) -> Result<(), JwtError> {
-        let (signed, signature) = (token.signed(), token.signature.as_slice());
-        let rsa = |parameters: &'static RsaParameters| match self {
-            Self::Rsa(key) => key.verify(parameters, signed, signature),
-            _ => Err(ring::error::Unspecified),
-        };
-        let secret = |at: usize| match self {
-            Self::Secret(keys) => hmac::verify(&keys[at], signed, signature),
-            _ => Err(ring::error::Unspecified),
-        };
-        let verified = match (token.algorithm, self) {
-            (Algorithm::Hs256, _) => secret(0),
-            (Algorithm::Hs384, _) => secret(1),
-            (Algorithm::Hs512, _) => secret(2),
-            (Algorithm::Rs256, _) => rsa(&RSA_PKCS1_2048_8192_SHA256),
-            (Algorithm::Rs384, _) => rsa(&RSA_PKCS1_2048_8192_SHA384),
-            (Algorithm::Rs512, _) => rsa(&RSA_PKCS1_2048_8192_SHA512),
-            (Algorithm::Ps256, _) => rsa(&RSA_PSS_2048_8192_SHA256),
-            (Algorithm::Ps384, _) => rsa(&RSA_PSS_2048_8192_SHA384),
-            (Algorithm::Ps512, _) => rsa(&RSA_PSS_2048_8192_SHA512),
-            (Algorithm::Es256, Self::P256(point)) => {
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed, signature)
-            }
-            (Algorithm::Es384, Self::P384(point)) => {
-                UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).verify(signed, signature)
-            }
-            (Algorithm::Es256 | Algorithm::Es384, _) => Err(ring::error::Unspecified),
-        };
-        verified.map_err(|_| JwtError::Signature)
+    /// When it was not, the key is not for its algorithm, or it says nothing that is understood.
+    pub(super) fn verify(&self, token: &Token) -> Result<Claims, JwtError> {
+        let (signed, signature) = token.signed();
+        match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.key, token.algorithm) {
+            Ok(true) => token.unverified(),
+            Err(error) if matches!(error.kind(), ErrorKind::Base64(_)) => Err(JwtError::Malformed(Fault::Base64)),
+            Ok(false) | Err(_) => Err(JwtError::Signature),
+        }
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.method())
+        write!(f, "Key({})", self.method)
     }
 }
 
@@ -275,4 +211,122 @@ fn rsa_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
         Ok((UintRef::decode(reader)?.as_bytes(), UintRef::decode(reader)?.as_bytes()))
     });
     numbers.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData};
+    use ring::hmac;
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
+
+    use super::*;
+
+    const SECRET: &[u8] = b"a secret";
+
+    fn url(bytes: impl AsRef<[u8]>) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn text(algorithm: &str, claims: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+        let signed = format!("{}.{}", url(format!(r#"{{"alg":"{algorithm}"}}"#)), url(claims));
+        let signature = url(sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
+    }
+
+    fn by_secret(algorithm: &str, claims: &str, secret: &[u8]) -> String {
+        let hash = match algorithm {
+            "HS384" => hmac::HMAC_SHA384,
+            "HS512" => hmac::HMAC_SHA512,
+            _ => hmac::HMAC_SHA256,
+        };
+        text(algorithm, claims, |signed| hmac::sign(&hmac::Key::new(hash, secret), signed).as_ref().to_vec())
+    }
+
+    /// The claims, or what is wrong.
+    fn told(key: &Key, method: Method, text: &str) -> String {
+        match Token::parse(text, method).and_then(|token| key.verify(&token)) {
+            Ok(claims) => serde_json::to_string(&claims).expect("claims"),
+            Err(error) => format!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn a_secret_verifies_what_was_signed_by_it() {
+        let key = Key::secret(SECRET);
+        for algorithm in ["HS256", "HS384", "HS512"] {
+            let token = by_secret(algorithm, r#"{"sub":"ada"}"#, SECRET);
+            assert_eq!(told(&key, Method::Hmac, &token), r#"{"sub":"ada"}"#, "{algorithm}");
+            let (signed, signature) = token.rsplit_once('.').expect("three parts");
+            let other = by_secret(algorithm, r#"{"sub":"bob"}"#, SECRET);
+            let (other, _) = other.rsplit_once('.').expect("three parts");
+            for (token, error) in [
+                (format!("{other}.{signature}"), "Signature"),
+                (format!("{signed}."), "Signature"),
+                (format!("{signed}.{signature}="), "Malformed(Base64)"),
+                (by_secret(algorithm, "{}", b"another"), "Signature"),
+                (by_secret(algorithm, "[]", b"another"), "Signature"),
+                (by_secret(algorithm, "[]", SECRET), "Malformed(Claims)"),
+            ] {
+                assert_eq!(told(&key, Method::Hmac, &token), error, "{token}");
+            }
+        }
+    }
+
+    #[test]
+    fn claims_of_odd_kinds_are_for_others_to_judge() {
+        let key = Key::secret(SECRET);
+        for claims in
+            [r#"{"sub":{"a":1}}"#, r#"{"exp":[2000]}"#, r#"{"nbf":{}}"#, r#"{"aud":7,"iss":[7]}"#, r#"{"exp":-1}"#]
+        {
+            assert_eq!(told(&key, Method::Hmac, &by_secret("HS256", claims, SECRET)), claims);
+        }
+    }
+
+    #[test]
+    fn a_point_verifies_by_its_curve() {
+        let random = SystemRandom::new();
+        let curves = [
+            ("ES256", &PKCS_ECDSA_P256_SHA256, &ECDSA_P256_SHA256_FIXED_SIGNING),
+            ("ES384", &PKCS_ECDSA_P384_SHA384, &ECDSA_P384_SHA384_FIXED_SIGNING),
+        ];
+        let [(one, first), (two, second)] = curves.map(|(algorithm, pair, signing)| {
+            let pair = KeyPair::generate_for(pair).expect("a key");
+            let key = Key::read(&pair.subject_public_key_info(), Method::Ecdsa).expect("a key");
+            let pair = EcdsaKeyPair::from_pkcs8(signing, &pair.serialize_der(), &random).expect("a key");
+            let sign = |signed: &[u8]| pair.sign(&random, signed).expect("a signature").as_ref().to_vec();
+            (key, text(algorithm, "{}", sign))
+        });
+        for (key, token, result) in
+            [(&one, &first, "{}"), (&two, &second, "{}"), (&one, &second, "Signature"), (&two, &first, "Signature")]
+        {
+            assert_eq!(told(key, Method::Ecdsa, token), result);
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_nobody_s_secret() {
+        let key = Key::rsa(&[0xC7; 256], &[1, 0, 1]).expect("a key");
+        let token = by_secret("HS256", "{}", &[0xC7; 256]);
+        assert_eq!(told(&key, Method::Hmac, &token), "Signature");
+        assert_eq!(told(&key, Method::Rsa, &token), "Method");
+    }
+
+    #[test]
+    fn rsa_keys_have_2048_to_8192_bits() {
+        for (n, bits) in [
+            ([0].as_slice(), Some(0)),
+            (&[0xC7; 128], Some(1024)),
+            (&[&[0x7F], [0xC7; 255].as_slice()].concat(), Some(2047)),
+            (&[0xC7; 256], None),
+            (&[&[0, 0], [0xC7; 256].as_slice()].concat(), None),
+            (&[0xC7; 1024], None),
+            (&[0xC7; 1025], Some(8200)),
+        ] {
+            let mistake = Key::rsa(n, &[1, 0, 1]).err();
+            assert_eq!(mistake, bits.map(|bits| KeyMistake::Size { bits }), "{} bytes", n.len());
+        }
+    }
 }

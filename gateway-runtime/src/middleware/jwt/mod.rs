@@ -3,14 +3,15 @@
 //! | to find | look in |
 //! |---|---|
 //! | how a token is taken apart | `token.rs` |
-//! | which algorithms there are, and how a signature is verified | `key.rs` |
+//! | what a signature is verified by, and by which algorithms | `key.rs`, `crypto.rs` |
 //! | where the key comes from | `source.rs`; of a URL: `sets.rs`, `jwk.rs` |
 //! | when a token is valid, and who is calling | `claims.rs` |
 //! | which policies it has, and the session that is made of them | `policies.rs`, `session.rs` |
 //!
-//! Source: Tyk, `gateway/mw_jwt.go`; gateway.md §5.15.
+//! Tokens, keys and key sets are jsonwebtoken's to read. Source: Tyk, `gateway/mw_jwt.go`; gateway.md §5.15.
 
 mod claims;
+mod crypto;
 mod jwk;
 mod key;
 mod policies;
@@ -125,10 +126,7 @@ impl Step for Arc<Jwt> {
         let token = Token::parse(without_scheme(&found), self.method)?;
         drop(found);
         match &self.verifies {
-            Verifies::Key(key) => {
-                key.verify(&token)?;
-                self.enter(&token, exchange)
-            }
+            Verifies::Key(key) => self.enter(key.verify(&token)?, exchange),
             Verifies::Sets(sets) => self.by_set(sets, token, exchange),
             Verifies::Own => self.by_own_key(token, exchange),
             Verifies::Nothing => Err(RequestError::Broken("nothing verifies its tokens".to_owned())),
@@ -163,18 +161,25 @@ impl Jwt {
         token: &Token,
         exchange: &mut Exchange,
     ) -> Result<Ran, RequestError> {
-        if !keys.iter().any(|key| key.verify(token).is_ok()) {
-            return Err(JwtError::Signature.into());
+        let mut refused = JwtError::Signature;
+        for key in keys {
+            match key.verify(token) {
+                Ok(claims) => return self.enter(claims, exchange),
+                Err(error) => refused = error,
+            }
         }
-        self.enter(token, exchange)
+        Err(refused.into())
     }
 
     /// Verifies by the secret of the key that the token names, whose session it has.
     fn by_own_key(self: &Arc<Self>, token: Token, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        let claims = token.claims()?;
-        let kid = token.kid.as_deref().filter(|_| !self.skips_kid);
-        let name = kid.map_or_else(|| claims::identity(&claims, &self.identity), Ok);
-        let name = name.map_err(|_| JwtError::UnknownKey)?.to_owned();
+        let name = match token.kid.as_deref().filter(|_| !self.skips_kid) {
+            Some(kid) => kid.to_owned(),
+            None => {
+                let claims = token.unverified()?;
+                claims::identity(&claims, &self.identity).map_err(|_| JwtError::UnknownKey)?.to_owned()
+            }
+        };
         if let Some(known) = self.keyring.cached(&self.org_id, &name) {
             return self.by_secret(known, &token, exchange);
         }
@@ -192,8 +197,7 @@ impl Jwt {
     fn by_secret(&self, known: Known, token: &Token, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let secret = known.session.jwt_data.secret.as_bytes();
         let key = Key::read(secret, self.method).map_err(|_| JwtError::KeySecret)?;
-        key.verify(token)?;
-        self.skews.check(&token.claims()?, unix_now())?;
+        self.skews.check(&key.verify(token)?, unix_now())?;
         self.admit(known, exchange);
         Ok(Ran::On)
     }

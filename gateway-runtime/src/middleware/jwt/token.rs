@@ -1,88 +1,92 @@
-//! [`Token`]: a JSON web token in its compact form, taken apart. RFC 7515 §7.1.
+//! [`Token`]: a JSON web token in its compact form, RFC 7515 §7.1, whose signature was not looked at.
 //!
-//! jsonwebtoken would do this too, and with it the signatures: but its line that verifies with ring has an open advisory
-//! (CVE-2026-25537), and the newer ones would have to be given ring by us. What is ours here is three parts and a header.
+//! jsonwebtoken takes it apart. That the signature is right is [`Key::verify`](super::key::Key::verify)'s to say, and
+//! what the token says comes from there.
 
-use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::{DecodeError, Engine};
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::{Algorithm, decode_header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::key::{Algorithm, Method};
+use super::key::Method;
 use super::refusal::{Fault, JwtError};
 
 /// What a token says.
 pub(super) type Claims = Map<String, Value>;
 
-/// Algorithms that others verify: a token with one of them is no mistake, but not for us.
-const OTHERS: [&str; 4] = ["none", "ES512", "ES256K", "EdDSA"];
+/// Algorithms that others verify, and jsonwebtoken does not know: a token with one of them is no mistake, but not for us.
+const OTHERS: [&str; 3] = ["none", "ES512", "ES256K"];
 
-/// A token whose signature was not looked at.
 pub(super) struct Token {
     pub(super) algorithm: Algorithm,
     /// The key that it names.
     pub(super) kid: Option<String>,
     text: Box<str>,
-    /// Where the header ends, and where the claims do.
-    ends: [usize; 2],
-    pub(super) signature: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    kid: Value,
-    #[serde(default)]
-    crit: Value,
 }
 
 impl Token {
-    /// Takes a token apart that has to be signed by `method`.
+    /// Reads the header of a token that has to be signed by `method`.
     ///
     /// # Errors
     /// When it is none, or is signed by another method.
     pub(super) fn parse(text: &str, method: Method) -> Result<Self, JwtError> {
-        let wrong = JwtError::Malformed;
-        let mut dots = text.match_indices('.').map(|(at, _)| at);
-        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
-            return Err(wrong(Fault::Parts));
-        };
-        let header = decode(&text[..first])?;
-        let Header { alg, kid, crit } = serde_json::from_slice(&header).map_err(|_| wrong(Fault::Header))?;
-        let algorithm = match Algorithm::named(&alg) {
-            Some(algorithm) if algorithm.method() == method => algorithm,
-            Some(_) => return Err(JwtError::Method),
-            None if OTHERS.contains(&alg.as_str()) => return Err(JwtError::Method),
-            None => return Err(wrong(Fault::Algorithm)),
-        };
-        // Nothing is understood that would have to be. RFC 7515 §4.1.11.
-        if !crit.is_null() {
-            return Err(wrong(Fault::Critical));
+        let header = decode_header(text).map_err(|error| refused(&error, text))?;
+        if header.alg.family() != method.family() {
+            return Err(JwtError::Method);
         }
-        let signature = decode(&text[second + 1..])?;
-        let kid = kid.as_str().map(str::to_owned);
-        Ok(Self { algorithm, kid, text: text.into(), ends: [first, second], signature })
+        // Nothing is understood that would have to be. RFC 7515 §4.1.11.
+        if header.crit.is_some() {
+            return Err(JwtError::Malformed(Fault::Critical));
+        }
+        Ok(Self { algorithm: header.alg, kid: header.kid, text: text.into() })
     }
 
-    /// What the signature is for.
-    pub(super) fn signed(&self) -> &[u8] {
-        &self.text.as_bytes()[..self.ends[1]]
+    /// What is signed, and its signature in base64.
+    pub(super) fn signed(&self) -> (&str, &str) {
+        self.text.rsplit_once('.').unwrap_or_default()
     }
 
-    /// What it says. Nobody has to have meant it before the signature was verified.
+    /// What it says, whoever says so: nobody has to have meant it before the signature was verified.
     ///
     /// # Errors
     /// When it is no JSON object.
-    pub(super) fn claims(&self) -> Result<Claims, JwtError> {
-        let [begin, end] = self.ends;
-        let claims = decode(&self.text[begin + 1..end])?;
-        serde_json::from_slice(&claims).map_err(|_| JwtError::Malformed(Fault::Claims))
+    pub(super) fn unverified(&self) -> Result<Claims, JwtError> {
+        insecure_decode_claims(&*self.text).map_err(|error| {
+            JwtError::Malformed(match error.kind() {
+                ErrorKind::Base64(_) => Fault::Base64,
+                _ => Fault::Claims,
+            })
+        })
     }
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, JwtError> {
-    BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::Malformed(Fault::Base64))
+/// Why a header cannot be read.
+fn refused(error: &Error, text: &str) -> JwtError {
+    JwtError::Malformed(match error.kind() {
+        // All parts before the last two are the header to jsonwebtoken.
+        ErrorKind::InvalidToken | ErrorKind::Base64(DecodeError::InvalidByte(_, b'.')) => Fault::Parts,
+        ErrorKind::Base64(_) => Fault::Base64,
+        _ => match unknown(text) {
+            Some(algorithm) if OTHERS.contains(&&*algorithm) => return JwtError::Method,
+            Some(_) => Fault::Algorithm,
+            None => Fault::Header,
+        },
+    })
+}
+
+/// The `alg` of a token that is refused, if jsonwebtoken does not know it. It does not say which one it was.
+fn unknown(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Header {
+        alg: String,
+    }
+    let (header, _) = text.split_once('.')?;
+    let header = BASE64_URL_SAFE_NO_PAD.decode(header).ok()?;
+    let Header { alg } = serde_json::from_slice(&header).ok()?;
+    Some(alg).filter(|alg| alg.parse::<Algorithm>().is_err())
 }
 
 #[cfg(test)]
@@ -102,13 +106,14 @@ mod tests {
     fn a_token_is_taken_apart() {
         let text = token(r#"{"alg":"HS256","kid":"k","typ":"JWT"}"#, r#"{"sub":"ada"}"#);
         let token = Token::parse(&text, Method::Hmac).expect("a token");
-        assert_eq!((token.algorithm, token.kid.as_deref()), (Algorithm::Hs256, Some("k")));
-        assert_eq!(token.signed(), &text.as_bytes()[..text.rfind('.').expect("dots")]);
-        assert_eq!(token.signature, b"s");
-        assert_eq!(token.claims().expect("claims")["sub"], "ada");
-        let odd = Token::parse(&self::token(r#"{"alg":"HS256","kid":7}"#, "[]"), Method::Hmac).expect("a token");
+        assert_eq!((token.algorithm, token.kid.as_deref()), (Algorithm::HS256, Some("k")));
+        assert_eq!(token.signed(), text.rsplit_once('.').expect("dots"));
+        assert_eq!(token.unverified().expect("claims")["sub"], "ada");
+        let odd = Token::parse(&self::token(r#"{"alg":"HS256","more":[7]}"#, "[]"), Method::Hmac).expect("a token");
         assert_eq!(odd.kid, None);
-        assert!(matches!(odd.claims(), Err(JwtError::Malformed(Fault::Claims))));
+        assert!(matches!(odd.unverified(), Err(JwtError::Malformed(Fault::Claims))));
+        let odd = Token::parse(&text.replacen('.', ".+", 1), Method::Hmac).expect("a token");
+        assert!(matches!(odd.unverified(), Err(JwtError::Malformed(Fault::Base64))));
     }
 
     #[test]
@@ -118,13 +123,15 @@ mod tests {
             ("", Fault::Parts),
             ("a.b", Fault::Parts),
             (&format!("{good}.x"), Fault::Parts),
-            (&format!("{good}="), Fault::Base64),
+            (&format!("{good}.x.y"), Fault::Parts),
             (&format!("+{good}"), Fault::Base64),
             (&token("{", "{}"), Fault::Header),
             (&token("{}", "{}"), Fault::Header),
             (&token(r#"{"alg":7}"#, "{}"), Fault::Header),
+            (&token(r#"{"alg":"HS256","kid":7}"#, "{}"), Fault::Header),
             (&token(r#"{"alg":"FOO"}"#, "{}"), Fault::Algorithm),
             (&token(r#"{"alg":"HS256","crit":["exp"]}"#, "{}"), Fault::Critical),
+            (&token(r#"{"alg":"HS256","crit":[]}"#, "{}"), Fault::Critical),
         ] {
             let error = refused(text, Method::Hmac);
             assert!(matches!(error, JwtError::Malformed(told) if told == fault), "{text}: {error}");
