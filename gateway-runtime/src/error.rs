@@ -79,6 +79,8 @@ pub(crate) enum RequestError {
     CredentialMissing,
     #[error("the credential is not known")]
     CredentialUnknown,
+    #[error("the key is that of a user or a signer, and no token: it counts with its password or a signature alone")]
+    CredentialSecret,
     #[error("no name and password: {}", .0.as_str())]
     NoPassword(NoCredentials),
     #[error("the user is not known, or the password is not theirs")]
@@ -202,7 +204,7 @@ impl RequestError {
             Self::CertificateMismatch => (StatusCode::UNAUTHORIZED, DISALLOWED, Client),
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
-            Self::AccessDenied | Self::CredentialUnknown | Self::CertificateUnknown => {
+            Self::AccessDenied | Self::CredentialUnknown | Self::CredentialSecret | Self::CertificateUnknown => {
                 (StatusCode::FORBIDDEN, DISALLOWED, Client)
             }
             // With a key that may be known, and cannot be asked about, nobody is let in.
