@@ -11,7 +11,7 @@ use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::certificates::LookUpError;
 use crate::config::Config;
-use crate::keyring::KeyError;
+use crate::keyring::{Busy, KeyError};
 use crate::metrics::{self, Refused, UpstreamFailed};
 use crate::middleware::basic_auth::credentials::NoCredentials;
 use crate::middleware::http_signature::SignatureError;
@@ -85,6 +85,8 @@ pub(crate) enum RequestError {
     NoPassword(NoCredentials),
     #[error("the user is not known, or the password is not theirs")]
     UserUnknown,
+    #[error(transparent)]
+    PasswordsBusy(Busy),
     #[error(transparent)]
     Signature(SignatureError),
     #[error("the token is not signed: {0}")]
@@ -224,6 +226,9 @@ impl RequestError {
             }
             Self::NoPassword(none) => (StatusCode::BAD_REQUEST, none.as_str(), Client),
             Self::UserUnknown => (StatusCode::UNAUTHORIZED, "User not authorised", Client),
+            Self::PasswordsBusy(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Too many passwords are being compared; try again later", Client)
+            }
             Self::Signature(_) => {
                 (StatusCode::BAD_REQUEST, "Authorization field missing, malformed or invalid", Client)
             }

@@ -18,6 +18,7 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use self::parameters::{Algorithm, Parameters};
+use super::client_certificate::check_binding;
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
 use crate::certificates::{Certificates, Stored};
@@ -85,6 +86,8 @@ struct Way {
     skew: Option<Duration>,
     /// Another way of authentication says who is calling: the signature only has to be right.
     is_base: bool,
+    /// Of a key that is bound to certificates, one must be shown.
+    binds: bool,
     keyring: Arc<Keyring>,
     certificates: Certificates,
 }
@@ -103,6 +106,7 @@ fn build(Building { api, keyring, certificates, .. }: &Building<'_>) -> Option<B
             allowed: allowed(api),
             skew: skew(api),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "hmac_key"),
+            binds: api.use_mutual_tls_auth,
             keyring: Arc::clone(keyring),
             certificates: (*certificates).clone(),
         };
@@ -170,7 +174,7 @@ impl Way {
         match signed.parameters.algorithm.hmac() {
             Some(algorithm) => {
                 by_secret(&known.session, algorithm, &signed).map_err(RequestError::Signature)?;
-                Ok(self.enter(known, exchange))
+                self.enter(known, exchange)
             }
             None => self.by_certificate(known, signed, exchange),
         }
@@ -190,22 +194,25 @@ impl Way {
         }
         if let Some(stored) = self.certificates.cached(&id) {
             by_stored(&stored, &signed, SystemTime::now()).map_err(RequestError::Signature)?;
-            return Ok(self.enter(known, exchange));
+            return self.enter(known, exchange);
         }
         let (way, certificates) = (Arc::clone(self), self.certificates.clone());
         let look_up = async move { certificate(&certificates, &id).await };
         Ok(Ran::wait(look_up, move |found, exchange| {
             let verified = found.and_then(|stored| by_stored(&stored, &signed, SystemTime::now()));
             verified.map_err(RequestError::Signature)?;
-            Ok(way.enter(known, exchange))
+            way.enter(known, exchange)
         }))
     }
 
-    fn enter(&self, known: Known, exchange: &mut Exchange) -> Ran {
+    fn enter(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if self.binds {
+            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
+        }
         if self.is_base {
             exchange.caller.set(known.session, known.id, true);
         }
-        Ran::On
+        Ok(Ran::On)
     }
 }
 

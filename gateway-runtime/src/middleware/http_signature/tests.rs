@@ -28,6 +28,7 @@ fn way(allowed: Option<Vec<Algorithm>>, skew: Option<Duration>) -> Way {
         allowed,
         skew,
         is_base: true,
+        binds: false,
         keyring: Arc::new(Keyring::new(Store::new(Memory::default()).into(), Settings::default())),
         certificates: Certificates::default(),
     }
