@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `use_certificate` | who shows a certificate that is in the store, and for which there is a key |
 //! | the same, and `allow_unsafe_dynamic_mtls_token` | also who shows the key itself |
-//! | `use_mutual_tls_auth`, a key with `mtls_static_certificate_bindings` | who shows one of these beside the key, a password, a signature or a JSON web token |
+//! | `use_mutual_tls_auth`, a key with `mtls_static_certificate_bindings` | who shows one of these beside any credential |
 //!
 //! Source: Tyk, `gateway/mw_auth_key.go`; gateway.md §5.11, §5.15.
 
