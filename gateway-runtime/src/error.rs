@@ -11,7 +11,7 @@ use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::certificates::LookUpError;
 use crate::config::Config;
-use crate::keyring::KeyError;
+use crate::keyring::{Busy, KeyError};
 use crate::metrics::{self, Refused, UpstreamFailed};
 use crate::middleware::basic_auth::credentials::NoCredentials;
 use crate::middleware::http_signature::SignatureError;
@@ -79,10 +79,14 @@ pub(crate) enum RequestError {
     CredentialMissing,
     #[error("the credential is not known")]
     CredentialUnknown,
+    #[error("the key is that of a user or a signer, and no token: it counts with its password or a signature alone")]
+    CredentialSecret,
     #[error("no name and password: {}", .0.as_str())]
     NoPassword(NoCredentials),
     #[error("the user is not known, or the password is not theirs")]
     UserUnknown,
+    #[error(transparent)]
+    PasswordsBusy(Busy),
     #[error(transparent)]
     Signature(SignatureError),
     #[error("the token is not signed: {0}")]
@@ -202,7 +206,7 @@ impl RequestError {
             Self::CertificateMismatch => (StatusCode::UNAUTHORIZED, DISALLOWED, Client),
             Self::KeyInactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew", Client),
             Self::KeyExpired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew", Client),
-            Self::AccessDenied | Self::CredentialUnknown | Self::CertificateUnknown => {
+            Self::AccessDenied | Self::CredentialUnknown | Self::CredentialSecret | Self::CertificateUnknown => {
                 (StatusCode::FORBIDDEN, DISALLOWED, Client)
             }
             // With a key that may be known, and cannot be asked about, nobody is let in.
@@ -222,6 +226,9 @@ impl RequestError {
             }
             Self::NoPassword(none) => (StatusCode::BAD_REQUEST, none.as_str(), Client),
             Self::UserUnknown => (StatusCode::UNAUTHORIZED, "User not authorised", Client),
+            Self::PasswordsBusy(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Too many passwords are being compared; try again later", Client)
+            }
             Self::Signature(_) => {
                 (StatusCode::BAD_REQUEST, "Authorization field missing, malformed or invalid", Client)
             }

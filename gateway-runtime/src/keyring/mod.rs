@@ -5,7 +5,7 @@
 //! | how a request's key becomes a session | [`Keyring::cached`], [`Keyring::look_up`], here |
 //! | how keys are written, deleted and listed | `record.rs` |
 //! | what is counted for a key | `counted.rs` |
-//! | how passwords of users are hashed and compared | `passwords.rs` |
+//! | how passwords of users are hashed and compared | `passwords.rs`, and who waits for that in `lines.rs` |
 //! | sessions of organisations | `organisations.rs` |
 //! | what reloads change: policies, and what APIs say of keys | `rulebook.rs` |
 //!
@@ -15,6 +15,7 @@
 //! - That a key is not known is never remembered. Source: gateway.md §5.15.
 
 mod counted;
+mod lines;
 mod organisations;
 mod passwords;
 mod record;
@@ -35,6 +36,7 @@ use crate::session::password::PasswordHash;
 use crate::storage::{Store, StoreError};
 
 pub(crate) use crate::session::cache::Known;
+pub(crate) use lines::Busy;
 pub(crate) use passwords::{Checked, Passwords};
 pub(crate) use record::Save;
 pub(crate) use rulebook::Rulebook;

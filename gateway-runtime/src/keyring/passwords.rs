@@ -3,19 +3,25 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use gateway_model::BasicAuthData;
+use gateway_model::{BasicAuthData, Session};
 use gateway_sdk::exchange::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::Known;
+use super::lines::{Busy, Lines};
 use crate::session::key::obfuscated;
 use crate::session::password::{self, HashError, PasswordHash};
 use crate::session::right::RightPasswords;
+
+/// The hash of a password that nobody has, which takes as long as those that are made here.
+const NOBODYS: &str = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
 /// Who hashes passwords, and which were right a moment ago.
 pub(crate) struct Passwords {
     /// So many are hashed at the same time: whoever sends wrong ones gets no more of the machine.
     room: Arc<Semaphore>,
+    /// Who waits for that.
+    lines: Arc<Lines>,
     /// Not there before the first that bcrypt is asked for. `None`: the system had no random numbers.
     right: OnceLock<Option<RightPasswords>>,
 }
@@ -23,17 +29,21 @@ pub(crate) struct Passwords {
 /// Whether a password is the right one.
 pub(crate) enum Checked {
     Now(bool),
-    Later(BoxFuture<'static, bool>),
+    Later(BoxFuture<'static, Result<bool, Busy>>),
 }
 
 impl Default for Passwords {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { room: Arc::new(Semaphore::new((cores / 2).max(1))), right: OnceLock::new() }
+        Self::with_places((cores / 2).max(1))
     }
 }
 
 impl Passwords {
+    fn with_places(places: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(places)), lines: Arc::default(), right: OnceLock::new() }
+    }
+
     /// Whether this is the password of a user; if it is, that may be `kept` for so long.
     pub(crate) fn check(self: &Arc<Self>, user: &Known, given: &str, kept: Option<Duration>) -> Checked {
         let stored = &user.session.basic_auth_data;
@@ -47,6 +57,18 @@ impl Passwords {
         Checked::Later(Box::pin(async move { this.ask_bcrypt(user, given, kept).await }))
     }
 
+    /// Takes as long as it does for a user whose password has this hash: who is none cannot be told by the time. `name` is
+    /// what the user would be known by.
+    pub(crate) fn check_nobody(self: &Arc<Self>, name: &str, given: &str, hash: PasswordHash) -> Checked {
+        if hash != PasswordHash::Bcrypt {
+            return Checked::Now(false);
+        }
+        let basic_auth_data = BasicAuthData { password: NOBODYS.to_owned(), hash_type: "bcrypt".to_owned() };
+        let session = Arc::new(Session { basic_auth_data, ..Session::default() });
+        let (this, user, given) = (Arc::clone(self), Known { session, id: name.into() }, given.to_owned());
+        Checked::Later(Box::pin(async move { this.ask_bcrypt(user, given, None).await.map(|_| false) }))
+    }
+
     /// A password as a session holds it.
     ///
     /// # Errors
@@ -58,18 +80,19 @@ impl Passwords {
         tokio::task::spawn_blocking(work).await.map_err(|_| HashError::Ended)?.0
     }
 
-    async fn ask_bcrypt(&self, user: Known, given: String, kept: Option<Duration>) -> bool {
-        let place = Arc::clone(&self.room).acquire_owned().await;
+    async fn ask_bcrypt(&self, user: Known, given: String, kept: Option<Duration>) -> Result<bool, Busy> {
+        let turn = self.lines.join(&user.id)?.turn().await;
         // Somebody before may have asked the same.
         if kept.is_some() && self.knows(&user.session.basic_auth_data.password, &given) {
-            return true;
+            return Ok(true);
         }
+        let place = (Arc::clone(&self.room).acquire_owned().await, turn);
         // The place is free when the work is over, whether or not anybody still waits for it.
         let work = move || {
             let answer = password::is_right_by_bcrypt(&user.session.basic_auth_data.password, &given);
             (answer, user, given, place)
         };
-        match tokio::task::spawn_blocking(work).await {
+        Ok(match tokio::task::spawn_blocking(work).await {
             Ok((Ok(is_right), user, given, _place)) => {
                 if is_right && let (Some(lifetime), Some(right)) = (kept, self.right()) {
                     let pair = right.pair(&user.session.basic_auth_data.password, &given);
@@ -86,7 +109,7 @@ impl Passwords {
                 tracing::error!(%error, "a password is not compared");
                 false
             }
-        }
+        })
     }
 
     fn knows(&self, hash: &str, given: &str) -> bool {
@@ -115,7 +138,7 @@ mod tests {
     async fn check(passwords: &Arc<Passwords>, user: &Known, given: &str, kept: Option<Duration>) -> (bool, bool) {
         match passwords.check(user, given, kept) {
             Checked::Now(is_right) => (is_right, true),
-            Checked::Later(answer) => (answer.await, false),
+            Checked::Later(answer) => (answer.await.expect("there is room"), false),
         }
     }
 
@@ -134,6 +157,51 @@ mod tests {
             "who keeps nothing, trusts nothing"
         );
         assert_eq!(passwords.room.available_permits(), Passwords::default().room.available_permits());
+    }
+
+    #[tokio::test]
+    async fn who_guesses_keeps_nobody_else_waiting() {
+        let passwords = Arc::new(Passwords::with_places(1));
+        let hash = "$2a$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96";
+        let named = |id: &str| Known { id: id.into(), ..user(hash, "bcrypt") };
+        let answers = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let held = Arc::clone(&passwords.room).acquire_owned().await;
+        let waiting: Vec<_> = std::iter::repeat_n(("ada", "wrong"), 16)
+            .chain([("bob", "password")])
+            .map(|(name, given)| {
+                let Checked::Later(answer) = passwords.check(&named(name), given, MINUTE) else {
+                    panic!("bcrypt is not asked")
+                };
+                let answers = Arc::clone(&answers);
+                tokio::spawn(async move {
+                    let answer = answer.await;
+                    answers.lock().expect("no panic").push((name, answer));
+                })
+            })
+            .collect();
+        // On this one thread all of them have taken their places then.
+        tokio::task::yield_now().await;
+        drop(held);
+        for waiting in waiting {
+            waiting.await.expect("no panic");
+        }
+        let answers = answers.lock().expect("no panic");
+        let place = answers.iter().position(|answer| *answer == ("bob", Ok(true)));
+        assert_eq!((place, answers.len()), (Some(1), 17), "{answers:?}");
+    }
+
+    #[tokio::test]
+    async fn the_time_does_not_tell_who_is_nobody() {
+        let passwords = Arc::new(Passwords::with_places(1));
+        let Checked::Later(answer) = passwords.check_nobody("eve", "password", PasswordHash::Bcrypt) else {
+            panic!("bcrypt is not asked")
+        };
+        assert_eq!(answer.await, Ok(false));
+        assert!(password::is_right_by_bcrypt(NOBODYS, "x").is_ok_and(|is_right| !is_right));
+        let made = PasswordHash::Bcrypt.hash("x").expect("it is hashed").password;
+        assert_eq!(NOBODYS[..7], made[..7], "as long as for somebody");
+        let fast = PasswordHash::named("sha256").expect("a known name");
+        assert!(matches!(passwords.check_nobody("eve", "password", fast), Checked::Now(false)));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
 
 use super::client_certificate::{ByCertificate, check_binding};
@@ -68,6 +69,9 @@ impl Step for AuthToken {
 
 impl Entry {
     fn take(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if has_secret(&known.session) {
+            return Err(RequestError::CredentialSecret);
+        }
         if self.binds {
             check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
         }
@@ -78,5 +82,30 @@ impl Entry {
             exchange.caller.set(known.session, known.id, true);
         }
         Ok(Ran::On)
+    }
+}
+
+/// Whether the key is known to others: it is the name of a user, or the `keyId` of signatures, and what lets its owner in
+/// is a password or a secret beside it.
+fn has_secret(session: &Session) -> bool {
+    let signs = session.hmac_enabled && !session.hmac_string.is_empty();
+    signs || !session.basic_auth_data.password.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_model::BasicAuthData;
+
+    use super::*;
+
+    #[test]
+    fn what_has_a_secret_beside_it_is_no_token() {
+        let basic_auth_data = BasicAuthData { password: "hash".into(), ..BasicAuthData::default() };
+        assert!(has_secret(&Session { basic_auth_data, ..Session::default() }));
+        let signs =
+            |hmac_enabled, secret: &str| Session { hmac_enabled, hmac_string: secret.into(), ..Session::default() };
+        assert!(has_secret(&signs(true, "secret")));
+        assert!(!has_secret(&signs(true, "")) && !has_secret(&signs(false, "secret")));
+        assert!(!has_secret(&Session::default()));
     }
 }

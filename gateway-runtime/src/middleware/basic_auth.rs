@@ -13,6 +13,7 @@ use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::WWW_AUTHENTICATE;
 
 use self::credentials::{Credentials, FromBody, NoCredentials};
+use super::client_certificate::check_binding;
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
@@ -40,6 +41,8 @@ struct Way {
     kept: Option<Duration>,
     /// Another way of authentication says who is calling: the password only has to be right.
     is_base: bool,
+    /// Of a key that is bound to certificates, one must be shown.
+    binds: bool,
     keyring: Arc<Keyring>,
 }
 
@@ -52,6 +55,7 @@ fn build(Building { api, keyring, from_body, .. }: &Building<'_>) -> Option<Box<
             asks: challenge(&api.name),
             kept: kept(api),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "basic_auth_user"),
+            binds: api.use_mutual_tls_auth,
             keyring: Arc::clone(keyring),
         };
         Box::new(BasicAuth(Arc::new(way))) as Box<dyn Step>
@@ -105,24 +109,24 @@ impl Way {
         })
     }
 
-    /// Looks the user up, and the password at them.
+    /// Looks the user up, and the password at them. A user is a key of this organisation, and of no other.
     fn identify(self: &Arc<Self>, said: Credentials, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let Credentials { user, password } = said;
-        let legacy = self.keyring.settings.rules.legacy(&self.org_id, &user);
+        let rules = &self.keyring.settings.rules;
+        let (user, legacy) = (rules.compose(&self.org_id, &user), rules.legacy(&self.org_id, &user));
         let cached = self.keyring.cached(&self.org_id, &user);
         let cached = cached.or_else(|| self.keyring.cached(&self.org_id, legacy.as_deref()?));
         if let Some(known) = cached {
-            return self.check(known, &password, exchange);
+            return self.check(Some(known), &user, &password, exchange);
         }
-        let (way, look_up) = (Arc::clone(self), self.look_up(user, legacy));
+        let (way, look_up) = (Arc::clone(self), self.look_up(user.clone(), legacy));
         Ok(Ran::wait(look_up, move |found, exchange| match found {
-            Ok(Some(known)) => way.check(known, &password, exchange),
-            Ok(None) => Err(way.not_authorised(exchange)),
+            Ok(found) => way.check(found, &user, &password, exchange),
             Err(error) => Err(RequestError::KeyFailed(error)),
         }))
     }
 
-    /// The user of a name, who may have been written before keys said how they are hashed.
+    /// The user of a key, who may have been written before keys said how they are hashed.
     fn look_up(
         self: &Arc<Self>,
         user: String,
@@ -137,19 +141,35 @@ impl Way {
         }
     }
 
-    fn check(self: &Arc<Self>, known: Known, password: &str, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        match self.keyring.passwords.check(&known, password, self.kept) {
-            Checked::Now(is_right) => self.conclude(is_right, known, exchange),
+    /// Compares the password. It takes as long for a name that is nobody's.
+    fn check(
+        self: &Arc<Self>,
+        found: Option<Known>,
+        user: &str,
+        password: &str,
+        exchange: &mut Exchange,
+    ) -> Result<Ran, RequestError> {
+        let Keyring { passwords, settings, .. } = &*self.keyring;
+        let found = found.filter(|known| !known.session.basic_auth_data.password.is_empty());
+        let checked = match &found {
+            Some(known) => passwords.check(known, password, self.kept),
+            None => passwords.check_nobody(user, password, settings.password_hash),
+        };
+        match checked {
+            Checked::Now(is_right) => self.conclude(is_right, found, exchange),
             Checked::Later(answer) => {
                 let way = Arc::clone(self);
-                Ok(Ran::wait(answer, move |is_right, exchange| way.conclude(is_right, known, exchange)))
+                Ok(Ran::wait(answer, move |answer, exchange| {
+                    way.conclude(answer.map_err(RequestError::PasswordsBusy)?, found, exchange)
+                }))
             }
         }
     }
 
-    fn conclude(&self, is_right: bool, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        if !is_right {
-            return Err(self.not_authorised(exchange));
+    fn conclude(&self, is_right: bool, found: Option<Known>, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        let Some(known) = found.filter(|_| is_right) else { return Err(self.not_authorised(exchange)) };
+        if self.binds {
+            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
         }
         if self.is_base {
             exchange.caller.set(known.session, known.id, true);
@@ -219,10 +239,12 @@ mod tests {
                 asks: challenge(""),
                 kept: None,
                 is_base: true,
+                binds: false,
                 keyring: Arc::clone(&keyring),
             });
             let look_up = async |user: &str| {
-                let found = way.look_up(user.to_owned(), keyring.settings.rules.legacy("o", user)).await;
+                let rules = &keyring.settings.rules;
+                let found = way.look_up(rules.compose("o", user), rules.legacy("o", user)).await;
                 found.expect("an answer").map(|known| known.session.alias.clone())
             };
             assert_eq!(look_up("ada").await.as_deref(), Some("old"), "{function:?}");

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `use_certificate` | who shows a certificate that is in the store, and for which there is a key |
 //! | the same, and `allow_unsafe_dynamic_mtls_token` | also who shows the key itself |
-//! | `use_mutual_tls_auth`, a key with `mtls_static_certificate_bindings` | who shows one of these beside the key |
+//! | `use_mutual_tls_auth`, a key with `mtls_static_certificate_bindings` | who shows one of these beside any credential |
 //!
 //! Source: Tyk, `gateway/mw_auth_key.go`; gateway.md §5.11, §5.15.
 
@@ -17,6 +17,7 @@ use gateway_sdk::exchange::Exchange;
 use rustls_pki_types::CertificateDer;
 
 use super::credential::{Places, without_scheme};
+use super::token_signature::TokenSignature;
 use super::{Building, Ran, Step};
 use crate::certificates::Certificates;
 use crate::error::RequestError;
@@ -35,6 +36,8 @@ struct Judge {
     takes_tokens: bool,
     /// Of a key that is bound to certificates, one must be shown.
     binds: bool,
+    /// Whoever is let in signs the key too.
+    signature: Option<TokenSignature>,
     keyring: Arc<Keyring>,
     certificates: Certificates,
 }
@@ -56,6 +59,7 @@ impl ByCertificate {
             is_base,
             takes_tokens: keyring.settings.takes_unsafe_tokens,
             binds: api.use_mutual_tls_auth,
+            signature: TokenSignature::of(api.token_source()),
             keyring: Arc::clone(keyring),
             certificates: (*certificates).clone(),
         }))
@@ -128,6 +132,9 @@ impl Judge {
     fn enter(&self, known: Known, shown: &Shown, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         if self.is_bound(&known.session) {
             check(&known.session, shown.own.as_deref())?;
+        }
+        if let Some(signature) = &self.signature {
+            signature.check(exchange, &known.session)?;
         }
         if self.is_base {
             exchange.caller.set(known.session, known.id, true);

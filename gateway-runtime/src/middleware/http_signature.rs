@@ -18,6 +18,7 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use self::parameters::{Algorithm, Parameters};
+use super::client_certificate::check_binding;
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
 use crate::certificates::{Certificates, Stored};
@@ -54,14 +55,18 @@ pub(crate) enum SignatureError {
     Date,
     #[error("the date of the signed request is {0:?} away, more than `hmac_allowed_clock_skew`")]
     Skew(Duration),
+    #[error("the date of the signed request is not among the `headers` that are signed: sign `{0}` too")]
+    UnsignedDate(&'static str),
     #[error("the signature's key is not known")]
     UnknownKey,
-    #[error("the signature's key has no `hmac_string`, or no `hmac_enabled`")]
+    #[error("the signature's key has no `hmac_string`, or not `hmac_enabled`")]
     NoSecret,
     #[error("the signature's key has no `rsa_certificate_id`, or no `enable_http_signature_validation`")]
     NoCertificate,
     #[error("the signature's key has a `rsa_certificate_id` that is not in the store of certificates")]
     UnknownCertificate,
+    #[error("the certificate of the signature's key has expired")]
+    ExpiredCertificate,
     #[error("the certificate of the signature's key has no key of RSA")]
     OtherKey,
     #[error("the certificate of the signature's key cannot be looked up: {0}")]
@@ -81,6 +86,8 @@ struct Way {
     skew: Option<Duration>,
     /// Another way of authentication says who is calling: the signature only has to be right.
     is_base: bool,
+    /// Of a key that is bound to certificates, one must be shown.
+    binds: bool,
     keyring: Arc<Keyring>,
     certificates: Certificates,
 }
@@ -99,6 +106,7 @@ fn build(Building { api, keyring, certificates, .. }: &Building<'_>) -> Option<B
             allowed: allowed(api),
             skew: skew(api),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "hmac_key"),
+            binds: api.use_mutual_tls_auth,
             keyring: Arc::clone(keyring),
             certificates: (*certificates).clone(),
         };
@@ -143,27 +151,30 @@ impl Way {
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&parameters.algorithm)) {
             return Err(SignatureError::Forbidden(parameters.algorithm.as_str()));
         }
-        self.check_date(request.headers(), now)?;
+        self.check_date(request.headers(), &parameters.headers, now)?;
         let message = message(request, &parameters.headers)?;
         Ok(Signed { parameters, message })
     }
 
-    /// A date is asked for even where any will do, as by Tyk.
-    fn check_date(&self, headers: &HeaderMap, now: SystemTime) -> Result<(), SignatureError> {
-        let (_, text) = date_of(headers).ok_or(SignatureError::Date)?;
+    /// A date is asked for even where any will do, as by Tyk. One that has to be near enough is among the `signed`:
+    /// whoever sees a request could send it again with another.
+    fn check_date(&self, headers: &HeaderMap, signed: &[String], now: SystemTime) -> Result<(), SignatureError> {
+        let (name, text) = date_of(headers).ok_or(SignatureError::Date)?;
         let date = text.to_str().ok().and_then(date::parse).ok_or(SignatureError::Date)?;
         let away = now.duration_since(date).unwrap_or_else(|ahead| ahead.duration());
-        match self.skew {
-            Some(skew) if away > skew => Err(SignatureError::Skew(away)),
-            _ => Ok(()),
+        let Some(skew) = self.skew else { return Ok(()) };
+        // `date` is whichever of the two counts.
+        if !signed.iter().any(|signed| signed == DATE || signed == name) {
+            return Err(SignatureError::UnsignedDate(name));
         }
+        if away > skew { Err(SignatureError::Skew(away)) } else { Ok(()) }
     }
 
     fn conclude(self: &Arc<Self>, known: Known, signed: Signed, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         match signed.parameters.algorithm.hmac() {
             Some(algorithm) => {
                 by_secret(&known.session, algorithm, &signed).map_err(RequestError::Signature)?;
-                Ok(self.enter(known, exchange))
+                self.enter(known, exchange)
             }
             None => self.by_certificate(known, signed, exchange),
         }
@@ -182,23 +193,26 @@ impl Way {
             return Err(RequestError::Signature(SignatureError::NoCertificate));
         }
         if let Some(stored) = self.certificates.cached(&id) {
-            by_public_key(&stored.public_key, &signed).map_err(RequestError::Signature)?;
-            return Ok(self.enter(known, exchange));
+            by_stored(&stored, &signed, SystemTime::now()).map_err(RequestError::Signature)?;
+            return self.enter(known, exchange);
         }
         let (way, certificates) = (Arc::clone(self), self.certificates.clone());
         let look_up = async move { certificate(&certificates, &id).await };
         Ok(Ran::wait(look_up, move |found, exchange| {
-            let verified = found.and_then(|stored| by_public_key(&stored.public_key, &signed));
+            let verified = found.and_then(|stored| by_stored(&stored, &signed, SystemTime::now()));
             verified.map_err(RequestError::Signature)?;
-            Ok(way.enter(known, exchange))
+            way.enter(known, exchange)
         }))
     }
 
-    fn enter(&self, known: Known, exchange: &mut Exchange) -> Ran {
+    fn enter(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if self.binds {
+            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
+        }
         if self.is_base {
             exchange.caller.set(known.session, known.id, true);
         }
-        Ran::On
+        Ok(Ran::On)
     }
 }
 
@@ -210,12 +224,19 @@ async fn certificate(certificates: &Certificates, id: &str) -> Result<Arc<Stored
 
 /// Whether the signature is by the secret of this session.
 fn by_secret(session: &Session, algorithm: hmac::Algorithm, signed: &Signed) -> Result<(), SignatureError> {
-    let is_enabled = session.hmac_enabled || session.enable_http_signature_validation;
-    if session.hmac_string.is_empty() || !is_enabled {
+    if session.hmac_string.is_empty() || !session.hmac_enabled {
         return Err(SignatureError::NoSecret);
     }
     let key = hmac::Key::new(algorithm, session.hmac_string.as_bytes());
     hmac::verify(&key, &signed.message, &signed.parameters.signature).map_err(|_| SignatureError::Mismatch)
+}
+
+/// Whether the signature is by the owner of a certificate whose time is not over, or of a public key.
+fn by_stored(stored: &Stored, signed: &Signed, now: SystemTime) -> Result<(), SignatureError> {
+    if stored.is_over(now) {
+        return Err(SignatureError::ExpiredCertificate);
+    }
+    by_public_key(&stored.public_key, signed)
 }
 
 /// Whether the signature is by the owner of a public key, which is a `SubjectPublicKeyInfo`, DER.

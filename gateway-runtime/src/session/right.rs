@@ -9,6 +9,8 @@ use arc_swap::ArcSwapOption;
 use ring::hmac;
 use ring::rand::SystemRandom;
 
+use crate::config::LONGEST;
+
 /// Passwords that are known at the same time.
 const KNOWN: usize = 8 * 1024;
 /// Slots that one can be in.
@@ -61,7 +63,7 @@ impl RightPasswords {
             None => Some(now),
             Some(entry) => Some(entry.ends.max(now)),
         };
-        let entry = Entry { pair, ends: now + lifetime };
+        let entry = Entry { pair, ends: now + lifetime.min(LONGEST) };
         if let Some(slot) = self.ways(pair).iter().min_by_key(rank) {
             slot.store(Some(Arc::new(entry)));
         }
@@ -94,6 +96,14 @@ mod tests {
         }
         let other = RightPasswords::new().expect("random numbers");
         assert_ne!(other.pair("hash", "password"), pair, "each process has a key of its own");
+    }
+
+    #[test]
+    fn no_time_is_too_long() {
+        let (table, now) = (RightPasswords::new().expect("random numbers"), Instant::now());
+        let pair = table.pair("hash", "password");
+        table.keep(pair, Duration::MAX, now);
+        assert!(table.knows(pair, now + LONGEST / 2) && !table.knows(pair, now + LONGEST));
     }
 
     #[test]

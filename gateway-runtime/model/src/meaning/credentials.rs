@@ -7,6 +7,8 @@ use crate::nearest::nearest;
 
 /// A signature is looked for in every second that the clocks may differ by, in both directions, which takes a while.
 const LONGEST_SKEW_S: i64 = 600;
+/// A password is known for no longer: ten years.
+const LONGEST_KEPT_S: i64 = 10 * 365 * 24 * 60 * 60;
 
 impl Check<'_> {
     pub(super) fn credentials(&mut self) {
@@ -34,6 +36,10 @@ impl Check<'_> {
         let at = path(&["basic_auth"]);
         if basic.cache_ttl < 0 {
             self.error(at.key("cache_ttl"), "is below 0; write seconds, or 0 for 60 of them");
+        }
+        if basic.cache_ttl > LONGEST_KEPT_S {
+            let reason = format!("is over {LONGEST_KEPT_S}, which counts in its place; write seconds, such as 3600");
+            self.warning(at.key("cache_ttl"), reason);
         }
         if !basic.extract_from_body {
             return;

@@ -1,5 +1,7 @@
 //! The parameters of a signature: `Signature keyId="…",algorithm="…",headers="…",signature="…"`.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
@@ -123,11 +125,17 @@ fn pair(text: &str) -> Result<(&str, String, &str), SignatureError> {
     Err(SignatureError::Malformed("a quote is missing"))
 }
 
+/// Each once: what is signed is then no longer than the request and these names.
 fn names(text: &str) -> Result<Vec<String>, SignatureError> {
     let names: Vec<String> = text.split(' ').map(str::to_ascii_lowercase).collect();
-    match names.iter().any(String::is_empty) {
-        true => Err(SignatureError::Malformed("`headers` are names with one space between two")),
-        false => Ok(names),
+    if names.iter().any(String::is_empty) {
+        return Err(SignatureError::Malformed("`headers` are names with one space between two"));
+    }
+    let mut seen = HashSet::with_capacity(names.len());
+    if names.iter().all(|name| seen.insert(name)) {
+        Ok(names)
+    } else {
+        Err(SignatureError::Malformed("a name is twice in `headers`"))
     }
 }
 
@@ -182,6 +190,8 @@ mod tests {
             r#"keyId="k",algorithm="hmac-sha1",signature="fn5+","#,
             r#"keyId="k",algorithm="hmac-sha1",signature="fn5+",headers="""#,
             r#"keyId="k",algorithm="hmac-sha1",signature="fn5+",headers="date  host""#,
+            r#"keyId="k",algorithm="hmac-sha1",signature="fn5+",headers="date host date""#,
+            r#"keyId="k",algorithm="hmac-sha1",signature="fn5+",headers="x-a X-A""#,
             r#"keyId="k",algorithm="hmac-sha1",signature="fn5""#,
             r#"keyId="k",algorithm="hmac-sha1""#,
             r#"keyId="k",signature="fn5+""#,

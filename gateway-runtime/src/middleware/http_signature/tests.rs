@@ -28,6 +28,7 @@ fn way(allowed: Option<Vec<Algorithm>>, skew: Option<Duration>) -> Way {
         allowed,
         skew,
         is_base: true,
+        binds: false,
         keyring: Arc::new(Keyring::new(Store::new(Memory::default()).into(), Settings::default())),
         certificates: Certificates::default(),
     }
@@ -87,14 +88,16 @@ fn a_signature_is_that_of_the_message_by_the_secret_of_the_session() {
         let disabled = Session { hmac_enabled: false, ..session("secret") };
         assert_eq!(verify(&disabled, &read(DATE_NOW)), Err(SignatureError::NoSecret));
         let otherwise = Session { enable_http_signature_validation: true, ..disabled };
-        assert_eq!(verify(&otherwise, &read(DATE_NOW)), Ok(()));
+        assert_eq!(verify(&otherwise, &read(DATE_NOW)), Err(SignatureError::NoSecret), "that is for certificates");
     }
 }
 
 #[test]
 fn a_date_must_be_there_and_near_enough() {
     let second = Some(Duration::from_secs(1));
-    let check = |headers: &[(&str, &str)], skew| way(None, skew).check_date(request("/", headers).headers(), now());
+    let signed = ["date".to_owned()];
+    let check =
+        |headers: &[(&str, &str)], skew| way(None, skew).check_date(request("/", headers).headers(), &signed, now());
     assert_eq!(check(&[], None), Err(SignatureError::Date));
     assert_eq!(check(&[("date", "yesterday")], None), Err(SignatureError::Date));
     assert_eq!(check(&[("date", "Thu, 01 Jan 1970 00:00:00 GMT")], None), Ok(()));
@@ -104,6 +107,24 @@ fn a_date_must_be_there_and_near_enough() {
         assert_eq!(check(&[("date", &date)], second), expected, "{date}");
         assert_eq!(check(&[("x-aux-date", &date), ("date", DATE_NOW)], second), expected, "the other one counts");
     }
+}
+
+#[test]
+fn a_date_that_has_to_be_near_enough_is_signed() {
+    let check = |headers: &[(&str, &str)], signed: &[&str], skew| {
+        let signed: Vec<String> = signed.iter().map(|name| (*name).to_owned()).collect();
+        way(None, skew).check_date(request("/", headers).headers(), &signed, now())
+    };
+    let (second, date, other) = (Some(Duration::from_secs(1)), ("date", DATE_NOW), ("x-aux-date", DATE_NOW));
+    assert_eq!(check(&[date], &["host"], None), Ok(()), "any will do");
+    for headers in [[date].as_slice(), &[other], &[date, other]] {
+        let (name, _) = *headers.last().expect("one");
+        assert_eq!(check(headers, &["host"], second), Err(SignatureError::UnsignedDate(name)));
+        assert_eq!(check(headers, &["host", "date"], second), Ok(()), "whichever counts");
+        assert_eq!(check(headers, &[name], second), Ok(()));
+    }
+    let refused = check(&[date], &["x-aux-date"], second);
+    assert_eq!(refused, Err(SignatureError::UnsignedDate("date")), "nothing was signed in its place");
 }
 
 #[test]
@@ -168,4 +189,18 @@ async fn the_public_key_is_that_of_the_certificate_in_the_store() {
     certificates.add(&id, stored).await.expect("there is room");
     let own = certificate(&certificates, &id).await.expect("it is there").public_key.clone();
     assert_eq!(own, public_key(text.as_bytes()));
+}
+
+#[test]
+fn a_certificate_whose_time_is_over_verifies_nothing() {
+    let parameters =
+        || Parameters::parse("keyId=\"k\",algorithm=\"rsa-sha256\",signature=\"fn5+\"").expect("parameters");
+    let by = |pem: &[u8], now| {
+        let stored = Stored::of_certificate(CertificateDer::from_pem_slice(pem).expect("a certificate"));
+        by_stored(&stored, &Signed { parameters: parameters(), message: Vec::new() }, now)
+    };
+    let pem = include_bytes!("../../tls/testdata/pkcs1.crt");
+    let centuries = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
+    assert_eq!(by(pem, SystemTime::now()), Err(SignatureError::Mismatch));
+    assert_eq!(by(pem, SystemTime::now() + centuries), Err(SignatureError::ExpiredCertificate));
 }

@@ -28,6 +28,7 @@ use gateway_model::ApiDefinition;
 use gateway_sdk::Uri;
 use gateway_sdk::exchange::Exchange;
 
+use super::client_certificate::check_binding;
 use super::credential::{Places, without_scheme};
 use super::{Building, Middleware, Ran, Step};
 use crate::clock::unix_now;
@@ -58,6 +59,8 @@ struct Jwt {
     org_id: Arc<str>,
     /// Another way of authentication says who is calling: the token only has to be valid.
     is_base: bool,
+    /// Of a key that is bound to certificates, one must be shown.
+    binds: bool,
     keyring: Arc<Keyring>,
 }
 
@@ -114,6 +117,7 @@ fn build(Building { api, keyring, key_sets, .. }: &Building<'_>) -> Option<Box<d
             policies: PolicyRules::of(api),
             org_id: api.org_id.as_str().into(),
             is_base: matches!(api.base_identity_provided_by.as_str(), "" | "jwt_claim"),
+            binds: api.use_mutual_tls_auth,
             keyring: Arc::clone(keyring),
         };
         Box::new(Arc::new(step)) as Box<dyn Step>
@@ -198,14 +202,17 @@ impl Jwt {
         let secret = known.session.jwt_data.secret.as_bytes();
         let key = Key::read(secret, self.method).map_err(|_| JwtError::KeySecret)?;
         self.skews.check(&key.verify(token)?, unix_now())?;
-        self.admit(known, exchange);
-        Ok(Ran::On)
+        self.admit(known, exchange)
     }
 
-    fn admit(&self, known: Known, exchange: &mut Exchange) {
+    fn admit(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if self.binds {
+            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
+        }
         if self.is_base {
             exchange.caller.set(known.session, known.id, true);
         }
+        Ok(Ran::On)
     }
 }
 

@@ -23,6 +23,11 @@ fn a_password_in_a_body_is_found_by_two_expressions() {
         &with(r#""use_basic_auth":true,"basic_auth":{"cache_ttl":-1}"#),
         &[&format!("error 2:49: basic_auth.cache_ttl: {reason}")],
     );
+    let reason = "is over 315360000, which counts in its place; write seconds, such as 3600";
+    check(
+        &with(r#""use_basic_auth":true,"basic_auth":{"cache_ttl":9223372036854775807}"#),
+        &[&format!("warning 2:49: basic_auth.cache_ttl: {reason}")],
+    );
 }
 
 #[test]
