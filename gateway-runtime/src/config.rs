@@ -44,7 +44,7 @@ pub(crate) use remark::{Place, Remark};
 const DEFAULT_SECRET: &str = "352d20ee67be67f6340b4c0605b044b7";
 const DEFAULT_PORT: u16 = 8080;
 /// A longer time is cut: sums of moments and times must not overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Where the file is looked for without `--conf`.
 const CANDIDATES: [&str; 2] = ["tyk.conf", "/etc/tyk/tyk.conf"];
 

@@ -9,7 +9,7 @@ use gateway_sdk::exchange::Exchange;
 use super::client_certificate::{ByCertificate, check_binding};
 use super::credential::{Places, without_scheme};
 use super::token_signature::TokenSignature;
-use super::{Building, Middleware, Ran, Step};
+use super::{Building, Middleware, Ran, Step, jwt};
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
 
@@ -68,6 +68,9 @@ impl Step for AuthToken {
 
 impl Entry {
     fn take(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if jwt::is_of_token(&known.session) {
+            return Err(RequestError::CredentialUnknown);
+        }
         if self.binds {
             check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
         }

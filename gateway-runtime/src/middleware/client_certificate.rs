@@ -17,7 +17,7 @@ use gateway_sdk::exchange::Exchange;
 use rustls_pki_types::CertificateDer;
 
 use super::credential::{Places, without_scheme};
-use super::{Building, Ran, Step};
+use super::{Building, Ran, Step, jwt};
 use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
@@ -126,6 +126,9 @@ impl Judge {
     }
 
     fn enter(&self, known: Known, shown: &Shown, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if jwt::is_of_token(&known.session) {
+            return Err(RequestError::CredentialUnknown);
+        }
         if self.is_bound(&known.session) {
             check(&known.session, shown.own.as_deref())?;
         }

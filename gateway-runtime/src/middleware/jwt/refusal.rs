@@ -24,6 +24,10 @@ pub(crate) enum JwtError {
     NoKeySet(SetError),
     #[error("the token names no key of this gateway")]
     UnknownKey,
+    #[error(
+        "the token does not say which key of this gateway it is signed by: neither by `kid` nor by the claim of its caller"
+    )]
+    NoKeyNamed,
     #[error("the `jwt_data.secret` of the key that the token names is empty, or none for the `jwt_signing_method`")]
     KeySecret,
     #[error("the token has expired")]
