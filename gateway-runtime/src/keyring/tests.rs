@@ -110,14 +110,13 @@ async fn what_is_no_session_is_an_error_that_says_where() {
         let keys = keyring.store.get().keys();
         for (value, why) in [
             ("{", "it ends too early at line 1, column 1"),
-            ("[7", "it ends too early at line 1, column 2"),
             ("{]", "it is no JSON at line 1, column 2"),
-            (r#"{"rate": "a secret"}"#, "a value is of another type at line 1, column 19"),
+            (r#"{"rate": "a secret"}"#, "a value is of another type at line 1"),
         ] {
             keys.set(&format!("apikey-{id}"), value.into(), None).wait().await.expect("room");
             let error = keyring.look_up("", "a secret key").await.expect_err("it is no session").to_string();
             assert!(error.starts_with(&format!("what is stored under `apikey-{shown}")), "{error}");
-            assert!(error.contains(&format!("is no session: {why}; delete it")), "{error}");
+            assert!(error.contains(&format!("is no session: {why}")), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
     }
