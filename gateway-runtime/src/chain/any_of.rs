@@ -2,7 +2,8 @@
 //!
 //! Groups are tried in their order, and within one every way must pass. The first that passes says who is calling; if
 //! none does, the last one says why. What a group did that failed is taken back, but for the bodies that its plugins
-//! replaced; the sessions that its plugins set are saved once all of it has passed: a saved one would be a key. Source: Tyk, `gateway/mw_auth_or_wrapper.go`; gateway.md §4.2; plugin-system.md §4.10.
+//! replaced; the sessions that its plugins set are saved once all of it has passed: a saved one would be a key.
+//! Source: Tyk, `gateway/mw_auth_or_wrapper.go`; gateway.md §4.2; plugin-system.md §4.10.
 
 use std::sync::Arc;
 

@@ -24,9 +24,7 @@ pub(crate) enum JwtError {
     NoKeySet(SetError),
     #[error("the token names no key of this gateway")]
     UnknownKey,
-    #[error(
-        "the token does not say which key of this gateway it is signed by: neither by `kid` nor by the claim of its caller"
-    )]
+    #[error("the token names no key of this gateway: it has neither a `kid` nor a claim that says who is calling")]
     NoKeyNamed,
     #[error("the `jwt_data.secret` of the key that the token names is empty, or none for the `jwt_signing_method`")]
     KeySecret,

@@ -184,7 +184,7 @@ impl KeySet {
         if let Err(error) = tokio::spawn(async move { this.fetch(&kid, now).await }).await
             && error.is_panic()
         {
-            tracing::error!(url = self.shown(), %error, "a key set is not read: that is a mistake of the gateway; report it");
+            tracing::error!(url = self.shown(), %error, "a key set is not read: this is a mistake of ours; report it");
         }
     }
 
