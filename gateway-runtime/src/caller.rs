@@ -10,7 +10,7 @@ use gateway_sdk::exchange::Exchange;
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
 
-pub(crate) use crate::keyring::Save;
+pub(crate) use crate::keyring::{Save, Unsaved};
 
 /// Who has said who is calling.
 pub(crate) struct By<'a> {
@@ -19,11 +19,15 @@ pub(crate) struct By<'a> {
     pub(crate) warned: &'a AtomicBool,
 }
 
-/// Takes over what a plugin asked for, or what it left in the exchange. `Some`: it is being saved.
+/// Takes over what a plugin asked for, or what it left in the exchange. `Some`: it is to be saved.
 ///
 /// # Errors
 /// When the policies that the session names cannot be applied: it would allow more than its maker meant.
-pub(crate) fn take(exchange: &mut Exchange, by: &By<'_>, keyring: &Arc<Keyring>) -> Result<Option<Save>, RequestError> {
+pub(crate) fn take(
+    exchange: &mut Exchange,
+    by: &By<'_>,
+    keyring: &Arc<Keyring>,
+) -> Result<Option<Unsaved>, RequestError> {
     let Exchange { caller, ctx, .. } = exchange;
     let was_stored = caller.is_stored();
     let before = caller.session().map(|session| session.key_id.clone()).zip(caller.id().cloned());
@@ -50,12 +54,12 @@ pub(crate) fn take(exchange: &mut Exchange, by: &By<'_>, keyring: &Arc<Keyring>)
     let id = same.unwrap_or_else(|| keyring.id_of(&session.key_id).into());
     let known = Known { session: Arc::new(session), id };
     let is_saved = persist && !known.session.key_id.is_empty();
-    let save = if is_saved { keyring.save(&known, was_stored && is_same) } else { None };
+    let unsaved = is_saved.then(|| Unsaved { known: known.clone(), is_stored: was_stored && is_same });
     caller.set(known.session, known.id, is_saved || (was_stored && is_same));
     if let Some(counted) = counted.filter(|_| is_same) {
         *caller.counted_mut() = counted;
     }
-    Ok(save)
+    Ok(unsaved)
 }
 
 impl By<'_> {

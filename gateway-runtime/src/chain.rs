@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
-use crate::caller::{self, By, Save};
+use crate::caller::{self, By, Save, Unsaved};
 use crate::error::{Fault, RequestError};
 use crate::keyring::Keyring;
 use crate::middleware::{Ran, Step, Then};
@@ -177,10 +177,13 @@ fn advance<'a>(
             }
         };
         match call.entry.call {
-            Call::Sync(function) => match call.run_now(function, exchange, keyring) {
-                (came, None) => came?,
-                (came, Some(save)) => return Ok(Some((Waits::Save(save, came), &links[at + 1..]))),
-            },
+            Call::Sync(function) => {
+                let (came, unsaved) = call.run_now(function, exchange, keyring);
+                match unsaved.and_then(|unsaved| unsaved.save(keyring)) {
+                    None => came?,
+                    Some(save) => return Ok(Some((Waits::Save(save, came), &links[at + 1..]))),
+                }
+            }
             Call::Async(_) => return Ok(Some((Waits::Plugin(call), &links[at + 1..]))),
         }
     }
@@ -203,18 +206,26 @@ impl PluginCall {
     }
 
     pub(crate) async fn run(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<(), Stop> {
-        let (came, save) = match self.entry.call {
-            Call::Sync(function) => self.run_now(function, exchange, keyring),
-            Call::Async(function) => {
-                let instance = self.enter(exchange)?;
-                let called = catch_panic(function(instance, exchange)).await;
-                self.conclude(called, exchange, keyring)
-            }
-        };
-        if let Some(save) = save {
+        let (came, unsaved) = self.call(exchange, keyring).await;
+        if let Some(save) = unsaved.and_then(|unsaved| unsaved.save(keyring)) {
             save.await;
         }
         came
+    }
+
+    /// Calls it, and leaves it to the caller to save its session.
+    async fn call(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> (Result<(), Stop>, Option<Unsaved>) {
+        match self.entry.call {
+            Call::Sync(function) => self.run_now(function, exchange, keyring),
+            Call::Async(function) => {
+                let instance = match self.enter(exchange) {
+                    Ok(instance) => instance,
+                    Err(error) => return (Err(error.into()), None),
+                };
+                let called = catch_panic(function(instance, exchange)).await;
+                self.conclude(called, exchange, keyring)
+            }
+        }
     }
 
     fn run_now(
@@ -222,7 +233,7 @@ impl PluginCall {
         function: fn(&Instance, &mut Exchange) -> Outcome,
         exchange: &mut Exchange,
         keyring: &Arc<Keyring>,
-    ) -> (Result<(), Stop>, Option<Save>) {
+    ) -> (Result<(), Stop>, Option<Unsaved>) {
         let instance = match self.enter(exchange) {
             Ok(instance) => instance,
             Err(error) => return (Err(error.into()), None),
@@ -248,7 +259,7 @@ impl PluginCall {
         called: std::thread::Result<Outcome>,
         exchange: &mut Exchange,
         keyring: &Arc<Keyring>,
-    ) -> (Result<(), Stop>, Option<Save>) {
+    ) -> (Result<(), Stop>, Option<Unsaved>) {
         let outcome = match called {
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -259,7 +270,7 @@ impl PluginCall {
         };
         let by = By { plugin: self.plugin.name, warned: &self.warned };
         match caller::take(exchange, &by, keyring) {
-            Ok(save) => (self.answer(outcome, exchange), save),
+            Ok(unsaved) => (self.answer(outcome, exchange), unsaved),
             Err(error) => (Err(error.into()), None),
         }
     }

@@ -342,6 +342,8 @@ fn jwt(error: &JwtError) -> (StatusCode, &'static str, Fault) {
         | JwtError::UnknownKid
         | JwtError::UnknownKey
         | JwtError::KeySecret => forbidden("Key not authorized"),
+        // Source: gateway.md §5.15.
+        JwtError::NoKeyNamed => (StatusCode::NOT_FOUND, "Key not authorized", Client),
         JwtError::NoKeySet(_) => (StatusCode::FORBIDDEN, "Key not authorized", Upstream),
         JwtError::Method => forbidden("Key not authorized: Unexpected signing method"),
         JwtError::Expired => unauthorized("Key not authorized: token has expired"),

@@ -94,12 +94,23 @@ async fn a_group_that_fails_leaves_no_session_behind() {
     let upstream = Upstream::start();
     let groups = json!([["custom", "token"], ["unknown"]]);
     let gateway = serving(&both(&upstream, "SetSession", groups), "compliant").await;
-    ask(&gateway, "nobody").await.is_error(500, "security scheme unknown is not configured");
+    for token in ["nobody", "probe"] {
+        ask(&gateway, token).await.is_error(500, "security scheme unknown is not configured");
+        assert_eq!(gateway.control("/tyk/keys/probe").await.status, 404, "the session would be a key");
+    }
+    let told = gateway.log().to_string();
+    assert!(told.contains("security_requirements[1][0]") && told.contains("`unknown` stands for no way"), "{told}");
     let groups = json!([["custom", "unknown"], ["token"]]);
     let gateway = serving(&both(&upstream, "SetSession", groups), "compliant").await;
     assert_eq!(ask(&gateway, "mine").await.header("x-session"), "of the token");
     ask(&gateway, "nobody").await.is_error(403, DISALLOWED);
+    assert_eq!(gateway.control("/tyk/keys/probe").await.status, 404, "what the first group did is undone");
+    ask(&gateway, "probe").await.is_error(403, DISALLOWED);
     assert_eq!(upstream.seen().len(), 1);
+    let groups = json!([["token", "custom"], ["custom"]]);
+    let gateway = serving(&both(&upstream, "SetSession", groups), "compliant").await;
+    assert_eq!(ask(&gateway, "nobody").await.status, 200);
+    assert_eq!(gateway.control("/tyk/keys/probe").await.json()["alias"], "of the plugin", "a group has passed");
 }
 
 #[tokio::test]

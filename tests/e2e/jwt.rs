@@ -119,8 +119,8 @@ async fn a_token_is_valid_for_its_time_and_for_the_skews_of_the_api() {
     for (claims, message) in &cases[1..] {
         assert_eq!(ask(&lenient, claims.clone()).await.status, 200, "{message}");
     }
-    // The token is believed, and its session is over with it.
-    ask(&lenient, cases[0].0.clone()).await.is_error(401, "Key has expired, please renew");
+    // The token is believed, and its session lasts as long.
+    assert_eq!(ask(&lenient, cases[0].0.clone()).await.status, 200);
 }
 
 #[tokio::test]

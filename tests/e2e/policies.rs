@@ -171,3 +171,23 @@ async fn a_session_that_a_plugin_sets_is_what_its_policies_say() {
     }
     assert_eq!(gateway.control("/tyk/keys/probe").await.json()["access_rights"]["keyed"]["api_id"], "keyed");
 }
+
+/// Whichever way it is given to the key.
+#[tokio::test]
+async fn a_policy_of_another_organisation_is_not_for_a_key() {
+    let upstream = Upstream::start();
+    let foreign = policy(json!({"org_id": "other"}));
+    let gateway = serving(&upstream, &json!({"gold": policy(json!({})), "foreign": foreign})).await;
+    assert_eq!(write(&gateway, "mine", json!({"org_id": "default", "apply_policies": ["gold"]})).await.status, 200);
+    let session = gateway.control("/tyk/keys/defaultmine").await.json();
+    let refused = write(&gateway, "new", json!({"org_id": "default", "apply_policies": ["foreign"]})).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    for instruction in [json!({"policy": "foreign"}), json!({"apply_policies": ["gold", "foreign"]})] {
+        let path = "/tyk/keys/policy/defaultmine";
+        let refused = gateway.operate(Method::POST, path, instruction.to_string()).await;
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        assert!(refused.text().contains("policy \\\"foreign\\\", key ****mine"), "{}", refused.text());
+    }
+    assert_eq!(gateway.control("/tyk/keys/defaultmine").await.json(), session, "it is as it was");
+    assert_eq!(ask(&gateway, "mine").await.status, 200);
+}

@@ -13,22 +13,29 @@ const COMPLIANT: &str = "compliant";
 /// A way of authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// The gateway's own OAuth 2.0 server.
-    OAuth,
-    /// An OAuth 2.0 server elsewhere.
-    ExternalOAuth,
     /// A user's name and password.
     Basic,
     /// A signature of the request.
     Signature,
     /// A JSON web token.
     Jwt,
-    /// OpenID Connect.
-    OpenId,
     /// A plugin, `auth_check`.
     Custom,
     /// A token, the key itself.
     Token,
+}
+
+impl AuthMethod {
+    /// Whether a definition switches it on.
+    fn is_of(self, api: &ApiDefinition) -> bool {
+        match self {
+            Self::Basic => api.use_basic_auth,
+            Self::Signature => api.enable_signature_checking,
+            Self::Jwt => api.enable_jwt,
+            Self::Custom => api.custom_auth_enabled(),
+            Self::Token => api.asks_for_token(),
+        }
+    }
 }
 
 /// A scheme that a group asks for.
@@ -36,8 +43,8 @@ pub enum AuthMethod {
 pub struct Scheme {
     /// As the document names it.
     pub name: String,
-    /// What it may mean; the first of these that the API has is meant.
-    pub methods: Vec<AuthMethod>,
+    /// What it means. `None`: nothing that the API has switched on, or what another scheme of its group means.
+    pub method: Option<AuthMethod>,
 }
 
 /// The parts of the document that count here.
@@ -73,7 +80,6 @@ struct Authentication {
     security_processing_mode: String,
     security_schemes: Map<String, Value>,
     hmac: Switch,
-    oidc: Switch,
     custom: Switch,
 }
 
@@ -105,10 +111,9 @@ pub fn alternatives(api: &ApiDefinition, document: &str) -> Result<Option<Vec<Ve
     if document.extension.server.authentication.security_processing_mode != COMPLIANT {
         return Ok(None);
     }
-    let scheme = |name: &String| Scheme { name: name.clone(), methods: document.methods(name) };
     // A group without schemes would let everybody in, and nobody has a session then.
     let groups = api.security_requirements.iter().filter(|group| !group.is_empty());
-    Ok(Some(groups.map(|group| group.iter().map(scheme).collect()).collect()))
+    Ok(Some(groups.map(|group| document.group(api, group)).collect()))
 }
 
 /// Whether the document beside a definition has to be looked at.
@@ -117,26 +122,42 @@ pub fn asks_for_alternatives(api: &ApiDefinition) -> bool {
 }
 
 impl Document {
-    /// What a scheme may mean. Source: Tyk, `getMiddlewareForScheme`.
-    fn methods(&self, name: &str) -> Vec<AuthMethod> {
+    /// A group. One way stands for one scheme of it: two that are asked for are two that must pass.
+    fn group(&self, api: &ApiDefinition, names: &[String]) -> Vec<Scheme> {
+        let mut group: Vec<Scheme> = Vec::with_capacity(names.len());
+        for name in names {
+            let is_new = |method: &AuthMethod| group.iter().all(|other| other.method != Some(*method));
+            let method = self.method(api, name).filter(is_new);
+            group.push(Scheme { name: name.clone(), method });
+        }
+        group
+    }
+
+    /// What a scheme means. Source: Tyk, `getMiddlewareForScheme`, which takes any of the ways for what only the extension
+    /// names; here one way never stands in for another.
+    fn method(&self, api: &ApiDefinition, name: &str) -> Option<AuthMethod> {
+        let has = |method: &AuthMethod| method.is_of(api);
         let component = self.components.security_schemes.get(name);
         let component = component.and_then(|value| Component::deserialize(value).ok()).unwrap_or_default();
         match (&*component.r#type, &*component.scheme, &*component.bearer_format) {
-            ("http", "bearer", "JWT") => return vec![AuthMethod::Jwt],
-            ("http", "basic", _) => return vec![AuthMethod::Basic],
-            ("apiKey", ..) => return vec![AuthMethod::Token],
-            ("oauth2", ..) => return vec![AuthMethod::ExternalOAuth, AuthMethod::OAuth],
+            ("http", "bearer", "JWT") => return Some(AuthMethod::Jwt).filter(has),
+            ("http", "bearer", "") if api.enable_jwt => return Some(AuthMethod::Jwt),
+            ("http", "basic", _) => return Some(AuthMethod::Basic).filter(has),
+            ("apiKey", ..) => return Some(AuthMethod::Token).filter(has),
+            // This gateway has neither.
+            ("oauth2" | "openIdConnect", ..) => return None,
             _ => {}
         }
         let tyk = &self.extension.server.authentication;
-        if tyk.security_schemes.get(name).is_some_and(|scheme| !scheme.is_null()) {
-            return vec![AuthMethod::Signature, AuthMethod::OpenId, AuthMethod::Custom];
-        }
+        let is_listed = tyk.security_schemes.get(name).is_some_and(|scheme| !scheme.is_null());
         match name {
-            "hmac" if tyk.hmac.enabled => vec![AuthMethod::Signature],
-            "oidc" if tyk.oidc.enabled => vec![AuthMethod::OpenId],
-            "custom" if tyk.custom.enabled => vec![AuthMethod::Custom],
-            _ => Vec::new(),
+            "hmac" => Some(AuthMethod::Signature).filter(|method| (is_listed || tyk.hmac.enabled) && has(method)),
+            "custom" => Some(AuthMethod::Custom).filter(|method| (is_listed || tyk.custom.enabled) && has(method)),
+            "oidc" => None,
+            _ => {
+                let mut ways = [AuthMethod::Signature, AuthMethod::Custom].into_iter().filter(has);
+                ways.next().filter(|_| is_listed && ways.next().is_none())
+            }
         }
     }
 }
@@ -175,22 +196,42 @@ mod tests {
 
     #[test]
     fn schemes_mean_what_their_types_and_names_say() {
-        use AuthMethod::{Basic, Custom, ExternalOAuth, Jwt, OAuth, OpenId, Signature, Token};
-        for (name, expected) in [
-            ("token", &[Token][..]),
-            ("jwt", &[Jwt]),
-            ("basic", &[Basic]),
-            ("oauth", &[ExternalOAuth, OAuth]),
-            ("mine", &[Signature, OpenId, Custom]),
-            ("bearer", &[Signature, OpenId, Custom]),
-            ("custom", &[Custom]),
-            ("hmac", &[]),
-            ("odd", &[]),
-            ("unknown", &[]),
+        use AuthMethod::{Basic, Custom, Jwt, Signature, Token};
+        let methods = |api: &ApiDefinition, names: &[&str]| {
+            let security_requirements = vec![names.iter().map(|name| (*name).to_owned()).collect(), vec!["x".into()]];
+            let api = ApiDefinition { security_requirements, ..api.clone() };
+            let groups = alternatives(&api, &document("compliant")).unwrap().unwrap();
+            groups[0].iter().map(|scheme| scheme.method).collect::<Vec<_>>()
+        };
+        let none = api(&[]);
+        let custom = ApiDefinition { custom_plugin_auth_enabled: true, ..none.clone() };
+        let signed = ApiDefinition { enable_signature_checking: true, ..none.clone() };
+        let both = ApiDefinition { enable_signature_checking: true, ..custom.clone() };
+        let all = ApiDefinition { enable_jwt: true, use_basic_auth: true, use_standard_auth: true, ..both.clone() };
+        for (api, name, expected) in [
+            (&all, "token", Some(Token)),
+            (&all, "jwt", Some(Jwt)),
+            (&all, "bearer", Some(Jwt)),
+            (&all, "basic", Some(Basic)),
+            (&all, "oauth", None),
+            (&all, "mine", None),
+            (&both, "mine", None),
+            (&custom, "mine", Some(Custom)),
+            (&signed, "mine", Some(Signature)),
+            (&signed, "bearer", Some(Signature)),
+            (&all, "custom", Some(Custom)),
+            (&signed, "custom", None),
+            (&all, "hmac", None),
+            (&all, "oidc", None),
+            (&all, "odd", None),
+            (&all, "unknown", None),
+            (&signed, "jwt", None),
+            (&signed, "basic", None),
         ] {
-            let groups = alternatives(&api(&[&[name], &["token"]]), &document("compliant")).unwrap().unwrap();
-            assert_eq!(groups[0][0], Scheme { name: name.to_owned(), methods: expected.to_vec() });
+            assert_eq!(methods(api, &[name]), [expected], "{name}");
         }
+        assert_eq!(methods(&all, &["token", "jwt", "bearer"]), [Some(Token), Some(Jwt), None], "one is not two");
+        assert_eq!(methods(&custom, &["custom", "mine"]), [Some(Custom), None]);
     }
 
     #[test]

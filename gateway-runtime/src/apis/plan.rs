@@ -205,7 +205,10 @@ impl Planner<'_> {
         }
         let reason = match document {
             Some(Ok(document)) => match gateway_model::alternatives(api, document) {
-                Ok(alternatives) => return alternatives,
+                Ok(alternatives) => {
+                    self.missing(api, alternatives.iter().flatten());
+                    return alternatives;
+                }
                 Err(error) => error.to_string(),
             },
             Some(Err(reason)) => reason.clone(),
@@ -217,6 +220,24 @@ impl Planner<'_> {
         );
         self.find(Severity::Warning, "security_requirements", reason);
         None
+    }
+
+    /// Tells of groups that let nobody in, since a scheme of theirs means nothing.
+    fn missing<'g>(&mut self, api: &ApiDefinition, groups: impl Iterator<Item = &'g Vec<Scheme>>) {
+        let written = api.security_requirements.iter().enumerate().filter(|(_, group)| !group.is_empty());
+        for ((at, _), group) in written.zip(groups) {
+            for (index, scheme) in group.iter().enumerate().filter(|(_, scheme)| scheme.method.is_none()) {
+                let path = JsonPath::default().key("security_requirements").index(at).index(index);
+                let reason = format!(
+                    "this group lets nobody in: `{}` stands for no way of authentication that the definition switches on, \
+                     or for one that the group asks for already; describe it under `components.securitySchemes` of the \
+                     OpenAPI document (`apiKey`, or `http` with `basic` or `bearer`), call it `hmac` or `custom` and enable \
+                     that under `x-tyk-api-gateway.server.authentication`, or leave it out",
+                    scheme.name
+                );
+                self.find(Severity::Warning, &path.to_string(), reason);
+            }
+        }
     }
 
     /// An API that wants a listener of its own must not be served by another: its port may be what guards it.

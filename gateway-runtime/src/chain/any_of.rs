@@ -2,7 +2,8 @@
 //!
 //! Groups are tried in their order, and within one every way must pass. The first that passes says who is calling; if
 //! none does, the last one says why. What a group did that failed is taken back, but for the bodies that its plugins
-//! replaced. Source: Tyk, `gateway/mw_auth_or_wrapper.go`; gateway.md §4.2; plugin-system.md §4.10.
+//! replaced; the sessions that its plugins set are saved once all of it has passed: a saved one would be a key.
+//! Source: Tyk, `gateway/mw_auth_or_wrapper.go`; gateway.md §4.2; plugin-system.md §4.10.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use gateway_sdk::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCOD
 use gateway_sdk::{Body, HeaderMap, Method, Request, Uri};
 
 use super::{PluginCall, Stop, log_refusal};
+use crate::caller::Unsaved;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::middleware::{Ran, Step};
@@ -44,7 +46,7 @@ pub(crate) struct AnyOf {
 enum Member {
     /// The place among the ways.
     Way(usize),
-    /// The API has no such way: the name of the scheme.
+    /// No way of the API stands for it: the name of the scheme.
     Missing(String),
 }
 
@@ -52,7 +54,7 @@ impl AnyOf {
     pub(crate) fn new(ways: Vec<(AuthMethod, Way)>, groups: &[Vec<Scheme>]) -> Self {
         let member = |scheme: &Scheme| {
             let place = |method: &AuthMethod| ways.iter().position(|(other, _)| other == method);
-            scheme.methods.iter().find_map(place).map_or_else(|| Member::Missing(scheme.name.clone()), Member::Way)
+            scheme.method.as_ref().and_then(place).map_or_else(|| Member::Missing(scheme.name.clone()), Member::Way)
         };
         let groups = groups.iter().map(|group| group.iter().map(member).collect()).collect();
         let leaves = |(method, way): &(AuthMethod, Way)| matches!(way, Way::Plugin(_)) || *method == AuthMethod::Basic;
@@ -87,10 +89,16 @@ impl AnyOf {
     }
 
     async fn group(&self, group: &[Member], exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<(), Stop> {
+        let mut unsaved = Vec::new();
         for member in group {
             match member {
-                Member::Way(at) => self.ways[*at].1.run(exchange, keyring).await?,
+                Member::Way(at) => unsaved.extend(self.ways[*at].1.run(exchange, keyring).await?),
                 Member::Missing(scheme) => return Err(RequestError::SchemeMissing(scheme.clone()).into()),
+            }
+        }
+        for session in unsaved {
+            if let Some(save) = session.save(keyring) {
+                save.await;
             }
         }
         Ok(())
@@ -98,16 +106,20 @@ impl AnyOf {
 }
 
 impl Way {
-    async fn run(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<(), Stop> {
+    /// Whether it lets the request in; and a session to be saved if the whole group does.
+    async fn run(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<Option<Unsaved>, Stop> {
         match self {
             Self::BuiltIn(step) => {
                 let mut ran = step.run(exchange)?;
                 while let Ran::Wait(answer) = ran {
                     ran = answer.await(exchange)?;
                 }
-                Ok(())
+                Ok(None)
             }
-            Self::Plugin(call) => call.run(exchange, keyring).await,
+            Self::Plugin(call) => {
+                let (came, unsaved) = call.call(exchange, keyring).await;
+                came.map(|()| unsaved)
+            }
             Self::Unresolved { name, hook } => {
                 Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into())
             }

@@ -114,6 +114,9 @@ pub(super) enum Refusal {
     /// And why.
     #[error("Error writing to key store {0}")]
     WriteOrganisation(String),
+    /// The log says where.
+    #[error("What is stored here is no session: delete it, or write it anew")]
+    Corrupt,
     /// The log says why.
     #[error("The store of keys does not answer")]
     Store,
@@ -184,6 +187,7 @@ impl Refusal {
             | Self::Delete
             | Self::Cache
             | Self::WriteOrganisation(_)
+            | Self::Corrupt
             | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

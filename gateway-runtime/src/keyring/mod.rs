@@ -38,7 +38,7 @@ use crate::storage::{Store, StoreError};
 pub(crate) use crate::session::cache::Known;
 pub(crate) use lines::Busy;
 pub(crate) use passwords::{Checked, Passwords};
-pub(crate) use record::Save;
+pub(crate) use record::{Misread, Save, Unsaved};
 pub(crate) use rulebook::Rulebook;
 
 /// Sessions that are kept for the next request.
@@ -86,10 +86,11 @@ pub(crate) enum KeyError {
     Store(#[from] StoreError),
     #[error("policies of the key cannot be applied: {0}")]
     Policies(#[from] ApplyError),
-    #[error("what is stored under `apikey-{id}` is no session: {error}; delete it, or write the key anew")]
-    Corrupt { id: String, error: serde_json::Error },
+    /// `shown` is the id as far as the log may tell it.
+    #[error("what is stored under `apikey-{shown}` is no session: {error}; delete it, or write the key anew")]
+    Corrupt { id: String, shown: String, error: Misread },
     #[error("what is stored under `orgkey.{org_id}` is no session: {error}; delete it, or write the organisation anew")]
-    CorruptOrganisation { org_id: String, error: serde_json::Error },
+    CorruptOrganisation { org_id: String, error: Misread },
 }
 
 /// A key as it is stored: its policies are not applied.

@@ -43,7 +43,8 @@ impl Keyring {
     /// When the store does not answer, or what it has is no session.
     pub(crate) async fn organisation(&self, org_id: &str) -> Result<Option<Session>, KeyError> {
         let Some(value) = self.store.get().keys().get(&name(org_id)).wait().await? else { return Ok(None) };
-        let fail = |error| KeyError::CorruptOrganisation { org_id: org_id.to_owned(), error };
+        let fail =
+            |error: serde_json::Error| KeyError::CorruptOrganisation { org_id: org_id.to_owned(), error: error.into() };
         Session::from_json(&value).map(Some).map_err(fail)
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gateway_model::Session;
 use gateway_sdk::exchange::BoxFuture;
+use serde_json::error::Category;
 
 use super::{KeyError, Keyring, Known};
 use crate::clock::unix_now;
@@ -21,6 +22,41 @@ const SAVED: &str = "\0saved";
 /// A write that is under way.
 pub(crate) type Save = BoxFuture<'static, ()>;
 
+/// Where a record is wrong. What stands there is not told: it may be a secret.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{why} at line {line}, column {column}")]
+pub(crate) struct Misread {
+    why: &'static str,
+    line: usize,
+    column: usize,
+}
+
+impl From<serde_json::Error> for Misread {
+    fn from(error: serde_json::Error) -> Self {
+        let why = match error.classify() {
+            Category::Io => "it cannot be read",
+            Category::Syntax => "it is no JSON",
+            Category::Data => "a value is of another type",
+            Category::Eof => "it ends too early",
+        };
+        Self { why, line: error.line(), column: error.column() }
+    }
+}
+
+/// A session that a plugin wants to be saved, and that is not yet.
+pub(crate) struct Unsaved {
+    pub(crate) known: Known,
+    /// It is stored already, as it was before.
+    pub(crate) is_stored: bool,
+}
+
+impl Unsaved {
+    /// Saves it. `None`: there is nothing to wait for.
+    pub(crate) fn save(&self, keyring: &Arc<Keyring>) -> Option<Save> {
+        keyring.save(&self.known, self.is_stored)
+    }
+}
+
 impl Keyring {
     /// The id under which a key is stored, and by which its limits count.
     pub(crate) fn id_of<'k>(&self, key: &'k str) -> Cow<'k, str> {
@@ -33,7 +69,11 @@ impl Keyring {
     /// When the store does not answer, or what it has is no session.
     pub(crate) async fn stored(&self, id: &str) -> Result<Option<Session>, KeyError> {
         let Some(value) = self.store.get().keys().get(&name(id)).wait().await? else { return Ok(None) };
-        Session::from_json(&value).map(Some).map_err(|error| KeyError::Corrupt { id: id.to_owned(), error })
+        Session::from_json(&value).map(Some).map_err(|error| {
+            // Where keys are not hashed it is the key.
+            let shown = if self.settings.rules.hash_keys { id.to_owned() } else { obfuscated(id) };
+            KeyError::Corrupt { id: id.to_owned(), shown, error: error.into() }
+        })
     }
 
     /// Writes the session under an id, for as long as it and the APIs say.

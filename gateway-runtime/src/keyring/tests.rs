@@ -103,10 +103,23 @@ async fn policies_apply_to_who_is_looked_up_and_others_do_after_a_reload() {
 
 #[tokio::test]
 async fn what_is_no_session_is_an_error_that_says_where() {
-    let keyring = keyring(Settings::default());
-    keyring.store.get().keys().set("apikey-key", "{".into(), None).wait().await.expect("room");
-    let error = keyring.look_up("", "key").await.expect_err("it is no session");
-    assert!(error.to_string().starts_with("what is stored under `apikey-key` is no session"), "{error}");
+    let rules = KeyRules { hash_keys: true, function: Some(Algorithm::Sha256), ..KeyRules::default() };
+    let hashed = keyring(Settings { rules, ..Settings::default() });
+    let hash = hashed.id_of("a secret key").into_owned();
+    for (keyring, id, shown) in [(keyring(Settings::default()), "a secret key", "****"), (hashed, &*hash, &*hash)] {
+        let keys = keyring.store.get().keys();
+        for (value, why) in [
+            ("{", "it ends too early at line 1, column 1"),
+            ("{]", "it is no JSON at line 1, column 2"),
+            (r#"{"rate": "a secret"}"#, "a value is of another type at line 1"),
+        ] {
+            keys.set(&format!("apikey-{id}"), value.into(), None).wait().await.expect("room");
+            let error = keyring.look_up("", "a secret key").await.expect_err("it is no session").to_string();
+            assert!(error.starts_with(&format!("what is stored under `apikey-{shown}")), "{error}");
+            assert!(error.contains(&format!("is no session: {why}")), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

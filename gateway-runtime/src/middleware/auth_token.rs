@@ -10,7 +10,7 @@ use gateway_sdk::exchange::Exchange;
 use super::client_certificate::{ByCertificate, check_binding};
 use super::credential::{Places, without_scheme};
 use super::token_signature::TokenSignature;
-use super::{Building, Middleware, Ran, Step};
+use super::{Building, Middleware, Ran, Step, jwt};
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
 
@@ -71,6 +71,9 @@ impl Entry {
     fn take(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         if has_secret(&known.session) {
             return Err(RequestError::CredentialSecret);
+        }
+        if jwt::is_of_token(&known.session) {
+            return Err(RequestError::CredentialUnknown);
         }
         if self.binds {
             check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;

@@ -18,7 +18,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::credential::{Places, without_scheme};
 use super::token_signature::TokenSignature;
-use super::{Building, Ran, Step};
+use super::{Building, Ran, Step, jwt};
 use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
@@ -130,6 +130,9 @@ impl Judge {
     }
 
     fn enter(&self, known: Known, shown: &Shown, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        if jwt::is_of_token(&known.session) {
+            return Err(RequestError::CredentialUnknown);
+        }
         if self.is_bound(&known.session) {
             check(&known.session, shown.own.as_deref())?;
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use gateway_model::{Policy, Session};
 use serde_json::Value;
 
+use super::key::obfuscated;
 use super::merge::Merge;
 
 /// The member of a session's `meta_data` that holds policies of its own, in place of those it names.
@@ -24,13 +25,17 @@ impl Lookup for BTreeMap<String, Policy> {
     }
 }
 
-/// Why a key is not valid with its policies. The texts are Tyk's.
+/// Why a key is not valid with its policies. The texts are Tyk's, or begin with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ApplyError {
     #[error("policy not found: {id:?}")]
     NotFound { id: String },
-    #[error("attempting to apply policy from different organisation to key, skipping")]
-    OtherOrganisation { id: String },
+    /// `key` is as the log may show it.
+    #[error(
+        "attempting to apply policy from different organisation to key, skipping: policy {id:?}, key {key}; give the policy \
+         the `org_id` of the API, or the key another policy"
+    )]
+    OtherOrganisation { id: String, key: String },
     #[error("cannot apply multiple policies when some have per_api set and some are partitioned")]
     Mixed { id: String },
     #[error("key has no valid policies to be applied")]
@@ -62,7 +67,8 @@ pub(crate) fn apply(policies: &impl Lookup, org_id: Option<&str>, session: &mut 
     let mut merge = Merge::default();
     for policy in chosen {
         if org_id.is_some_and(|org_id| policy.org_id != org_id) {
-            return Err(ApplyError::OtherOrganisation { id: policy.id.clone() });
+            let key = obfuscated(&session.key_id);
+            return Err(ApplyError::OtherOrganisation { id: policy.id.clone(), key });
         }
         merge.add(policy, &mut applied)?;
         adorn(&mut applied, policy);

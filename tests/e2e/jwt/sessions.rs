@@ -58,10 +58,32 @@ async fn the_session_of_a_token_is_a_key_like_others() {
         assert_eq!(ask(&gateway, json!({"sub": "ada", "pol": "gold", "exp": token})).await.status, 200);
         assert_eq!(expiry().await, session);
     }
+    // Earlier tokens are over, and one that is not does not say when it will be.
+    let mut over = session.clone();
+    over["expires"] = json!(now() - 10);
+    let written = gateway.operate(Method::PUT, &format!("/tyk/keys/{ADA}"), over.to_string()).await;
+    assert_eq!(written.status, 200, "{}", written.text());
+    assert_eq!(ask(&gateway, say("gold")).await.status, 200);
     assert_eq!(gateway.operate(Method::DELETE, &format!("/tyk/keys/{ADA}"), "").await.status, 200);
     assert_eq!(ask(&gateway, say("gold")).await.status, 200, "it is made anew");
     let expired = json!({"sub": "eve", "pol": "gold", "exp": now() - 1});
     ask(&gateway, expired).await.is_error(401, "Key not authorized: token has expired");
+}
+
+/// The key of a token's session is made of what everybody may know.
+#[tokio::test]
+async fn who_guesses_the_key_of_a_tokens_session_is_not_let_in_by_it() {
+    let upstream = Upstream::start();
+    let by_token = gateway_tests::api("rsa", upstream.address).set("/use_keyless", false);
+    let asking = asking("jwt", &upstream, ISSUER.source("HS256"));
+    let gateway = conf(limits()).with(&asking).with(&by_token).start().await;
+    assert_eq!(ask(&gateway, say("gold")).await.status, 200);
+    assert_eq!(gateway.control(&format!("/tyk/keys/{ADA}")).await.status, 200);
+    for guess in [ADA, ADA.trim_start_matches("default")] {
+        for _ in 0..2 {
+            ask_at(&gateway, "rsa", guess).await.is_error(403, "Access to this API has been disallowed");
+        }
+    }
 }
 
 #[tokio::test]
@@ -189,10 +211,11 @@ async fn without_a_source_each_token_is_verified_by_its_own_key() {
         ISSUER.named("HS256", "other", &json!({})),
         ISSUER.named("HS256", "nobody", &json!({})),
         ISSUER.sign(&json!({"alg": "HS256", "kid": "bare"}), &json!({}), b""),
-        ISSUER.token("HS256", &json!({})),
     ] {
         ask(token).await.is_error(403, "Key not authorized");
     }
+    // Source: gateway.md §5.15.
+    ask(ISSUER.token("HS256", &json!({}))).await.is_error(404, "Key not authorized");
     let expired = ISSUER.named("HS256", "mine", &json!({"exp": 1}));
     ask(expired).await.is_error(401, "Key not authorized: token has expired");
 

@@ -139,9 +139,9 @@ pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, R
         Instruction { apply_policies, .. } => session.apply_policies = apply_policies,
     }
     touch(&mut session);
-    keyring.apply(None, &mut session).map_err(|error| Refusal::Key(error.to_string()))?;
-    keyring.put(id, &session).await?;
-    tell(call.gateway, id).await;
+    // It is told of the key if the policies are refused.
+    id.clone_into(&mut session.key_id);
+    write_at(call.gateway, id, &mut session, Resets::Nothing, false).await?;
     Ok(changed(keyring, id, "updated", None))
 }
 
@@ -197,6 +197,7 @@ fn touch(session: &mut Session) {
 
 async fn write(gateway: &Gateway, key: &str, session: &mut Session, resets: Resets) -> Result<(), Refusal> {
     let id = gateway.keyring.id_of(key).into_owned();
+    key.clone_into(&mut session.key_id);
     write_at(gateway, &id, session, resets, true).await
 }
 

@@ -44,7 +44,12 @@ impl From<StoreError> for Refusal {
 
 impl From<KeyError> for Refusal {
     fn from(error: KeyError) -> Self {
-        failed(&error, Self::Store)
+        let refusal = match &error {
+            KeyError::Corrupt { .. } | KeyError::CorruptOrganisation { .. } => Self::Corrupt,
+            KeyError::Policies(_) => Self::Internal,
+            KeyError::Store(_) => Self::Store,
+        };
+        failed(&error, refusal)
     }
 }
 
@@ -75,16 +80,23 @@ pub(super) async fn list(call: Call<'_>) -> Result<Response, Refusal> {
     let filter = call.query("filter").filter(|_| !is_hashed).unwrap_or_default();
     let mut keys = keyring.ids(&filter).await?;
     if let Some(api_id) = call.query("api_id").filter(|api_id| !api_id.is_empty()) {
-        let mut with_rights = Vec::new();
-        for id in keys {
-            let session = keyring.stored(&id).await?;
-            if session.is_some_and(|session| session.access_rights.contains_key(&api_id)) {
-                with_rights.push(id);
-            }
-        }
-        keys = with_rights;
+        keys = with_rights(keyring, keys, &api_id).await?;
     }
     Ok(json(StatusCode::OK, &Listed { keys }))
+}
+
+/// The keys among these that have rights on an API. What is no session has none, and the log says so.
+async fn with_rights(keyring: &Keyring, keys: Vec<String>, api_id: &str) -> Result<Vec<String>, KeyError> {
+    let mut found = Vec::new();
+    for id in keys {
+        match keyring.stored(&id).await {
+            Ok(Some(session)) if session.access_rights.contains_key(api_id) => found.push(id),
+            Ok(_) => {}
+            Err(error @ KeyError::Corrupt { .. }) => tracing::error!(%error, "a key is not listed"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn one(call: Call<'_>) -> Result<Response, Refusal> {
@@ -165,5 +177,32 @@ impl<'c> Named<'c> {
             return keyring.find(&self.org_id, &key).await;
         }
         keyring.find(&self.org_id, self.argument).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyring::Settings;
+    use crate::storage::{Memory, Store};
+
+    #[tokio::test]
+    async fn a_key_that_is_no_session_is_told_as_one_and_hides_no_other() {
+        let keyring = Keyring::new(Store::new(Memory::default()).into(), Settings::default());
+        for (id, value) in [("bad", "{"), ("good", r#"{"access_rights": {"api": {}}}"#), ("other", "{}")] {
+            keyring
+                .store()
+                .keys()
+                .set(&format!("apikey-{id}"), value.into(), None)
+                .wait()
+                .await
+                .expect("there is room");
+        }
+        let keys = keyring.ids("").await.expect("an answer");
+        assert_eq!(keys, ["bad", "good", "other"]);
+        assert_eq!(with_rights(&keyring, keys, "api").await.expect("an answer"), ["good"]);
+        let refusal = Refusal::from(keyring.stored("bad").await.expect_err("it is no session"));
+        assert!(matches!(refusal, Refusal::Corrupt), "{refusal}");
+        assert_eq!(Response::from(refusal).status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -65,11 +65,14 @@ impl Skews {
             Moment::At(_) | Moment::Wrong => Err(JwtError::Expired),
         }
     }
-}
 
-/// When a token expires, in seconds since 1970; zero if it does not say so.
-pub(super) fn expires(claims: &Claims) -> i64 {
-    claims.get("exp").map_or(0, seconds)
+    /// How long a valid token is one, in seconds since 1970; zero if it does not say so.
+    pub(super) fn end(self, claims: &Claims) -> i64 {
+        match Moment::of(claims, "exp") {
+            Moment::At(end) => end.saturating_add(self.expires_at),
+            Moment::Any | Moment::Wrong => 0,
+        }
+    }
 }
 
 /// Who is calling: `field` of the claims, if the definition names one and the token has it, else `sub`.

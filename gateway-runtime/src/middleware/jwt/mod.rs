@@ -42,6 +42,7 @@ use source::Written;
 use token::Token;
 
 pub(crate) use refusal::JwtError;
+pub(super) use session::is_of_token;
 
 pub(super) const STEP: Middleware = Middleware { name: "jwt", build };
 
@@ -181,7 +182,7 @@ impl Jwt {
             Some(kid) => kid.to_owned(),
             None => {
                 let claims = token.unverified()?;
-                claims::identity(&claims, &self.identity).map_err(|_| JwtError::UnknownKey)?.to_owned()
+                claims::identity(&claims, &self.identity).map_err(|_| JwtError::NoKeyNamed)?.to_owned()
             }
         };
         if let Some(known) = self.keyring.cached(&self.org_id, &name) {

@@ -77,7 +77,8 @@ impl PolicyRules {
     ) -> Result<Wanted<'a>, JwtError> {
         let base = named.or(self.defaults.first().map(String::as_str));
         if !self.scopes.is_empty() {
-            let scopes = scopes(value(claims, &self.scope_claim));
+            let claim = claims.get(&self.scope_claim).or_else(|| value(claims, &self.scope_claim));
+            let scopes = scopes(claim);
             if !scopes.is_empty() {
                 // Scopes are in place of the default.
                 return self.of_scopes(named, base, &scopes);
@@ -208,6 +209,15 @@ mod tests {
         assert_eq!(check(&rules, None, json!({"scope": ["read", ["write", 7]]}), false), "r w");
         assert_eq!(check(&rules, None, json!({"scope": 7}), false), "a");
         assert_eq!(check(&rules, None, json!({}), false), "a");
+    }
+
+    #[test]
+    fn the_dots_of_a_scope_claim_are_part_of_its_name_before_they_lead_somewhere() {
+        let of =
+            |claim: &str| PolicyRules { scope_claim: claim.into(), ..rules(&[], &[("read", "r"), ("write", "w")]) };
+        let claims = json!({"https://x.com/scope": "read", "realm": {"scope": "write"}});
+        assert_eq!(check(&of("https://x.com/scope"), None, claims.clone(), false), "r");
+        assert_eq!(check(&of("realm.scope"), None, claims, false), "w");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) enum JwtError {
     NoKeySet(SetError),
     #[error("the token names no key of this gateway")]
     UnknownKey,
+    #[error("the token names no key of this gateway: it has neither a `kid` nor a claim that says who is calling")]
+    NoKeyNamed,
     #[error("the `jwt_data.secret` of the key that the token names is empty, or none for the `jwt_signing_method`")]
     KeySecret,
     #[error("the token has expired")]

@@ -10,7 +10,7 @@ use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
 use md5::{Digest, Md5};
 
-use super::claims::{expires, identity};
+use super::claims::identity;
 use super::policies::{Named, Wanted};
 use super::refusal::JwtError;
 use super::token::Claims;
@@ -55,7 +55,7 @@ impl Jwt {
         };
         let Some(known) = self.keyring.cached(&self.org_id, key) else { return Ok(None) };
         let wanted = self.policies.wanted(named, claims, true)?;
-        Ok(Some(known).filter(|known| is_right(&known.session, &wanted, claims)))
+        Ok(Some(known).filter(|known| self.is_right(&known.session, &wanted, claims)))
     }
 
     /// The session as it is stored, made or changed as the token wants it.
@@ -73,7 +73,7 @@ impl Jwt {
             Ok(None) => None,
             Ok(Some(known)) => {
                 let wanted = self.policies.wanted(named, claims, true)?;
-                if is_right(&known.session, &wanted, claims) {
+                if self.is_right(&known.session, &wanted, claims) {
                     return Ok(known);
                 }
                 self.keyring.find(&self.org_id, &key).await.map_err(RequestError::KeyFailed)?
@@ -85,7 +85,7 @@ impl Jwt {
             Err(error) => return Err(RequestError::KeyFailed(error)),
         };
         let wanted = self.policies.wanted(named, claims, stored.is_some())?;
-        let session = self.make(stored, key, caller, &wanted, expires(claims))?;
+        let session = self.make(stored, key, caller, &wanted, self.skews.end(claims))?;
         Ok(self.keyring.enter(&self.org_id, session).await)
     }
 
@@ -96,7 +96,7 @@ impl Jwt {
         key: String,
         caller: &str,
         wanted: &Wanted<'_>,
-        expires: i64,
+        end: i64,
     ) -> Result<Session, JwtError> {
         self.check(wanted.base)?;
         let is_new = stored.is_none();
@@ -113,8 +113,27 @@ impl Jwt {
         if is_new {
             expire_new(&self.keyring, &mut session);
         }
-        session.expires = session.expires.max(expires);
+        session.expires = match end {
+            0 if self.is_over(&session) => 0,
+            end => session.expires.max(end),
+        };
         Ok(session)
+    }
+
+    /// Whether a session has the policies of a token, and lasts as long as it.
+    fn is_right(&self, session: &Session, wanted: &Wanted<'_>, claims: &Claims) -> bool {
+        let lasts = match self.skews.end(claims) {
+            0 => !self.is_over(session),
+            end => session.expires >= end,
+        };
+        lasts && wanted.are_of(session)
+    }
+
+    /// Whether earlier tokens of the caller are over, and the session with them. Where policies say when it ends it is
+    /// not theirs.
+    fn is_over(&self, session: &Session) -> bool {
+        let now = unix_now();
+        (1..=now).contains(&session.expires) && self.keyring.expires_of_new(session, now).is_none()
     }
 
     /// Whether the policy without which nobody is let in is there, and is one of the API's organisation.
@@ -142,6 +161,7 @@ fn expire_new(keyring: &Keyring, session: &mut Session) {
     }
 }
 
-fn is_right(session: &Session, wanted: &Wanted<'_>, claims: &Claims) -> bool {
-    wanted.are_of(session) && session.expires >= expires(claims)
+/// Whether a session was made here. Its key can be guessed, and is nothing to be let in by.
+pub(in super::super) fn is_of_token(session: &Session) -> bool {
+    session.meta_data.get(SESSION_ID).is_some_and(|key| *key == *session.key_id)
 }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - A set is asked for by one request at a time, whoever waits for it, on whatever core.
-//! - What was fetched is used until something newer was: an issuer that is down locks nobody out who was let in before.
+//! - What was fetched is used until something newer was: an issuer that is down locks nobody out who was let in before,
+//!   and who shows a key that is known never waits for it.
 //! - A set that cannot be read is not asked for again for [`PAUSE`]; nor is one again for a key that it does not have.
 
 use std::collections::HashMap;
@@ -143,14 +144,20 @@ impl State {
         named.map(|(_, key)| Arc::clone(key)).collect()
     }
 
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_none_or(|due| due <= now)
+    }
+
     fn look(&self, kid: &str, now: Instant) -> Look {
-        if self.due.is_none_or(|due| due <= now) {
+        let keys = self.keys(kid);
+        if !keys.is_empty() {
+            return Look::Keys(keys);
+        }
+        if self.is_due(now) {
             return Look::Due;
         }
-        let keys = self.keys(kid);
         let is_missed = self.missed.is_some_and(|missed| now < missed + PAUSE);
         match &self.keys {
-            _ if !keys.is_empty() => Look::Keys(keys),
             Some(_) if !is_missed && self.failed.is_none() => Look::Due,
             _ => Look::Nothing,
         }
@@ -163,11 +170,29 @@ impl KeySet {
         Self { url, lifetime, patience: TIMEOUT, source, state, turn }
     }
 
+    /// Fetches the set while others go on with what is known of it, unless somebody does already.
+    fn renew(self: &Arc<Self>, kid: &str, now: Instant) {
+        if self.turn.try_lock().is_ok() {
+            tokio::spawn(Arc::clone(self).fetch_apart(kid.to_owned(), now));
+        }
+    }
+
+    /// Fetches the set in a task of its own, which goes on when nobody waits for it any longer.
+    async fn fetch_apart(self: Arc<Self>, kid: String, now: Instant) {
+        let this = Arc::clone(&self);
+        // A runtime that ends takes its tasks with it: nothing is known then.
+        if let Err(error) = tokio::spawn(async move { this.fetch(&kid, now).await }).await
+            && error.is_panic()
+        {
+            tracing::error!(url = self.shown(), %error, "a key set is not read: this is a mistake of ours; report it");
+        }
+    }
+
     /// Fetches the set, unless somebody did while this one waited for its turn.
     async fn fetch(&self, kid: &str, now: Instant) {
         let _turn = self.turn.lock().await;
         let before = self.state.load_full();
-        if !matches!(before.look(kid, now), Look::Due) {
+        if !before.is_due(now) && !matches!(before.look(kid, now), Look::Due) {
             return;
         }
         let is_missed = before.due.is_some_and(|due| now < due);
@@ -202,14 +227,20 @@ impl KeySet {
     }
 }
 
-/// What several sets know of a key, the first first.
+/// What several sets know of a key, the first first. One that is old is fetched anew meanwhile.
 pub(super) fn look(sets: &[Arc<KeySet>], kid: &str, now: Instant) -> Look {
     let mut none = Look::Nothing;
     for set in sets {
-        match set.state.load().look(kid, now) {
+        let state = set.state.load();
+        match state.look(kid, now) {
             Look::Nothing => {}
             Look::Due => none = Look::Due,
-            keys => return keys,
+            Look::Keys(keys) => {
+                if state.is_due(now) {
+                    set.renew(kid, now);
+                }
+                return Look::Keys(keys);
+            }
         }
     }
     none
@@ -222,9 +253,7 @@ pub(super) fn look(sets: &[Arc<KeySet>], kid: &str, now: Instant) -> Look {
 pub(super) async fn fetch(sets: &[Arc<KeySet>], kid: &str, now: Instant) -> Result<Vec<Arc<Key>>, JwtError> {
     let mut failed = None;
     for set in sets {
-        let (this, name) = (Arc::clone(set), kid.to_owned());
-        // A runtime that ends takes its tasks with it: nothing is known then.
-        let _ = tokio::spawn(async move { this.fetch(&name, now).await }).await;
+        Arc::clone(set).fetch_apart(kid.to_owned(), now).await;
         let state = set.state.load();
         let keys = state.keys(kid);
         if !keys.is_empty() {

@@ -9,6 +9,7 @@ use gateway_model::{ApiDefinition, JsonPath};
 use gateway_sdk::Uri;
 
 use super::key::{Key, KeyMistake, Method};
+use crate::config::LONGEST;
 
 /// What verifies the tokens of an API.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub(super) fn read(api: &ApiDefinition) -> Result<Written, Vec<Mistake>> {
     for (index, uri) in api.jwt_jwks_uris.iter().enumerate() {
         let lifetime = u64::try_from(uri.cache_timeout).ok().filter(|seconds| *seconds > 0);
         match parse(uri.url.trim()) {
-            Ok(url) => sets.push((url, lifetime.map(Duration::from_secs))),
+            Ok(url) => sets.push((url, lifetime.map(|seconds| Duration::from_secs(seconds).min(LONGEST)))),
             Err(mistake) => {
                 let at = JsonPath::default().key("jwt_jwks_uris").index(index).key("url");
                 mistakes.push((at.to_string(), mistake));
@@ -142,6 +143,8 @@ mod tests {
     #[test]
     fn sets_come_before_the_source() {
         let uri = |url: &str, cache_timeout| JwksUri { url: url.into(), cache_timeout };
+        let endless = ApiDefinition { jwt_jwks_uris: vec![uri("http://a/", i64::MAX)], ..ApiDefinition::default() };
+        assert_eq!(told(&endless), format!("http://a/ Some({LONGEST:?})"), "a moment and a time are a moment");
         let jwt_jwks_uris = vec![uri("https://a/", 0), uri("http://b/", 7)];
         let both = ApiDefinition { jwt_jwks_uris, ..api("hmac", "secret") };
         assert_eq!(told(&both), "https://a/ Nonehttp://b/ Some(7s)");

@@ -32,7 +32,8 @@ fn check(known: &Value, ids: &[&str], before: &Value, expected: &Value) {
 
 /// The policies cannot be applied, and the session stays as it was.
 fn refused(known: &Value, ids: &[&str], org_id: Option<&str>, text: &str) {
-    let mut it = session(&json!({"rate": 7, "is_inactive": true, "access_rights": {"own": {}}}));
+    let mut it =
+        session(&json!({"rate": 7, "is_inactive": true, "access_rights": {"own": {}}})).with_key_id("1234567890");
     it.apply_policies = ids.iter().map(|id| (*id).to_owned()).collect();
     let before = it.clone();
     let error = apply(&policies(known), org_id, &mut it).expect_err("an error");
@@ -93,14 +94,19 @@ fn point_2_the_older_field_names_a_policy_too() {
 
 #[test]
 fn point_2_a_policy_of_another_organisation_is_refused() {
-    let text = "attempting to apply policy from different organisation to key, skipping";
+    let text = |id: &str| {
+        format!(
+            "attempting to apply policy from different organisation to key, skipping: policy \"{id}\", key ****7890; give \
+             the policy the `org_id` of the API, or the key another policy"
+        )
+    };
     let known = json!({
         "own": {"org_id": "o", "access_rights": {"a": {}}}, "other": {"org_id": "p", "access_rights": {"a": {}}},
         "nobody": {"access_rights": {"a": {}}},
     });
-    refused(&known, &["other"], Some("o"), text);
-    refused(&known, &["own", "other"], Some("o"), text);
-    refused(&known, &["nobody"], Some("o"), text);
+    refused(&known, &["other"], Some("o"), &text("other"));
+    refused(&known, &["own", "other"], Some("o"), &text("other"));
+    refused(&known, &["nobody"], Some("o"), &text("nobody"));
     let mut it = session(&json!({"apply_policies": ["own"]}));
     assert_eq!(apply(&policies(&known), Some("o"), &mut it), Ok(()));
     check(&known, &["own", "other"], &json!({}), &json!({"access_rights": {"a": {}}}));
@@ -464,7 +470,7 @@ fn policies_that_a_session_holds_replace_those_that_it_names() {
         apply(&policies(&known), org_id, &mut it).map(|()| it.access_rights.into_keys().collect::<Vec<_>>())
     };
     assert_eq!(becomes(&held, Some("o")), Ok(vec!["b".to_owned()]));
-    assert_eq!(becomes(&held, Some("p")), Err(ApplyError::OtherOrganisation { id: "held".into() }));
+    assert_eq!(becomes(&held, Some("p")), Err(ApplyError::OtherOrganisation { id: "held".into(), key: "--".into() }));
     assert_eq!(becomes(&json!([]), None), Err(ApplyError::NoneValid));
     for no_policies in [json!(null), json!("held"), json!(["held"]), json!({"id": "held"})] {
         assert_eq!(becomes(&no_policies, None), Ok(vec!["a".to_owned()]), "{no_policies}");
