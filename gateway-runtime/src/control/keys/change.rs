@@ -140,7 +140,9 @@ pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, R
     }
     touch(&mut session);
     keyring.apply(None, &mut session).map_err(|error| Refusal::Key(error.to_string()))?;
-    keyring.put(id, &session).await?;
+    if !keyring.replace(id, &session).await? {
+        return Err(Refusal::UnknownKey);
+    }
     tell(call.gateway, id).await;
     Ok(changed(keyring, id, "updated", None))
 }
@@ -218,12 +220,20 @@ async fn write_at(
     if is_new && let Some(expires) = keyring.expires_of_new(session, unix_now()) {
         session.expires = expires;
     }
-    if resets == Resets::Quota && !is_kept {
+    let begins_anew = resets == Resets::Quota && !is_kept;
+    if begins_anew {
         session.quota_renews = unix_now().saturating_add(session.quota_renewal_rate);
+    }
+    if is_new {
+        keyring.put(id, session).await?;
+    } else if !keyring.replace(id, session).await? {
+        return Err(Refusal::KeyNotFound);
+    }
+    tell(gateway, id).await;
+    // What was counted is kept if nothing was written.
+    if begins_anew {
         keyring.reset(id, session).await?;
     }
-    keyring.put(id, session).await?;
-    tell(gateway, id).await;
     Ok(())
 }
 
