@@ -241,6 +241,10 @@ impl Counters for FileStore {
     fn record(&self, name: &str, within: Duration, most: usize) -> Reply<u64> {
         Reply::Ready(self.shared.tallies.record(name, within, most))
     }
+
+    fn peek(&self, name: &str, within: Duration) -> Reply<u64> {
+        self.shared.tallies.peek(name, within).into()
+    }
 }
 
 impl Signals for FileStore {
