@@ -8,12 +8,9 @@ use std::time::{Duration, Instant};
 use crate::clock::unix_now;
 use crate::later::Later;
 use crate::session::bucket::{BucketKey, Buckets, THRESHOLD, Taken, counts_here};
-use crate::session::limits::{Rate, rate_name};
+use crate::session::limits::{Rate, blocked_name, rate_name};
 use crate::session::nodes::Nodes;
 use crate::storage::{Count, Reply, StoreError};
-
-/// What is behind the name of a counter when it is blocked.
-const BLOCKED: &str = ".BLOCKED";
 
 /// A longer window is none.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -118,12 +115,19 @@ impl Limiter {
         }
     }
 
-    /// Whether a request would be refused at this moment. Nothing is counted, and so `Rolling` does not know.
+    /// Whether a request would be refused at this moment. Nothing is counted. Source: gateway.md §7.5.
+    ///
+    /// # Errors
+    /// When the store does not answer, but for `Rolling`: that is logged, and refused.
     pub(crate) fn is_spent(&self, key: &BucketKey<'_>, rate: Rate) -> Reply<bool> {
         let (algorithm, nodes) = self.way(rate);
         match algorithm {
             Algorithm::Bucket => self.buckets.is_spent(key, rate, nodes, Instant::now()).into(),
-            Algorithm::Rolling => false.into(),
+            Algorithm::Rolling => {
+                let most = whole(rate);
+                let counted = self.store.get().counters().peek(&name(key), window(rate));
+                or(counted.map(move |recorded| recorded >= most), true)
+            }
             Algorithm::FixedWindow => {
                 let most = whole(rate);
                 let counted = self.store.get().counters().read(&fixed(key, window(rate)).0);
@@ -179,7 +183,7 @@ fn name(key: &BucketKey<'_>) -> String {
 }
 
 fn blocked(key: &BucketKey<'_>) -> String {
-    format!("{}{BLOCKED}", name(key))
+    blocked_name(&name(key))
 }
 
 /// The counter of the window that the clock is in, and how long that still is.
@@ -208,16 +212,16 @@ fn passed(window: Duration) -> Taken {
 }
 
 /// What a failure comes to, which is logged.
-fn or(reply: Reply<Taken>, otherwise: Taken) -> Reply<Taken> {
-    let settle = move |taken: Result<Taken, StoreError>| {
-        Ok(taken.unwrap_or_else(|error| {
+fn or<T: Send + 'static>(reply: Reply<T>, otherwise: T) -> Reply<T> {
+    let settle = move |answer: Result<T, StoreError>| {
+        Ok(answer.unwrap_or_else(|error| {
             tracing::error!(%error, "a rate is not counted");
             otherwise
         }))
     };
     match reply {
-        Reply::Ready(taken) => Reply::Ready(settle(taken)),
-        Reply::Wait(taken) => Reply::Wait(Box::pin(async move { settle(taken.await) })),
+        Reply::Ready(answer) => Reply::Ready(settle(answer)),
+        Reply::Wait(answer) => Reply::Wait(Box::pin(async move { settle(answer.await) })),
     }
 }
 
@@ -257,6 +261,21 @@ mod tests {
     async fn exactly_the_rate_passes_in_a_window() {
         check(Algorithm::Bucket, [true, true, true, false, false]).await;
         check(Algorithm::Rolling, [true, true, true, false, false]).await;
+    }
+
+    /// Source: gateway.md §7.5.
+    #[tokio::test]
+    async fn who_asks_whether_a_rate_is_spent_is_not_counted() {
+        for algorithm in [Algorithm::Bucket, Algorithm::Rolling] {
+            let limiter = limiter(algorithm, Nodes::alone());
+            for _ in 0..3 {
+                for _ in 0..5 {
+                    assert!(!limiter.is_spent(&KEY, HOUR).wait().await.expect("it is read"), "{algorithm:?}");
+                }
+                assert!(passes(&limiter).await, "{algorithm:?}");
+            }
+            assert!(limiter.is_spent(&KEY, HOUR).wait().await.expect("it is read"), "{algorithm:?}");
+        }
     }
 
     #[tokio::test]

@@ -149,3 +149,23 @@ async fn a_corrupt_file_is_refused_at_the_start_with_what_to_do_and_is_not_writt
     let gateway = on(&file).with(&keyed(&upstream)).start().await;
     assert_eq!(gateway.get("/hello").await.json()["status"], "pass");
 }
+
+#[tokio::test]
+async fn a_start_that_has_no_room_for_the_file_leaves_nothing_in_the_way_of_the_next() {
+    let (upstream, (folder, file)) = (Upstream::start(), folder());
+    // A file may have 4 KiB or 8: that is a disk on which there is hardly any room.
+    let process = on(&file).spawn_by(&["--port", "0"], |gateway| {
+        let mut command = std::process::Command::new("/bin/sh");
+        command.env_clear().args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""]);
+        command.arg(gateway.get_program()).args(gateway.get_args());
+        command.current_dir(gateway.get_current_dir().expect("it has one"));
+        command
+    });
+    let what = format!("{}: the file cannot be opened (", file.display());
+    process.log.wait("a refusal", |line| line.text.contains(&what)).await;
+    assert_eq!(process.exit().await.code(), Some(1));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    let gateway = on(&file).with(&keyed(&upstream)).start().await;
+    let written = gateway.operate(Method::POST, "/tyk/keys/key", session(json!({}))).await;
+    assert_eq!(written.status, 200, "{}", written.text());
+}

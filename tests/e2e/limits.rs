@@ -157,6 +157,16 @@ async fn a_throttled_request_waits_until_its_rate_allows_it() {
     assert!(begun.elapsed().as_millis() >= 1_900, "{:?}", begun.elapsed());
 }
 
+/// Source: gateway.md §7.5.
+#[tokio::test]
+async fn a_throttled_request_waits_where_rates_are_counted_in_the_store() {
+    let upstream = Upstream::start();
+    let session = json!({"rate": 1, "per": 1, "throttle_interval": 0.1, "throttle_retry_limit": 100});
+    let conf = Conf::default().set("enable_redis_rolling_limiter", true).with(&limited(&upstream, session));
+    let gateway = conf.start().await;
+    assert_eq!(statuses(&gateway, "/limited/get", 3).await, [200, 200, 200]);
+}
+
 #[tokio::test]
 async fn a_throttled_request_is_refused_after_its_attempts() {
     let upstream = Upstream::start();

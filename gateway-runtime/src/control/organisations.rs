@@ -9,6 +9,7 @@ use super::keys::{self, failed, tell};
 use super::refusal::Refusal;
 use super::reply::{self, json};
 use crate::clock::unix_now;
+use crate::storage::StoreError;
 
 #[derive(Serialize)]
 struct Listed {
@@ -51,14 +52,16 @@ async fn write(mut call: Call<'_>, action: &str) -> Result<Response, Refusal> {
     }
     let id = keyring.id_of(org_id).into_owned();
     let write = async {
-        if call.query("reset_quota").as_deref() == Some("1") {
+        let begins_anew = call.query("reset_quota").as_deref() == Some("1");
+        if begins_anew {
             session.quota_renews = unix_now().saturating_add(session.quota_renewal_rate);
-            keyring.reset(&id, &session).await?;
         }
-        keyring.put_organisation(org_id, &session).await
+        keyring.put_organisation(org_id, &session).await?;
+        tell(call.gateway, &id).await;
+        // What was counted is kept if nothing was written.
+        if begins_anew { keyring.reset(&id, &session).await } else { Ok(()) }
     };
-    write.await.map_err(|error| failed(&error, Refusal::WriteOrganisation(error.to_string())))?;
-    tell(call.gateway, &id).await;
+    write.await.map_err(|error: StoreError| failed(&error, Refusal::WriteOrganisation(error.to_string())))?;
     Ok(reply::changed(org_id, action))
 }
 
@@ -68,10 +71,11 @@ pub(super) async fn delete(call: Call<'_>) -> Result<Response, Refusal> {
     if !has_apis(&call) {
         return Err(Refusal::UnknownOrganisation);
     }
-    if !keyring.delete_organisation(org_id).await? {
+    let was_there = keyring.delete_organisation(org_id).await?;
+    tell(call.gateway, &keyring.id_of(org_id)).await;
+    if !was_there {
         return Err(Refusal::RemoveKey);
     }
-    tell(call.gateway, &keyring.id_of(org_id)).await;
     Ok(reply::changed(org_id, "deleted"))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gateway_model::Session;
 
 use super::Keyring;
-use crate::session::limits::{Quota, quota_name};
+use crate::session::limits::{Quota, blocked_name, endpoint_hash, quota_name, rate_name};
 use crate::storage::{Counters, StoreError};
 
 impl Keyring {
@@ -29,15 +29,16 @@ impl Keyring {
         Ok(())
     }
 
-    /// Lets all quotas of a key begin anew.
+    /// Lets all quotas and rates of a key that are counted in the store begin anew; who was blocked is not any more. Windows
+    /// of the clock go on. Source: gateway.md §2.6.
     ///
     /// # Errors
     /// When the store does not answer.
     pub(crate) async fn reset(&self, id: &str, session: &Session) -> Result<(), StoreError> {
-        let scopes: BTreeSet<&str> =
-            session.access_rights.values().map(|access| access.allowance_scope.as_str()).chain([""]).collect();
-        for scope in scopes {
-            self.counters().remove(&quota_name(scope, id)).wait().await?;
+        // All are under way before the first is waited for.
+        let removals: Vec<_> = names(id, session).iter().map(|name| self.counters().remove(name)).collect();
+        for removal in removals {
+            removal.wait().await?;
         }
         Ok(())
     }
@@ -50,4 +51,22 @@ impl Keyring {
         let count = self.counters().read(&quota_name(scope, id)).wait().await?;
         Ok(Some(max.saturating_sub(count.map_or(0, |count| count.value)).max(0)))
     }
+}
+
+/// The names of all that is counted for a key.
+fn names(id: &str, session: &Session) -> BTreeSet<String> {
+    let mut rates = BTreeSet::from([rate_name("", id, None)]);
+    let mut names = BTreeSet::from([quota_name("", id)]);
+    for access in session.access_rights.values() {
+        let scope = access.allowance_scope.as_str();
+        names.insert(quota_name(scope, id));
+        rates.insert(rate_name(scope, id, None));
+        for endpoint in &access.endpoints {
+            let hashes = endpoint.methods.iter().map(|method| endpoint_hash(&method.name, &endpoint.path));
+            rates.extend(hashes.map(|hash| rate_name(scope, id, Some(&hash))));
+        }
+    }
+    names.extend(rates.iter().map(|rate| blocked_name(rate)));
+    names.append(&mut rates);
+    names
 }

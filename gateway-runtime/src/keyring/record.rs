@@ -86,6 +86,17 @@ impl Keyring {
         written
     }
 
+    /// The same, and only if there is something under the id still; says whether there was. Who changes what was read a
+    /// moment ago does not bring back a key that somebody has deleted meanwhile.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(crate) async fn replace(&self, id: &str, session: &Session) -> Result<bool, StoreError> {
+        let written = self.store.get().keys().replace(&name(id), value(session), self.lifetime(session)).wait().await;
+        self.forget(id);
+        written
+    }
+
     /// Writes the session of its key, which the gateway made itself, and keeps it for the next requests to APIs of an
     /// organisation. A failure is logged, and the request goes on. Source: gateway.md §5.3.
     pub(crate) async fn enter(&self, org_id: &str, session: Session) -> Known {

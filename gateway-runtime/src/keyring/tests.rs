@@ -174,3 +174,42 @@ async fn quotas_are_told_as_they_are_counted_and_begin_anew() {
     assert_eq!(session.access_rights["a"].limit.quota_remaining, 5);
     assert_eq!(session.access_rights["b"].limit.quota_remaining, 0);
 }
+
+/// Source: gateway.md §2.6.
+#[tokio::test]
+async fn rates_that_are_counted_in_the_store_begin_anew_too() {
+    let keyring = keyring(Settings::default());
+    let session: Session = serde_json::from_value(json!({
+        "access_rights": {"a": {
+            "allowance_scope": "a",
+            "endpoints": [{"path": "/get", "methods": [{"name": "GET", "limit": {"rate": 1, "per": 1}}]}],
+        }},
+    }))
+    .expect("a session");
+    let endpoint = crate::session::limits::endpoint_hash("GET", "/get");
+    let names = ["rate-limit-key".to_owned(), "rate-limit-a-key".to_owned(), format!("rate-limit-a-key-{endpoint}")];
+    let hour = Duration::from_secs(3600);
+    for name in &names {
+        keyring.counters().record(name, hour, 5).wait().await.expect("room");
+        keyring.counters().put(&format!("{name}.BLOCKED"), 1, Some(hour)).wait().await.expect("room");
+    }
+    keyring.counters().record("rate-limit-other", hour, 5).wait().await.expect("room");
+    keyring.reset("key", &session).await.expect("an answer");
+    for name in &names {
+        assert_eq!(keyring.counters().peek(name, hour).wait().await.expect("an answer"), 0, "{name}");
+        let blocked = keyring.counters().read(&format!("{name}.BLOCKED")).wait().await.expect("an answer");
+        assert_eq!(blocked, None, "{name}");
+    }
+    assert_eq!(keyring.counters().peek("rate-limit-other", hour).wait().await.expect("an answer"), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_is_not_brought_back_by_a_change_of_it() {
+    let keyring = keyring(Settings::default());
+    assert!(!keyring.replace("key", &session("changed")).await.expect("an answer"));
+    assert_eq!(alias(&keyring, ORG, "key").await, None);
+    write(&keyring, "key", &session("first")).await;
+    assert_eq!(alias(&keyring, ORG, "key").await.as_deref(), Some("first"));
+    assert!(keyring.replace("key", &session("changed")).await.expect("an answer"));
+    assert_eq!(alias(&keyring, ORG, "key").await.as_deref(), Some("changed"), "what was kept is forgotten");
+}

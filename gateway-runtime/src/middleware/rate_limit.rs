@@ -63,10 +63,10 @@ impl Step for RateLimit {
             Reply::Ready(Ok(_)) if limits.throttle.retries > 0 => Ok(self.throttled(&key, rate, limits.throttle)),
             Reply::Ready(taken) => conclude(taken, exchange, told),
             Reply::Wait(taken) => {
-                let again = self.again(&key, rate, limits.throttle);
-                Ok(Ran::wait(taken, move |taken, exchange| match taken {
-                    Ok(taken) if !taken.is_allowed && again.throttle.retries > 0 => Ok(again.wait(told)),
-                    taken => conclude(taken, exchange, told),
+                let again = (limits.throttle.retries > 0).then(|| self.again(&key, rate, limits.throttle));
+                Ok(Ran::wait(taken, move |taken, exchange| match (taken, again) {
+                    (Ok(taken), Some(again)) if !taken.is_allowed => Ok(again.wait(told)),
+                    (taken, _) => conclude(taken, exchange, told),
                 }))
             }
         }

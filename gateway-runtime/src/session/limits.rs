@@ -177,6 +177,11 @@ pub(crate) fn rate_name(scope: &str, id: &str, endpoint: Option<&str>) -> String
     parts.map(|part| part.trim_matches('-')).into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
+/// The name of what stands in the way of those who have come too often, by the name of their counter.
+pub(crate) fn blocked_name(rate: &str) -> String {
+    format!("{rate}.BLOCKED")
+}
+
 /// The name of a counter for a quota. The `id` is that under which the key is stored.
 pub(crate) fn quota_name(scope: &str, id: &str) -> String {
     if scope.is_empty() { format!("quota-{id}") } else { format!("quota-{scope}-{id}") }

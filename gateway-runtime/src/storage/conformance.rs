@@ -33,6 +33,7 @@ macro_rules! conformance {
             no_addition_is_lost,
             a_log_counts_what_came_before,
             a_log_forgets_what_is_old,
+            a_log_that_is_looked_at_stays_as_it_is,
             a_signal_reaches_everybody,
             a_write_goes_on_when_nobody_waits_for_it,
         }
@@ -262,6 +263,18 @@ pub(super) async fn a_log_forgets_what_is_old(store: &Store) {
     }
     // What is asked for decides, not what was asked for before.
     until("the end of a log", async || done(store.counters().record("rate-limit-a", BLINK, 10)).await == 0).await;
+}
+
+pub(super) async fn a_log_that_is_looked_at_stays_as_it_is(store: &Store) {
+    let peek = async |within| done(store.counters().peek("rate-limit-a", within)).await;
+    assert_eq!(peek(HOUR).await, 0);
+    for expected in [1, 2, 3, 3] {
+        done(store.counters().record("rate-limit-a", HOUR, 3)).await;
+        assert_eq!((peek(HOUR).await, peek(HOUR).await), (expected, expected));
+    }
+    until("the age of what is in a log", async || peek(BLINK).await == 0).await;
+    assert_eq!(peek(HOUR).await, 3);
+    assert_eq!(done(store.counters().record("rate-limit-a", HOUR, 9)).await, 3);
 }
 
 pub(super) async fn a_signal_reaches_everybody(store: &Store) {

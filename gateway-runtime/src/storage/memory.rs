@@ -85,6 +85,10 @@ impl Counters for Memory {
     fn record(&self, name: &str, within: Duration, most: usize) -> Reply<u64> {
         Reply::Ready(self.tallies.record(name, within, most))
     }
+
+    fn peek(&self, name: &str, within: Duration) -> Reply<u64> {
+        self.tallies.peek(name, within).into()
+    }
 }
 
 impl Signals for Memory {

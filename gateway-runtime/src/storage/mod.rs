@@ -106,6 +106,9 @@ pub(crate) trait Counters: Send + Sync {
     /// Refused requests are written too, so that who hammers stays refused. Of the log the newest `most` moments are
     /// kept: more are never needed if `most` is the rate. Source: gateway.md §7.2, `enable_redis_rolling_limiter`.
     fn record(&self, name: &str, within: Duration, most: usize) -> Reply<u64>;
+
+    /// How many moments of the last `within` a log has. Nothing is written.
+    fn peek(&self, name: &str, within: Duration) -> Reply<u64>;
 }
 
 /// A counter at the moment it was read.

@@ -60,7 +60,10 @@ pub(crate) async fn open(storage: &Storage, predecessor: Option<&Predecessor>) -
 
 fn cannot_write(error: &file::OpenError) -> bool {
     let file::OpenError::Io { error, .. } = error else { return false };
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }
 
 async fn open_file(path: &Path, predecessor: Option<&Predecessor>) -> Result<FileStore, file::OpenError> {
@@ -83,4 +86,24 @@ async fn open_file(path: &Path, predecessor: Option<&Predecessor>) -> Result<Fil
         }
     }
     Err(locked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_no_reason_not_to_start_and_another_gateway_is() {
+        let io = |kind: ErrorKind| file::OpenError::Io { path: "tyk.redb".into(), error: kind.into() };
+        for kind in [
+            ErrorKind::PermissionDenied,
+            ErrorKind::ReadOnlyFilesystem,
+            ErrorKind::StorageFull,
+            ErrorKind::QuotaExceeded,
+        ] {
+            assert!(cannot_write(&io(kind)), "{kind}");
+        }
+        assert!(!cannot_write(&io(ErrorKind::NotADirectory)));
+        assert!(!cannot_write(&file::OpenError::Locked { path: "tyk.redb".into() }));
+    }
 }

@@ -99,6 +99,15 @@ impl Tallies {
         counted.map_err(full(self.engine, Operation::Count))
     }
 
+    pub(super) fn peek(&self, name: &str, within: Duration) -> u64 {
+        let moment = Instant::now();
+        let count = |entry: &Entry<Log>| {
+            let old = entry.value.partition_point(|recorded| moment.duration_since(*recorded) >= within);
+            (entry.value.len() - old) as u64
+        };
+        self.logs.look(name, Moment::now(), count).unwrap_or_default()
+    }
+
     pub(super) fn sweep(&self) {
         let now = Moment::now();
         self.counters.sweep(now);

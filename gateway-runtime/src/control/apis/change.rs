@@ -28,11 +28,11 @@ pub(in crate::control) async fn create(mut call: Call<'_>) -> Result<Response, R
     let text = call.text().await?;
     let gateway = call.gateway;
     let Examined { id, text } = examine(gateway, text, None).await?;
+    let _changing = gateway.changing.lock().await;
     let file = place(gateway, &id)?;
     if is_oas(gateway, &id) {
         return Err(Refusal::OasApi);
     }
-    let _changing = gateway.changing.lock().await;
     let mut changes = vec![Change { file, content: Some(text.into_bytes()) }];
     if let Some(version) = version {
         changes.push(versions::added(gateway, version, &id)?);
@@ -44,13 +44,12 @@ pub(in crate::control) async fn create(mut call: Call<'_>) -> Result<Response, R
 /// `PUT /tyk/apis/{api_id}`: its file is replaced, whatever its name is.
 pub(in crate::control) async fn update(mut call: Call<'_>) -> Result<Response, Refusal> {
     let gateway = call.gateway;
-    let file = existing(gateway, call.argument())?;
-    if is_oas(gateway, call.argument()) {
-        return Err(Refusal::OasApi);
-    }
+    changeable(gateway, call.argument())?;
     let text = call.text().await?;
     let Examined { id, text } = examine(gateway, text, Some(call.argument())).await?;
     let _changing = gateway.changing.lock().await;
+    // It may have been deleted meanwhile.
+    let file = changeable(gateway, &id)?;
     apply(vec![Change { file, content: Some(text.into_bytes()) }])
         .await
         .map_err(|error| failed(&id, &error, Refusal::Write))?;
@@ -60,13 +59,11 @@ pub(in crate::control) async fn update(mut call: Call<'_>) -> Result<Response, R
 /// `PATCH /tyk/apis/{api_id}`: a merge patch (RFC 7396) of what is in its file, whether that is loaded already or not.
 pub(in crate::control) async fn patch(mut call: Call<'_>) -> Result<Response, Refusal> {
     let gateway = call.gateway;
-    let file = existing(gateway, call.argument())?;
-    if is_oas(gateway, call.argument()) {
-        return Err(Refusal::OasApi);
-    }
+    changeable(gateway, call.argument())?;
     let patch: Value = serde_json::from_str(&call.text().await?).map_err(|_| Refusal::Malformed)?;
     // Nobody else changes the file between its reading and its writing.
     let _changing = gateway.changing.lock().await;
+    let file = changeable(gateway, call.argument())?;
     let text = patched(&file, patch).map_err(|error| failed(call.argument(), &error, Refusal::Unpatchable))?;
     let Examined { id, text } = examine(gateway, text, Some(call.argument())).await?;
     apply(vec![Change { file, content: Some(text.into_bytes()) }])
@@ -189,6 +186,12 @@ fn place(gateway: &Gateway, id: &str) -> Result<PathBuf, Refusal> {
 /// The same of an API that has one.
 fn existing(gateway: &Gateway, id: &str) -> Result<PathBuf, Refusal> {
     place(gateway, id).and_then(|file| if file.is_file() { Ok(file) } else { Err(Refusal::UnknownApi) })
+}
+
+/// The same of one that does not belong to an OpenAPI document.
+fn changeable(gateway: &Gateway, id: &str) -> Result<PathBuf, Refusal> {
+    let file = existing(gateway, id)?;
+    if is_oas(gateway, id) { Err(Refusal::OasApi) } else { Ok(file) }
 }
 
 /// Whether a loaded API belongs to an OpenAPI document.

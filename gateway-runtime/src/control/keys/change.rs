@@ -141,7 +141,10 @@ pub(in super::super) async fn policies(mut call: Call<'_>) -> Result<Response, R
     touch(&mut session);
     // It is told of the key if the policies are refused.
     id.clone_into(&mut session.key_id);
-    write_at(call.gateway, id, &mut session, Resets::Nothing, false).await?;
+    write_at(call.gateway, id, &mut session, Resets::Nothing, false).await.map_err(|refusal| match refusal {
+        Refusal::KeyNotFound => Refusal::UnknownKey,
+        other => other,
+    })?;
     Ok(changed(keyring, id, "updated", None))
 }
 
@@ -219,12 +222,20 @@ async fn write_at(
     if is_new && let Some(expires) = keyring.expires_of_new(session, unix_now()) {
         session.expires = expires;
     }
-    if resets == Resets::Quota && !is_kept {
+    let begins_anew = resets == Resets::Quota && !is_kept;
+    if begins_anew {
         session.quota_renews = unix_now().saturating_add(session.quota_renewal_rate);
+    }
+    if is_new {
+        keyring.put(id, session).await?;
+    } else if !keyring.replace(id, session).await? {
+        return Err(Refusal::KeyNotFound);
+    }
+    tell(gateway, id).await;
+    // What was counted is kept if nothing was written.
+    if begins_anew {
         keyring.reset(id, session).await?;
     }
-    keyring.put(id, session).await?;
-    tell(gateway, id).await;
     Ok(())
 }
 

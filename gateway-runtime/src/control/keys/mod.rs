@@ -115,20 +115,22 @@ pub(super) async fn delete(call: Call<'_>) -> Result<Response, Refusal> {
         return Ok(json(StatusCode::OK, &serde_json::Value::Null));
     }
     let named = Named::of(&call)?;
-    let id = match named.find(keyring).await {
-        Ok(Some(Stored { id, session })) => {
-            keyring.reset(&id, &session).await?;
-            id
-        }
+    let (id, session) = match named.find(keyring).await {
+        Ok(Some(Stored { id, session })) => (id, Some(session)),
         Ok(None) => return Err(Refusal::NoSuchKey),
         // What is no session can be deleted all the same.
-        Err(KeyError::Corrupt { id, .. }) => id,
+        Err(KeyError::Corrupt { id, .. }) => (id, None),
         Err(error) => return Err(error.into()),
     };
-    if !keyring.delete(&id).await? {
+    let was_there = keyring.delete(&id).await?;
+    // A store that was asked twice, as its connection broke, finds nothing any more: the others have to know all the same.
+    tell(call.gateway, &id).await;
+    if let Some(session) = session {
+        keyring.reset(&id, &session).await?;
+    }
+    if !was_there {
         return Err(Refusal::NoSuchKey);
     }
-    tell(call.gateway, &id).await;
     Ok(changed(keyring, call.argument(), "deleted", None))
 }
 

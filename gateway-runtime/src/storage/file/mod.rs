@@ -17,6 +17,7 @@ mod open;
 mod tables;
 mod writer;
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,9 +59,12 @@ struct Shared {
     /// The writer knows that counters have changed.
     counted: AtomicBool,
     hub: Hub,
-    /// Why the last write failed.
-    trouble: ArcSwapOption<String>,
+    /// Why the file cannot be used.
+    trouble: ArcSwapOption<Trouble>,
 }
+
+/// An error that is told again and again.
+type Trouble = Arc<dyn Error + Send + Sync>;
 
 impl FileStore {
     /// Opens the file, or makes it, and starts the thread that writes.
@@ -74,15 +78,7 @@ impl FileStore {
         tables::guarded(|| tables::counters(&database, Moment::now(), restore))
             .map_err(|error| OpenError::of(path, error))?;
         drop(tallies.take_changed());
-        let shared = Arc::new(Shared {
-            path: path.to_owned(),
-            database: ArcSwapOption::from_pointee(database),
-            last: ArcSwapOption::empty(),
-            tallies,
-            counted: AtomicBool::new(false),
-            hub: Hub::default(),
-            trouble: ArcSwapOption::empty(),
-        });
+        let shared = Arc::new(Shared::new(path, database, tallies));
         let (jobs, waiting) = sync_channel(WAITING);
         let writer = Writer::new(Arc::clone(&shared), waiting);
         let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(move || writer.run());
@@ -132,6 +128,18 @@ fn failed<T>(operation: Operation, fault: Fault) -> Reply<T> {
 }
 
 impl Shared {
+    fn new(path: &Path, database: Database, tallies: Tallies) -> Self {
+        Self {
+            path: path.to_owned(),
+            database: ArcSwapOption::from_pointee(database),
+            last: ArcSwapOption::empty(),
+            tallies,
+            counted: AtomicBool::new(false),
+            hub: Hub::default(),
+            trouble: ArcSwapOption::empty(),
+        }
+    }
+
     /// What `look` sees of a key that has not expired.
     fn look<T>(
         &self,
@@ -165,7 +173,7 @@ impl Shared {
     /// The file is not open.
     fn away(&self, operation: Operation) -> StoreError {
         let trouble = self.trouble.load();
-        let fault = trouble.as_ref().map_or(Fault::Closed, |trouble| Fault::Unreachable(String::clone(trouble)));
+        let fault = trouble.as_ref().map_or(Fault::Closed, |trouble| Fault::Failed(Trouble::clone(trouble)));
         StoreError { engine: NAME, operation, fault }
     }
 }
@@ -233,6 +241,10 @@ impl Counters for FileStore {
     fn record(&self, name: &str, within: Duration, most: usize) -> Reply<u64> {
         Reply::Ready(self.shared.tallies.record(name, within, most))
     }
+
+    fn peek(&self, name: &str, within: Duration) -> Reply<u64> {
+        self.shared.tallies.peek(name, within).into()
+    }
 }
 
 impl Signals for FileStore {
@@ -257,7 +269,7 @@ impl Engine for FileStore {
 
     fn health(&self) -> Result<(), String> {
         let trouble = self.shared.trouble.load();
-        trouble.as_ref().map_or(Ok(()), |trouble| Err(String::clone(trouble)))
+        trouble.as_ref().map_or(Ok(()), |trouble| Err(trouble.to_string()))
     }
 
     fn sweep(&self) {

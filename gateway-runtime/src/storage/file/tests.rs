@@ -248,3 +248,53 @@ async fn what_is_closed_is_refused() {
         assert!(error.to_string().starts_with("storage `redb` cannot "), "{error}");
     }
 }
+
+/// A writer on a file with the key `apikey-a`, and what it shares with those who read.
+async fn writer() -> (TempDir, Arc<Shared>, Writer) {
+    let (folder, path) = written().await;
+    let database = open::open(&path).expect("a file");
+    let shared = Arc::new(Shared::new(&path, database, Tallies::tracked(NAME)));
+    let writer = Writer::new(Arc::clone(&shared), sync_channel(1).1);
+    (folder, shared, writer)
+}
+
+fn full_disk() -> redb::Error {
+    redb::Error::Io(std::io::ErrorKind::StorageFull.into())
+}
+
+#[tokio::test]
+async fn what_is_in_a_file_is_read_when_a_write_to_it_has_failed() {
+    let (_folder, shared, mut writer) = writer().await;
+    let (done, answer) = oneshot::channel();
+    let write = Write { name: "apikey-b".into(), change: Change::Delete, operation: Operation::Delete, done };
+    writer.failed(full_disk(), vec![write], &[], false);
+    let error = answer.await.expect("an answer").expect_err("the disk is full");
+    assert!(matches!(error.fault, Fault::Failed(_)) && error.operation == Operation::Delete, "{error}");
+    let value = shared.look(Operation::Read, "apikey-a", |entry, _| entry.value.to_vec()).expect("it is read");
+    assert_eq!(value.as_deref(), Some(&b"x"[..]));
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_open_again_is_told_as_what_it_is() {
+    let (_folder, shared, mut writer) = writer().await;
+    fs::remove_file(&shared.path).expect("removed");
+    fs::create_dir(&shared.path).expect("a folder in its place");
+    writer.failed(full_disk(), Vec::new(), &[], false);
+    let error = shared.look(Operation::Read, "apikey-a", |_, _| ()).expect_err("it is away");
+    assert!(matches!(error.fault, Fault::Failed(_)), "{error}");
+    assert!(error.to_string().contains(&shared.path.display().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_new_file_is_whole_or_not_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("tyk.redb");
+    let names = || fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    // What a start that was killed has left.
+    fs::write(folder.path().join("tyk.redb.0000000000000000.new"), [0; 4096]).expect("written");
+    let store = FileStore::open(&path).expect("a file");
+    store.close().wait().await.expect("closed");
+    assert_eq!(names().filter(|name| name == "tyk.redb").count(), 1);
+    assert_eq!(names().count(), 2, "nothing else was left");
+    assert!(fs::read(&path).expect("a file").starts_with(b"redb"));
+}

@@ -13,7 +13,7 @@ use redb::Database;
 use tokio::sync::oneshot;
 
 use super::tables::{self, Batch};
-use super::{NAME, OpenError, Shared, fault, open};
+use super::{NAME, OpenError, Shared, Trouble, fault, open};
 use crate::storage::expiring::{Changed, Entry, Expiring, Moment};
 use crate::storage::{Fault, Operation, StoreError};
 
@@ -28,6 +28,9 @@ const BATCH_BYTES: usize = 16 << 20;
 const SWEEP: Duration = Duration::from_secs(60);
 /// How often a file is opened again that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long look-ups that have begun may keep the file from being opened again at once, and how often that is tried.
+const LET_GO: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(1);
 /// What keys may take that are kept while another process has the file, in bytes.
 const LAST: usize = 64 << 20;
 
@@ -173,23 +176,39 @@ impl Writer {
                     .zip(done.were_there)
                     .for_each(|(write, was_there)| answer(write.done, Ok(was_there)));
             }
-            Err(error) => self.failed(error, writes, &counters, sweeps),
+            Err(error) => {
+                drop(database);
+                self.failed(error, writes, &counters, sweeps);
+            }
         }
     }
 
-    /// Nothing of it was done. redb writes nothing more after an error of the disk: the file is opened again.
-    fn failed(&mut self, error: redb::Error, writes: Vec<Write>, counters: &[Changed<i64>], sweeps: bool) {
-        let reason = error.to_string();
-        tracing::error!(file = %self.shared.path.display(), error = reason, "the store cannot be written");
-        let error = fault(Operation::Write, error);
-        self.shared.trouble.store(Some(Arc::new(reason)));
+    /// Nothing of it was done. redb neither reads nor writes after an error of the disk: the file is opened again, at once
+    /// if that is possible, for what is in it can be read on a full disk too.
+    pub(super) fn failed(&mut self, error: redb::Error, writes: Vec<Write>, counters: &[Changed<i64>], sweeps: bool) {
+        tracing::error!(file = %self.shared.path.display(), %error, "the store cannot be written");
+        let error: Trouble = Arc::new(error);
+        self.shared.trouble.store(Some(Arc::new(Trouble::clone(&error))));
         self.shared.database.store(None);
         self.shared.tallies.put_back(counters);
-        self.reopen_at = Some(Instant::now() + RETRY);
+        self.reopen_at_once();
         self.put_off(!counters.is_empty(), sweeps);
         writes.into_iter().for_each(|write| {
-            answer(write.done, Err(StoreError { operation: write.operation, ..error.clone() }));
+            let fault = Fault::Failed(Trouble::clone(&error));
+            answer(write.done, Err(StoreError { engine: NAME, operation: write.operation, fault }));
         });
+    }
+
+    /// Opens the file that could not be written, as soon as nobody reads from it any more.
+    fn reopen_at_once(&mut self) {
+        let until = Instant::now() + LET_GO;
+        loop {
+            match open::open(&self.shared.path) {
+                Ok(database) => return self.serve(database),
+                Err(OpenError::Locked { .. }) if Instant::now() < until => std::thread::sleep(LOOK),
+                Err(error) => return drop(self.not_yet(error)),
+            }
+        }
     }
 
     fn put_off(&mut self, counts: bool, sweeps: bool) {
@@ -209,10 +228,7 @@ impl Writer {
                 tracing::info!(file = %self.shared.path.display(), "the store can be written again");
                 self.serve(database);
             }
-            Err(error) => {
-                self.shared.trouble.store(Some(Arc::new(error.to_string())));
-                self.reopen_at = Some(Instant::now() + RETRY);
-            }
+            Err(error) => drop(self.not_yet(error)),
         }
     }
 
@@ -260,8 +276,9 @@ impl Writer {
 
     fn not_yet(&mut self, error: OpenError) -> StoreError {
         self.reopen_at = Some(Instant::now() + RETRY);
-        self.shared.trouble.store(Some(Arc::new(error.to_string())));
-        StoreError { engine: NAME, operation: Operation::Read, fault: Fault::Failed(Arc::new(error)) }
+        let error: Trouble = Arc::new(error);
+        self.shared.trouble.store(Some(Arc::new(Trouble::clone(&error))));
+        StoreError { engine: NAME, operation: Operation::Read, fault: Fault::Failed(error) }
     }
 }
 

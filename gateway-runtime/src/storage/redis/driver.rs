@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use redis::aio::PubSubStream;
 use redis::{Cmd, RedisError, Value, cmd};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::link::{Link, Maker, is_lost};
+use super::link::{Ear, Link, Maker, is_lost};
 use super::{NAME, RedisSettings, Shared, failed};
 use crate::storage::{Fault, Operation, Signal, StoreError};
 
@@ -24,6 +23,9 @@ pub(crate) const START_PATIENCE: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(1);
 /// Between the loss of a connection and the first attempt at another.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// A list takes many steps, each of which may take as long as another call; all together may take so many times as long.
+const LIST_TIMES: u32 = 12;
 
 /// Why there is no engine, whatever Redis does.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +150,7 @@ impl Driver {
     }
 
     /// Passes on signals for as long as the connection lives; says why it does not any more.
-    async fn until_lost(&self, mut link: Link, mut signals: PubSubStream) -> String {
+    async fn until_lost(&self, mut link: Link, (mut pinging, mut signals): Ear) -> String {
         let heard = async {
             while let Some(message) = signals.next().await {
                 match message.get_payload::<String>() {
@@ -158,17 +160,11 @@ impl Driver {
             }
             "Redis has closed it".to_owned()
         };
-        let probed = async {
-            let ping = cmd("PING");
-            loop {
-                sleep(PROBE).await;
-                match timeout(self.settings.timeout, link.run(&ping)).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => return error.to_string(),
-                    Err(_) => return format!("no answer within {:?}", self.settings.timeout),
-                }
-            }
-        };
+        let within = self.settings.timeout;
+        let ping = cmd("PING");
+        let probed = probe(within, async || link.run(&ping).await);
+        // Each may die on its own, and say nothing: somebody between here and Redis forgets a connection that is still.
+        let ear_probed = probe(within, async || pinging.ping::<Value>().await);
         let mut state = self.state.subscribe();
         let found_broken = async {
             // The state is there for as long as this is.
@@ -178,6 +174,7 @@ impl Driver {
         tokio::select! {
             reason = heard => reason,
             reason = probed => reason,
+            reason = ear_probed => format!("signals are not heard: {reason}"),
             reason = found_broken => reason,
         }
     }
@@ -186,8 +183,13 @@ impl Driver {
     async fn answer(&self, work: Work, operation: Operation) -> Result<Value, StoreError> {
         let wrong = |fault| StoreError { engine: NAME, operation, fault };
         let late = || wrong(Fault::Timeout(self.settings.timeout));
-        let until = Instant::now() + self.settings.timeout;
+        let begun = Instant::now();
+        let mut until = begun + self.settings.timeout;
         let _turn = timeout_at(until, self.turns.acquire()).await.map_err(|_| late())?;
+        if matches!(work, Work::List(_)) {
+            // The connection itself waits no longer than that for each step.
+            until = begun + self.settings.timeout * LIST_TIMES;
+        }
         let mut again = matches!(work, Work::Repeatable(_) | Work::List(_));
         loop {
             let (mut link, number) = timeout_at(until, self.link()).await.map_err(|_| late())?.map_err(&wrong)?;
@@ -230,6 +232,18 @@ impl Driver {
             Ok(State::Up(link, number)) => Ok((link.clone(), *number)),
             Ok(State::Down(reason)) => Err(Fault::Unreachable(reason.to_string())),
             Ok(State::Connecting) | Err(_) => Err(Fault::Closed),
+        }
+    }
+}
+
+/// Asks again and again whether Redis answers; says why it does not any more.
+async fn probe(within: Duration, mut ask: impl AsyncFnMut() -> Result<Value, RedisError>) -> String {
+    loop {
+        sleep(PROBE).await;
+        match timeout(within, ask()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return error.to_string(),
+            Err(_) => return format!("no answer within {within:?}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Link`]: a connection to Redis, to one server or to a cluster.
 
-use redis::aio::{MultiplexedConnection, PubSubStream};
+use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
@@ -19,6 +19,9 @@ const STEP: usize = 1_000;
 
 /// What a step gives: where the next one begins, zero at the end, and names.
 type Step = (u64, Vec<Vec<u8>>);
+
+/// A connection for signals: what asks whether it lives, and what is heard.
+pub(super) type Ear = (PubSubSink, PubSubStream);
 
 /// A connection, over which many ask at the same time.
 #[derive(Clone)]
@@ -91,7 +94,7 @@ impl Maker {
     }
 
     /// Connects, for commands and for signals.
-    pub(super) async fn connect(&mut self, settings: &RedisSettings) -> Result<(Link, PubSubStream), RedisError> {
+    pub(super) async fn connect(&mut self, settings: &RedisSettings) -> Result<(Link, Ear), RedisError> {
         let client = match self {
             Self::One(client) => Client::clone(client),
             Self::Sentinel(sentinel) => sentinel.async_get_client().await?,
@@ -108,7 +111,7 @@ impl Maker {
     }
 }
 
-async fn signals_of_any(members: &[Client]) -> Result<PubSubStream, RedisError> {
+async fn signals_of_any(members: &[Client]) -> Result<Ear, RedisError> {
     let mut last = RedisError::from((ErrorKind::InvalidClientConfig, "no member of the cluster is named"));
     for member in members {
         match signals(member).await {
@@ -125,10 +128,10 @@ async fn answering(mut link: Link) -> Result<Link, RedisError> {
     Ok(link)
 }
 
-async fn signals(client: &Client) -> Result<PubSubStream, RedisError> {
+async fn signals(client: &Client) -> Result<Ear, RedisError> {
     let mut signals = client.get_async_pubsub().await?;
     signals.subscribe(CHANNEL).await?;
-    Ok(signals.into_on_message())
+    Ok(signals.split())
 }
 
 fn address(host: &str, port: u16, tls: Option<&RedisTls>) -> ConnectionAddr {

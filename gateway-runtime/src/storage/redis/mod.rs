@@ -126,8 +126,7 @@ impl RedisStore {
 
     /// The present moment, later than all before it.
     fn moment(&self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let now = now();
         let later = |last: u64| now.max(last.saturating_add(1));
         // The closure always gives a moment.
         self.moment.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(later(last))).map_or(now, later)
@@ -235,12 +234,28 @@ impl Counters for RedisStore {
 
     fn record(&self, name: &str, within: Duration, most: usize) -> Reply<u64> {
         let now = self.moment();
-        let since = now.saturating_sub(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
         let mut command = cmd("EVAL");
-        command.arg(RECORD).arg(1).arg(name).arg(since).arg(now).arg(millis(within)).arg(most.max(1));
+        command.arg(RECORD).arg(1).arg(name).arg(since(now, within)).arg(now).arg(millis(within)).arg(most.max(1));
         command.arg(format!("{now}-{:016x}", self.node));
         self.once(Operation::Count, command)
     }
+
+    fn peek(&self, name: &str, within: Duration) -> Reply<u64> {
+        let mut command = cmd("ZCOUNT");
+        command.arg(name).arg(format!("({}", since(now(), within))).arg("+inf");
+        self.again(Operation::Count, command)
+    }
+}
+
+/// The present moment, in nanoseconds since 1970.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment after which something was within a time.
+fn since(now: u64, within: Duration) -> u64 {
+    now.saturating_sub(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Signals for RedisStore {
