@@ -135,6 +135,41 @@ async fn where_keys_are_hashed_that_of_a_user_is_not_told() {
     asks(&ask(&gateway, "ada:wrong").await, REFUSED);
 }
 
+/// Source: gateway.md §5.15: a user is looked up in the organisation of the API.
+#[tokio::test]
+async fn a_user_of_another_organisation_is_nobody() {
+    let upstream = Upstream::start();
+    let rights = json!({"org_id": "org2", "access_rights": {"users": {"api_id": "users"}},
+        "basic_auth_data": {"password": "secret"}});
+    for function in ["", "sha256"] {
+        let conf = Conf::default().set("hash_key_function", function);
+        let gateway = conf.with(&guarded(&upstream)).start().await;
+        let written = write(&gateway, Method::POST, "bob", &rights).await.json();
+        let key = written["key"].as_str().expect("a key").to_owned();
+        for said in [format!("{key}:secret"), "org2bob:secret".to_owned(), "bob:secret".to_owned()] {
+            asks(&ask(&gateway, &said).await, REFUSED);
+        }
+    }
+    assert_eq!(upstream.seen().len(), 0);
+}
+
+/// The name of a user is no secret.
+#[tokio::test]
+async fn the_name_of_a_user_is_no_token() {
+    let upstream = Upstream::start();
+    let tokens = api("users", upstream.address).set("/use_keyless", false);
+    let gateway = Gateway::serving(&tokens).await;
+    write(&gateway, Method::POST, "ada", &user("secret")).await;
+    let signer = json!({"org_id": "default", "hmac_enabled": true, "access_rights": {"users": {"api_id": "users"}}});
+    write(&gateway, Method::POST, "signer", &signer).await;
+    for token in ["ada", "defaultada", "signer"] {
+        let answer = gateway.ask(get("/users/get").header("authorization", token)).await;
+        answer.is_error(403, "Access to this API has been disallowed");
+    }
+    assert_eq!(write(&gateway, Method::POST, "token", &user("")).await.status, 200);
+    assert_eq!(gateway.ask(get("/users/get").header("authorization", "token")).await.status, 200);
+}
+
 /// A key that is no user's is not opened by an empty password.
 #[tokio::test]
 async fn a_key_without_a_password_is_no_user() {

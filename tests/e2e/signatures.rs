@@ -114,6 +114,8 @@ async fn a_request_that_is_not_signed_by_a_key_is_refused_in_one_way() {
         ("what is no date", signer("mine", "secret").ask("now")),
         ("a parameter too many", bare(&format!("{good},created=\"1\""))),
         ("a parameter twice", bare(&format!("{good},keyId=\"mine\""))),
+        ("a name twice", bare(&signer("mine", "secret").sign(&format!("date: {now}\ndate: {now}"), "date date"))),
+        ("a date that is not signed", bare(&signer("mine", "secret").sign("host: ", "host"))),
     ] {
         let answer = gateway.ask(ask).await;
         assert_eq!(answer.status, 400, "{what}");

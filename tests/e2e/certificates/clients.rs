@@ -1,9 +1,16 @@
 //! Clients whose certificate stands for a key, and keys that are bound to certificates. Source: gateway.md §5.11, §5.15.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use ring::{digest, hmac};
+
 use super::*;
 
 const NAME: &str = "gw.example.com";
 const DISALLOWED: &str = "Access to this API has been disallowed";
+const SECRET_OF_KEY: &str = "of this key alone, and long enough";
 
 struct Scene {
     servers: Authority,
@@ -121,6 +128,84 @@ async fn a_key_that_is_bound_is_taken_with_its_certificates_only() {
     for _ in 0..2 {
         assert_eq!(scene.ask(Some(&ann), Some(&key)).await.status, 200);
         scene.ask(Some(&bob), Some(&key)).await.is_error(401, DISALLOWED);
+    }
+}
+
+/// Source: gateway.md §5.15.
+#[tokio::test]
+async fn a_certificate_may_need_a_signature_too() {
+    let signature = json!({"algorithm": "MasherySHA256", "header": "x-signature", "secret": "s",
+        "allowed_clock_skew": 30});
+    let scene = Scene::new(|conf, definition| {
+        let auth = json!({"auth_header_name": "Authorization", "use_certificate": true, "validate_signature": true,
+            "signature": signature});
+        (conf, definition.set("/auth", auth))
+    })
+    .await;
+    let ann = scene.clients.client("ann");
+    let id = scene.add(&ann).await;
+    assert_eq!(scene.create(json!({"certificate": id})).await.status, 200);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let digest = digest::digest(&digest::SHA256, format!("{id}s{now}").as_bytes());
+    let signature: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    for _ in 0..2 {
+        scene.ask(Some(&ann), None).await.is_error(401, "Request signature verification failed");
+        let signed = get("/dynamic/get").header("x-signature", &signature);
+        let answer = scene.caller().showing(&ann).ask(&scene.gateway, NAME, signed).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+/// Whatever a client shows beside its certificate: a password, a signature, a JSON web token.
+#[tokio::test]
+async fn who_is_bound_is_bound_however_they_say_who_they_are() {
+    let authority = Authority::new("bound");
+    let pem = authority.made.certificate.clone();
+    let scene = Scene::new(move |conf, definition| {
+        let file = conf.folder().join("allowed.pem");
+        std::fs::write(&file, pem).expect("written");
+        let list = json!([file.display().to_string()]);
+        let other = |id: &str, way: &str| {
+            let definition = definition.clone().set("/auth", json!({})).set("/api_id", id).set(way, true);
+            let definition = definition.set("/proxy/listen_path", format!("/{id}/"));
+            definition.set("/use_mutual_tls_auth", true).set("/client_certificates", list.clone())
+        };
+        let jwt = other("jwt", "/enable_jwt").set("/jwt_signing_method", "hmac");
+        let conf = conf.with(&other("basic", "/use_basic_auth")).with(&jwt);
+        (conf.with(&other("signed", "/enable_signature_checking")), definition)
+    })
+    .await;
+    let (ann, bob) = (authority.client("ann"), authority.client("bob"));
+    let id = scene.add(&ann).await;
+    let session = json!({
+        "org_id": "default",
+        "access_rights": {"basic": {"api_id": "basic"}, "jwt": {"api_id": "jwt"}, "signed": {"api_id": "signed"}},
+        "basic_auth_data": {"password": "secret"},
+        "jwt_data": {"secret": SECRET_OF_KEY},
+        "hmac_enabled": true,
+        "hmac_string": SECRET_OF_KEY,
+        "mtls_static_certificate_bindings": [id],
+    });
+    assert_eq!(scene.operate(Method::POST, "/tyk/keys/ada", session.to_string()).await.status, 200);
+    let tag = |text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET_OF_KEY.as_bytes()), text.as_bytes());
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let signature = BASE64_STANDARD.encode(tag(&format!("date: {date}")));
+    let parts = [json!({"alg": "HS256", "kid": "ada"}), json!({"sub": "ada"})];
+    let text = parts.map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    for (path, authorization) in [
+        ("/basic/get", format!("Basic {}", BASE64_STANDARD.encode("ada:secret"))),
+        ("/signed/get", format!("Signature keyId=\"ada\",algorithm=\"hmac-sha256\",signature=\"{signature}\"")),
+        ("/jwt/get", format!("Bearer {text}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag(&text)))),
+    ] {
+        for _ in 0..2 {
+            let ask = async |who: &Made| {
+                let ask = get(path).header("authorization", &authorization).header("date", &date);
+                scene.caller().showing(who).ask(&scene.gateway, NAME, ask).await.expect("an answer")
+            };
+            let answer = ask(&ann).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            ask(&bob).await.is_error(401, DISALLOWED);
+        }
     }
 }
 
