@@ -160,7 +160,8 @@ async fn the_name_of_a_user_is_no_token() {
     let tokens = api("users", upstream.address).set("/use_keyless", false);
     let gateway = Gateway::serving(&tokens).await;
     write(&gateway, Method::POST, "ada", &user("secret")).await;
-    let signer = json!({"org_id": "default", "hmac_enabled": true, "access_rights": {"users": {"api_id": "users"}}});
+    let rights = json!({"users": {"api_id": "users"}});
+    let signer = json!({"org_id": "default", "hmac_enabled": true, "hmac_string": "s", "access_rights": rights});
     write(&gateway, Method::POST, "signer", &signer).await;
     for token in ["ada", "defaultada", "signer"] {
         let answer = gateway.ask(get("/users/get").header("authorization", token)).await;
