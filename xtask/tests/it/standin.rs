@@ -114,7 +114,9 @@ impl StandIn {
                     self.copy(&path);
                 }
             } else {
-                self.write(&path, &fs::read_to_string(entry.path()).expect("text"));
+                let to = self.path(&path);
+                fs::create_dir_all(to.parent().expect("it has a folder")).expect("made");
+                fs::copy(entry.path(), to).expect("copied");
             }
         }
     }
