@@ -123,6 +123,8 @@ pub(in super::super) async fn update(mut call: Call<'_>) -> Result<Response, Ref
 pub(in super::super) async fn preview(mut call: Call<'_>) -> Result<Response, Refusal> {
     let mut session = read(&call.text().await?).ok_or(Refusal::Malformed)?;
     call.gateway.keyring.apply(None, &mut session).map_err(|error| Refusal::Key(error.to_string()))?;
+    // No answer tells a password.
+    session.basic_auth_data.password.clear();
     Ok(json(StatusCode::OK, &session))
 }
 
