@@ -7,7 +7,8 @@ use std::sync::Arc;
 use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
 
-use super::client_certificate::{ByCertificate, check_binding};
+use super::admission::Admission;
+use super::client_certificate::ByCertificate;
 use super::credential::{Places, without_scheme};
 use super::token_signature::TokenSignature;
 use super::{Building, Middleware, Ran, Step, jwt};
@@ -25,10 +26,7 @@ struct AuthToken {
 /// How a session that was found comes in.
 struct Entry {
     org_id: Box<str>,
-    /// Another way of authentication says who is calling: the token only has to be there.
-    is_base: bool,
-    /// Of a key that is bound to certificates, one must be shown.
-    binds: bool,
+    admission: Admission,
     /// Who shows a token signs it too.
     signature: Option<TokenSignature>,
 }
@@ -36,16 +34,12 @@ struct Entry {
 fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
     let Building { api, keyring, .. } = building;
     api.asks_for_token().then(|| {
-        let is_base = matches!(api.base_identity_provided_by.as_str(), "" | "auth_token");
+        let admission = Admission::of(api, "auth_token");
         if api.identifies_by_certificate() {
-            return Box::new(ByCertificate::new(building, is_base)) as Box<dyn Step>;
+            return Box::new(ByCertificate::new(building, admission)) as Box<dyn Step>;
         }
-        let entry = Entry {
-            org_id: api.org_id.as_str().into(),
-            is_base,
-            binds: api.use_mutual_tls_auth,
-            signature: TokenSignature::of(api.token_source()),
-        };
+        let entry =
+            Entry { org_id: api.org_id.as_str().into(), admission, signature: TokenSignature::of(api.token_source()) };
         let (places, entry) = (Places::of(api.token_source()), Arc::new(entry));
         Box::new(AuthToken { places, keyring: Arc::clone(keyring), entry }) as Box<dyn Step>
     })
@@ -69,23 +63,22 @@ impl Step for AuthToken {
 
 impl Entry {
     fn take(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        if has_secret(&known.session) {
-            return Err(RequestError::CredentialSecret);
-        }
-        if jwt::is_of_token(&known.session) {
-            return Err(RequestError::CredentialUnknown);
-        }
-        if self.binds {
-            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
-        }
+        refuse_name(&known.session)?;
+        self.admission.check(&known.session, exchange)?;
         if let Some(signature) = &self.signature {
             signature.check(exchange, &known.session)?;
         }
-        if self.is_base {
-            exchange.caller.set(known.session, known.id, true);
-        }
-        Ok(Ran::On)
+        Ok(self.admission.enter(known, exchange))
     }
+}
+
+/// Refuses a session whose key is no secret: the name of a user, the `keyId` of signatures, or what a JSON web token's
+/// caller is known by.
+pub(super) fn refuse_name(session: &Session) -> Result<(), RequestError> {
+    if has_secret(session) {
+        return Err(RequestError::CredentialSecret);
+    }
+    if jwt::is_of_token(session) { Err(RequestError::CredentialUnknown) } else { Ok(()) }
 }
 
 /// Whether the key is known to others: it is the name of a user, or the `keyId` of signatures, and what lets its owner in

@@ -13,7 +13,7 @@ use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::WWW_AUTHENTICATE;
 
 use self::credentials::{Credentials, FromBody, NoCredentials};
-use super::client_certificate::check_binding;
+use super::admission::Admission;
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
@@ -39,10 +39,7 @@ struct Way {
     asks: HeaderValue,
     /// How long a password is known that was right; `None`: not at all.
     kept: Option<Duration>,
-    /// Another way of authentication says who is calling: the password only has to be right.
-    is_base: bool,
-    /// Of a key that is bound to certificates, one must be shown.
-    binds: bool,
+    admission: Admission,
     keyring: Arc<Keyring>,
 }
 
@@ -54,8 +51,7 @@ fn build(Building { api, keyring, from_body, .. }: &Building<'_>) -> Option<Box<
             org_id: api.org_id.clone(),
             asks: challenge(&api.name),
             kept: kept(api),
-            is_base: matches!(api.base_identity_provided_by.as_str(), "" | "basic_auth_user"),
-            binds: api.use_mutual_tls_auth,
+            admission: Admission::of(api, "basic_auth_user"),
             keyring: Arc::clone(keyring),
         };
         Box::new(BasicAuth(Arc::new(way))) as Box<dyn Step>
@@ -168,13 +164,7 @@ impl Way {
 
     fn conclude(&self, is_right: bool, found: Option<Known>, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         let Some(known) = found.filter(|_| is_right) else { return Err(self.not_authorised(exchange)) };
-        if self.binds {
-            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
-        }
-        if self.is_base {
-            exchange.caller.set(known.session, known.id, true);
-        }
-        Ok(Ran::On)
+        self.admission.admit(known, exchange)
     }
 
     /// A client that says nothing is told what to say; one that says it wrongly only that.
@@ -238,8 +228,7 @@ mod tests {
                 org_id: "o".to_owned(),
                 asks: challenge(""),
                 kept: None,
-                is_base: true,
-                binds: false,
+                admission: Admission::of(&ApiDefinition::default(), "basic_auth_user"),
                 keyring: Arc::clone(&keyring),
             });
             let look_up = async |user: &str| {

@@ -16,9 +16,11 @@ use gateway_sdk::ClientTls;
 use gateway_sdk::exchange::Exchange;
 use rustls_pki_types::CertificateDer;
 
+use super::admission::Admission;
+use super::auth_token::refuse_name;
 use super::credential::{Places, without_scheme};
 use super::token_signature::TokenSignature;
-use super::{Building, Ran, Step, jwt};
+use super::{Building, Ran, Step};
 use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::{Keyring, Known};
@@ -30,8 +32,7 @@ pub(super) struct ByCertificate(Arc<Judge>);
 struct Judge {
     places: Places,
     org_id: String,
-    /// Another way of authentication says who is calling: the certificate only has to be there.
-    is_base: bool,
+    admission: Admission,
     /// A key without its certificate is enough.
     takes_tokens: bool,
     /// Of a key that is bound to certificates, one must be shown.
@@ -52,11 +53,11 @@ struct Shown {
 }
 
 impl ByCertificate {
-    pub(super) fn new(Building { api, keyring, certificates, .. }: &Building<'_>, is_base: bool) -> Self {
+    pub(super) fn new(Building { api, keyring, certificates, .. }: &Building<'_>, admission: Admission) -> Self {
         Self(Arc::new(Judge {
             places: Places::of(api.token_source()),
             org_id: api.org_id.clone(),
-            is_base,
+            admission,
             takes_tokens: keyring.settings.takes_unsafe_tokens,
             binds: api.use_mutual_tls_auth,
             signature: TokenSignature::of(api.token_source()),
@@ -130,8 +131,8 @@ impl Judge {
     }
 
     fn enter(&self, known: Known, shown: &Shown, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        if jwt::is_of_token(&known.session) {
-            return Err(RequestError::CredentialUnknown);
+        if shown.is_token {
+            refuse_name(&known.session)?;
         }
         if self.is_bound(&known.session) {
             check(&known.session, shown.own.as_deref())?;
@@ -139,10 +140,7 @@ impl Judge {
         if let Some(signature) = &self.signature {
             signature.check(exchange, &known.session)?;
         }
-        if self.is_base {
-            exchange.caller.set(known.session, known.id, true);
-        }
-        Ok(Ran::On)
+        Ok(self.admission.enter(known, exchange))
     }
 
     fn is_bound(&self, session: &Session) -> bool {

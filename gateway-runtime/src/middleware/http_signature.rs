@@ -18,7 +18,7 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use self::parameters::{Algorithm, Parameters};
-use super::client_certificate::check_binding;
+use super::admission::Admission;
 use super::credential::Places;
 use super::{Building, Middleware, Ran, Step};
 use crate::certificates::{Certificates, Stored};
@@ -84,10 +84,7 @@ struct Way {
     allowed: Option<Vec<Algorithm>>,
     /// How far a date may be from now; `None`: any.
     skew: Option<Duration>,
-    /// Another way of authentication says who is calling: the signature only has to be right.
-    is_base: bool,
-    /// Of a key that is bound to certificates, one must be shown.
-    binds: bool,
+    admission: Admission,
     keyring: Arc<Keyring>,
     certificates: Certificates,
 }
@@ -105,8 +102,7 @@ fn build(Building { api, keyring, certificates, .. }: &Building<'_>) -> Option<B
             org_id: api.org_id.clone(),
             allowed: allowed(api),
             skew: skew(api),
-            is_base: matches!(api.base_identity_provided_by.as_str(), "" | "hmac_key"),
-            binds: api.use_mutual_tls_auth,
+            admission: Admission::of(api, "hmac_key"),
             keyring: Arc::clone(keyring),
             certificates: (*certificates).clone(),
         };
@@ -174,7 +170,7 @@ impl Way {
         match signed.parameters.algorithm.hmac() {
             Some(algorithm) => {
                 by_secret(&known.session, algorithm, &signed).map_err(RequestError::Signature)?;
-                self.enter(known, exchange)
+                self.admission.admit(known, exchange)
             }
             None => self.by_certificate(known, signed, exchange),
         }
@@ -194,25 +190,15 @@ impl Way {
         }
         if let Some(stored) = self.certificates.cached(&id) {
             by_stored(&stored, &signed, SystemTime::now()).map_err(RequestError::Signature)?;
-            return self.enter(known, exchange);
+            return self.admission.admit(known, exchange);
         }
         let (way, certificates) = (Arc::clone(self), self.certificates.clone());
         let look_up = async move { certificate(&certificates, &id).await };
         Ok(Ran::wait(look_up, move |found, exchange| {
             let verified = found.and_then(|stored| by_stored(&stored, &signed, SystemTime::now()));
             verified.map_err(RequestError::Signature)?;
-            way.enter(known, exchange)
+            way.admission.admit(known, exchange)
         }))
-    }
-
-    fn enter(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        if self.binds {
-            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
-        }
-        if self.is_base {
-            exchange.caller.set(known.session, known.id, true);
-        }
-        Ok(Ran::On)
     }
 }
 

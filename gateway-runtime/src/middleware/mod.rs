@@ -4,6 +4,7 @@
 //! chain and costs nothing. Source: Tyk, `gateway/api_loader.go`.
 
 mod access_rights;
+mod admission;
 mod api_rate_limit;
 mod auth_token;
 pub(crate) mod basic_auth;

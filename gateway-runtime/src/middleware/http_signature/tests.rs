@@ -27,8 +27,7 @@ fn way(allowed: Option<Vec<Algorithm>>, skew: Option<Duration>) -> Way {
         org_id: String::new(),
         allowed,
         skew,
-        is_base: true,
-        binds: false,
+        admission: Admission::of(&ApiDefinition::default(), "hmac_key"),
         keyring: Arc::new(Keyring::new(Store::new(Memory::default()).into(), Settings::default())),
         certificates: Certificates::default(),
     }

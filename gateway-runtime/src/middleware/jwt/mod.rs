@@ -28,7 +28,7 @@ use gateway_model::ApiDefinition;
 use gateway_sdk::Uri;
 use gateway_sdk::exchange::Exchange;
 
-use super::client_certificate::check_binding;
+use super::admission::Admission;
 use super::credential::{Places, without_scheme};
 use super::{Building, Middleware, Ran, Step};
 use crate::clock::unix_now;
@@ -58,10 +58,7 @@ struct Jwt {
     skips_kid: bool,
     policies: PolicyRules,
     org_id: Arc<str>,
-    /// Another way of authentication says who is calling: the token only has to be valid.
-    is_base: bool,
-    /// Of a key that is bound to certificates, one must be shown.
-    binds: bool,
+    admission: Admission,
     keyring: Arc<Keyring>,
 }
 
@@ -117,8 +114,7 @@ fn build(Building { api, keyring, key_sets, .. }: &Building<'_>) -> Option<Box<d
             skips_kid: api.jwt_skip_kid,
             policies: PolicyRules::of(api),
             org_id: api.org_id.as_str().into(),
-            is_base: matches!(api.base_identity_provided_by.as_str(), "" | "jwt_claim"),
-            binds: api.use_mutual_tls_auth,
+            admission: Admission::of(api, "jwt_claim"),
             keyring: Arc::clone(keyring),
         };
         Box::new(Arc::new(step)) as Box<dyn Step>
@@ -203,17 +199,7 @@ impl Jwt {
         let secret = known.session.jwt_data.secret.as_bytes();
         let key = Key::read(secret, self.method).map_err(|_| JwtError::KeySecret)?;
         self.skews.check(&key.verify(token)?, unix_now())?;
-        self.admit(known, exchange)
-    }
-
-    fn admit(&self, known: Known, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        if self.binds {
-            check_binding(&known.session, &self.org_id, exchange.ctx.client_tls())?;
-        }
-        if self.is_base {
-            exchange.caller.set(known.session, known.id, true);
-        }
-        Ok(Ran::On)
+        self.admission.admit(known, exchange)
     }
 }
 

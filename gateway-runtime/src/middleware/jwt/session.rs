@@ -29,14 +29,14 @@ impl Jwt {
         let caller = identity(&claims, &self.identity)?.to_owned();
         let key = self.keyring.settings.rules.compose(&self.org_id, &id_of(&caller));
         if let Some(known) = self.cached(&key, &claims)? {
-            return self.admit(known, exchange);
+            return self.admission.admit(known, exchange);
         }
         let this = Arc::clone(self);
         let made = async move {
             let made = this.look_up(key, &caller, &claims).await;
             (this, made)
         };
-        Ok(Ran::wait(made, |(this, made), exchange| this.admit(made?, exchange)))
+        Ok(Ran::wait(made, |(this, made), exchange| this.admission.admit(made?, exchange)))
     }
 
     /// The session, if it was looked up a moment ago and is as the token wants it.
