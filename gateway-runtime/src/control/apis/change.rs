@@ -64,7 +64,10 @@ pub(in crate::control) async fn patch(mut call: Call<'_>) -> Result<Response, Re
     // Nobody else changes the file between its reading and its writing.
     let _changing = gateway.changing.lock().await;
     let file = changeable(gateway, call.argument())?;
-    let text = patched(&file, patch).map_err(|error| failed(call.argument(), &error, Refusal::Unpatchable))?;
+    let from = file.clone();
+    let text =
+        tokio::task::spawn_blocking(move || patched(&from, patch)).await.map_err(std::io::Error::other).flatten();
+    let text = text.map_err(|error| failed(call.argument(), &error, Refusal::Unpatchable))?;
     let Examined { id, text } = examine(gateway, text, Some(call.argument())).await?;
     apply(vec![Change { file, content: Some(text.into_bytes()) }])
         .await
