@@ -59,8 +59,7 @@ async fn an_open_breaker_answers_for_the_upstream_on_its_path_alone() {
     let posted = gateway.ask(gateway_tests::post("/guarded/flaky", "")).await;
     assert_eq!(posted.status, 500, "another method is not meant");
 
-    let tripped = gateway.log().all(event("BreakerTripped"));
-    assert_eq!(tripped.len(), 1, "told once");
+    let tripped = gateway.log().exactly(1, "BreakerTripped", event("BreakerTripped")).await;
     assert_eq!((tripped[0].field("api_id"), tripped[0].field("endpoint")), ("guarded", "GET /flaky"));
     let line = gateway.log().message("request failed").await;
     assert!(line.field("error").starts_with("the circuit breaker of `GET /flaky` is open for "), "{line:?}");
@@ -112,7 +111,7 @@ async fn a_request_that_finds_the_upstream_well_closes_it() {
     for _ in 0..10 {
         assert_eq!(gateway.get("/guarded/flaky").await.text(), "well");
     }
-    assert_eq!(gateway.log().all(event("BreakerReset")).len(), 1);
+    gateway.log().exactly(1, "BreakerReset", event("BreakerReset")).await;
 }
 
 #[tokio::test]

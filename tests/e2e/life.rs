@@ -101,8 +101,7 @@ async fn init_runs_once_per_api_and_may_log() {
     let definition = alive(&upstream, json!({})).plugins("post", &["Life"]).endpoint("GET", "/get", "Life");
     let gateway = Gateway::serving(&definition).await;
     assert_eq!(gateway.get("/alive/get").await.all("x-calls"), ["1", "2", "3"], "one state for all hooks");
-    let begun = gateway.log().all(|line| line.message() == "life begins");
-    assert_eq!(begun.len(), 1);
+    let begun = gateway.log().exactly(1, "life begins", |line| line.message() == "life begins").await;
     assert_eq!((begun[0].field("plugin"), begun[0].field("api_id")), ("Life", "alive"));
 }
 

@@ -71,9 +71,8 @@ async fn log_and_control_api_say_name_nearest_and_command() {
     let definition = api("lost", upstream.address).plugins("post", &["AddFooBarHeadr"]);
     let gateway = Conf::of(binary::examples()).with(&definition).start().await;
 
-    let errors = gateway.log().all(|line| line.field("level") == "ERROR");
-    let [error] = errors.as_slice() else { panic!("one error, not {errors:?}") };
-    let finding = error.field("finding");
+    let errors = gateway.log().exactly(1, "ERROR", |line| line.field("level") == "ERROR").await;
+    let finding = errors[0].field("finding");
     assert!(finding.ends_with(&format!("custom_middleware.post[0].name: {}", told())), "{finding}");
     assert!(finding.starts_with(&format!("{}:", gateway.apps().join("lost.json").display())), "{finding}");
 

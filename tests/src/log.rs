@@ -63,7 +63,8 @@ impl Log {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The lines so far that match.
+    /// The lines so far that match. What the gateway wrote last may still be on its way here: who expects a number of
+    /// lines asks for [`Self::exactly`].
     #[must_use]
     pub fn all(&self, matches: impl Fn(&Line) -> bool) -> Vec<Line> {
         self.lines().into_iter().filter(|line| matches(line)).collect()
@@ -82,8 +83,23 @@ impl Log {
     /// # Panics
     /// When fewer come.
     pub async fn message_times(&self, message: &str, times: usize) -> Line {
-        let enough = |lines: &[Line]| lines.iter().filter(|line| line.message() == message).nth(times - 1).cloned();
-        self.until(&format!("{times} lines that say `{message}`"), enough).await
+        self.nth(message, times, &|line| line.message() == message).await
+    }
+
+    /// Waits for `times` lines that match, and gives them.
+    ///
+    /// # Panics
+    /// When fewer come, or more have: the message is `what` and the log.
+    pub async fn exactly(&self, times: usize, what: &str, matches: impl Fn(&Line) -> bool) -> Vec<Line> {
+        self.nth(what, times, &matches).await;
+        let lines = self.all(matches);
+        assert_eq!(lines.len(), times, "more than {times} lines that say `{what}`:\n{self}");
+        lines
+    }
+
+    async fn nth(&self, what: &str, times: usize, matches: &dyn Fn(&Line) -> bool) -> Line {
+        let enough = |lines: &[Line]| lines.iter().filter(|line| matches(line)).nth(times - 1).cloned();
+        self.until(&format!("{times} lines that say `{what}`"), enough).await
     }
 
     /// Waits for a line that matches.
