@@ -7,7 +7,7 @@ mod outage;
 use std::time::{Duration, Instant};
 
 use gateway_tests::redis::Redis;
-use gateway_tests::{Answer, Client, Conf, Definition, Gateway, Upstream, api, binary, get, within_deadline};
+use gateway_tests::{Answer, Client, Conf, Definition, Gateway, Upstream, api, get, within_deadline};
 use http::Method;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ impl Pair {
 /// A gateway on a Redis.
 fn on(redis: &Redis) -> Conf {
     let storage = json!({"type": "redis", "addrs": [format!("127.0.0.1:{}", redis.port)], "timeout": 1});
-    Conf::of(binary::with_redis()).set("storage", storage)
+    Conf::default().set("storage", storage)
 }
 
 /// An API that asks for a token.

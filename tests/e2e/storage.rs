@@ -103,7 +103,7 @@ async fn a_gateway_that_may_write_nowhere_serves_and_says_what_it_forgets() {
 
 #[tokio::test]
 async fn redis_without_redis_in_the_binary_is_told_how_to_build_one() {
-    let process = Conf::default().set("storage", json!({"type": "redis"})).spawn(&["--port", "0"]);
+    let process = Conf::of(binary::examples()).set("storage", json!({"type": "redis"})).spawn(&["--port", "0"]);
     refuses(&process, "storage.type: `redis` is not in this binary").await;
     let told = process.log.wait("a way", |line| line.text.contains("`cargo xtask build --features redis`")).await;
     drop(told);
@@ -115,8 +115,7 @@ async fn redis_without_redis_in_the_binary_is_told_how_to_build_one() {
 async fn a_gateway_serves_without_its_redis_and_finds_it() {
     let upstream = Upstream::start();
     let mut redis = Redis::stopped();
-    let conf = Conf::of(binary::with_redis())
-        .set("storage", json!({"type": "redis", "host": "127.0.0.1", "port": redis.port}));
+    let conf = Conf::default().set("storage", json!({"type": "redis", "host": "127.0.0.1", "port": redis.port}));
     let gateway = conf.with(&api("open", upstream.address)).start().await;
     let waited = gateway.log().message("waiting for Redis").await;
     assert_eq!(waited.field("nodes"), format!("127.0.0.1:{}", redis.port));
@@ -139,8 +138,7 @@ async fn a_gateway_serves_without_its_redis_and_finds_it() {
 
 /// A gateway on a Redis.
 fn on(redis: &Redis) -> Conf {
-    Conf::of(binary::with_redis())
-        .set("storage", json!({"type": "redis", "addrs": [format!("127.0.0.1:{}", redis.port)]}))
+    Conf::default().set("storage", json!({"type": "redis", "addrs": [format!("127.0.0.1:{}", redis.port)]}))
 }
 
 #[tokio::test]
