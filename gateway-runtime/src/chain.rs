@@ -15,8 +15,8 @@ use gateway_sdk::flow::Answer;
 use gateway_sdk::registry::{HookEntry, Plugin};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
+use crate::apis::paths::OnPaths;
 use crate::caller::{self, By, Save, Unsaved};
 use crate::error::{Fault, RequestError};
 use crate::keyring::Keyring;
@@ -33,7 +33,9 @@ pub(crate) enum Link {
         step: Box<dyn Step>,
     },
     Plugin(PluginCall),
-    Endpoints(Endpoints),
+    /// Per-path plugins: the first that matches path and method runs. `Err`: the plugin's name, which nothing in this
+    /// binary has.
+    Endpoints(OnPaths<Result<PluginCall, String>>),
     AnyOf(AnyOf),
     LimitsReport(LimitsReport),
     /// The definition names a plugin that is not there: nothing passes.
@@ -127,12 +129,20 @@ pub(crate) async fn run_request(
     Ok(())
 }
 
+/// Runs one step alone, whatever it waits for.
+pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchange) -> Result<(), RequestError> {
+    match step.run(exchange) {
+        Ok(Ran::On) => Ok(()),
+        Ok(Ran::Wait(answer)) => Box::pin(finish(name, answer, exchange)).await,
+        Err(error) => {
+            log_refusal(exchange, name, &error);
+            Err(error)
+        }
+    }
+}
+
 /// Waits for whatever a step waits for, until it has let the request go on.
-async fn finish(
-    name: &'static str,
-    mut answer: BoxFuture<'static, Then>,
-    exchange: &mut Exchange,
-) -> Result<(), RequestError> {
+async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut Exchange) -> Result<(), RequestError> {
     loop {
         match answer.await(exchange) {
             Ok(Ran::On) => return Ok(()),
@@ -163,8 +173,11 @@ fn advance<'a>(
                 }
             },
             Link::Plugin(call) => call,
-            Link::Endpoints(endpoints) => match endpoints.find(&exchange.request, listen) {
-                Some(found) => found?,
+            Link::Endpoints(endpoints) => match endpoints.find(&exchange.request) {
+                Some(Ok(call)) => call,
+                Some(Err(name)) => {
+                    return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: Hook::Endpoint }.into());
+                }
                 None => continue,
             },
             Link::AnyOf(groups) => return Ok(Some((Waits::AnyOf(groups), &links[at + 1..]))),

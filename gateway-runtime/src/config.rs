@@ -94,6 +94,7 @@ pub(crate) struct Config {
     pub(crate) close_connections: bool,
     pub(crate) hide_generator_header: bool,
     pub(crate) track_404_logs: bool,
+    pub(crate) trust: Trust,
     pub(crate) paths: PathRules,
     /// Path of the health endpoint, `/hello`.
     pub(crate) hello_path: String,
@@ -133,6 +134,13 @@ pub(crate) struct Watch {
     pub(crate) wait: Duration,
     /// Checks at the same time.
     pub(crate) pool: usize,
+}
+
+/// Who is believed about a client.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Trust {
+    /// Which entry of `X-Forwarded-For` is the client's address: 0 is the first, n the n-th from the right.
+    pub(crate) xff_depth: i64,
 }
 
 /// How paths are matched.
@@ -302,6 +310,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         close_connections: raw.close_connections,
         hide_generator_header: raw.hide_generator_header,
         track_404_logs: raw.track_404_logs,
+        trust: Trust { xff_depth: server.xff_depth },
         paths: PathRules {
             anchor_start: server.enable_path_prefix_matching,
             anchor_end: server.enable_path_suffix_matching,

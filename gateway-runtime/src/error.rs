@@ -4,6 +4,7 @@
 //! Source: Tyk, `gateway/handler_error.go`.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use gateway_model::Hook;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
@@ -51,6 +52,8 @@ pub(crate) enum RequestError {
     PluginPolicies { plugin: &'static str, error: ApplyError },
     #[error("no session is set")]
     SessionMissing,
+    #[error("{} is not an address that the API lets in", told_address(*.0))]
+    AddressDenied(Option<IpAddr>),
     #[error("the API asks for a client certificate, and the connection has no TLS")]
     TlsMissing,
     #[error("the client showed no certificate")]
@@ -158,6 +161,11 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A client whose address nobody tells who is believed has none.
+fn told_address(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "no address at all".to_owned(), |address| format!("`{address}`"))
+}
+
 const DISALLOWED: &str = "Access to this API has been disallowed";
 const INTERNAL: &str = "Internal Server Error";
 const BODY: &str = "There was a problem with reading Body of the Request.";
@@ -198,6 +206,7 @@ impl RequestError {
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",
                 Plugin,
             ),
+            Self::AddressDenied(_) => (StatusCode::FORBIDDEN, "access from this IP has been disallowed", Client),
             Self::TlsMissing => (StatusCode::FORBIDDEN, "TLS not enabled", Client),
             Self::CertificateMissing => (StatusCode::FORBIDDEN, "Client TLS certificate is required", Client),
             Self::CertificateDenied { .. } => (StatusCode::FORBIDDEN, "Certificate not allowed", Client),

@@ -51,6 +51,7 @@ mod caller;
 mod certificates;
 mod chain;
 mod cli;
+mod client_ip;
 mod clock;
 mod config;
 mod connection;

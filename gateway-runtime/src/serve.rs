@@ -260,7 +260,8 @@ async fn respond(gateway: &Gateway, links: &[Link], exchange: &mut Exchange, is_
             Link::Unresolved { name, hook } => {
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }
-            Link::BuiltIn { .. } | Link::Endpoints(_) | Link::AnyOf(_) | Link::LimitsReport(_) => {}
+            Link::BuiltIn { name, step } => chain::run_step(name, &**step, exchange).await?,
+            Link::Endpoints(_) | Link::AnyOf(_) | Link::LimitsReport(_) => {}
         }
     }
     let response = exchange.response.take().unwrap_or_else(|| Response::new(StatusCode::BAD_GATEWAY));

@@ -119,8 +119,9 @@ fn shown(sockets: &Sockets) -> String {
 fn ground(config: &Config, sockets: &Sockets) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
     let outbound = Arc::clone(&config.outbound);
-    let (paths, edge, has_control) = (config.paths, config.edge.clone(), config.control_port.is_none());
-    Ground { paths, ports, has_control, edge, outbound, marks: Arc::default() }
+    let (paths, trust) = (config.paths, config.trust);
+    let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
+    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default() }
 }
 
 /// What definitions are read against, and what plugins need to start.

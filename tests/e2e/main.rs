@@ -25,6 +25,7 @@ mod health;
 mod hooks;
 mod http1;
 mod http2;
+mod ip_access;
 mod jwt;
 mod keys;
 mod life;

@@ -149,6 +149,16 @@ pub struct ApiDefinition {
     pub config_data: Option<Map<String, Value>>,
     /// Kept but not enforced: linked plugins see `config_data` all the same. Source: Tyk, `ctx/ctx.go`.
     pub config_data_disabled: bool,
+    /// Kept: a list that is not empty counts without it.
+    pub enable_ip_whitelisting: bool,
+    /// The addresses that clients may have, or networks of them; empty is any.
+    pub allowed_ips: Vec<String>,
+    /// Kept: a list that is not empty counts without it.
+    pub enable_ip_blacklisting: bool,
+    /// The addresses that clients may not have, or networks of them.
+    pub blacklisted_ips: Vec<String>,
+    /// Leaves out the lists whose `enable_…` is false.
+    pub ip_access_control_disabled: bool,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Takes the API out of the routing; only other APIs reach it.

@@ -118,6 +118,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["http_server_options", "flush_interval"],
     &["http_server_options", "skip_url_cleaning"],
     &["http_server_options", "enable_strict_routes"],
+    &["http_server_options", "xff_depth"],
     &["http_server_options", "enable_path_prefix_matching"],
     &["http_server_options", "enable_path_suffix_matching"],
     &["http_server_options", "use_ssl"],

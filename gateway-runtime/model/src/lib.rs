@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`transport`], [`version`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
+//! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
@@ -40,6 +41,7 @@ pub mod finding;
 pub mod json_path;
 mod jwt;
 pub mod locate;
+pub mod on_path;
 pub mod plugin_name;
 pub mod policy;
 pub mod proxy;
@@ -70,6 +72,7 @@ pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use locate::locate;
 pub use meaning::host_mistake;
+pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
 pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};

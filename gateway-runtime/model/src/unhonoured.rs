@@ -31,15 +31,10 @@ enum Unless {
     Never,
     /// This field is set.
     Set(&'static str),
-    /// The first field is set, and the second is not.
-    SetWithout(&'static str, &'static str),
 }
 
 /// Guards of every API.
 const GUARDS: &[(&[&str], Unless)] = &[
-    // Source: Tyk, `gateway/mw_ip_whitelist.go`, `gateway/mw_ip_blacklist.go`: a list that is not empty is enforced.
-    (&["allowed_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_whitelisting")),
-    (&["blacklisted_ips"], Unless::SetWithout("ip_access_control_disabled", "enable_ip_blacklisting")),
     (&["definition", "enabled"], Unless::Never),
     // A bundle brings plugins of its own, and these may be what guards the API.
     (&["custom_middleware_bundle"], Unless::Set("custom_middleware_bundle_disabled")),
@@ -50,7 +45,6 @@ impl Unless {
         match self {
             Self::Never => false,
             Self::Set(off) => is_set(document, &[off]),
-            Self::SetWithout(off, on) => is_set(document, &[off]) && !is_set(document, &[on]),
         }
     }
 }

@@ -12,19 +12,17 @@ use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apis::edge::ApiEdge;
-use crate::apis::endpoints::Endpoints;
 use crate::apis::listen_path::ListenPath;
-use crate::apis::matcher::{Entry, Matcher};
-use crate::apis::plan::{Ground, Plan, PlannedEndpoint};
+use crate::apis::paths::{OnPaths, Planned};
+use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
-use crate::apis::rates::EndpointRates;
 use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, Running, Way};
 use crate::drivers::{Resolved, Unresolved};
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
 use crate::middleware::jwt::sets::KeySets;
-use crate::middleware::{self, Building, ORDER, Row, Step};
+use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -62,7 +60,7 @@ pub(crate) struct Serving {
     pub(crate) policies: Option<Policies>,
     pub(crate) request: Vec<Link>,
     pub(crate) response: Vec<Link>,
-    /// A response plugin takes the request: its head is kept while the upstream works.
+    /// The response's chain asks for the request: its head is kept while the upstream works.
     pub(crate) keeps_request: bool,
 }
 
@@ -110,18 +108,18 @@ pub(crate) async fn compile(
         endpoints,
         policies,
         rates,
+        steps,
         from_body,
         enforced,
         plugins,
         alternatives,
     } = plan;
-    let listen = Arc::new(listen);
     let mut started = Vec::new();
     for (plugin, prepared) in plugins {
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls, allowed: edge.allowed.clone(), alternatives };
+    let builder = Builder { started, calls, steps, allowed: edge.allowed.clone(), alternatives };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -129,15 +127,18 @@ pub(crate) async fn compile(
         limiter: &services.limiter,
         key_sets: &services.key_sets,
         listen: &listen,
-        rates: EndpointRates::new(rates),
+        rates,
         from_body: from_body.map(Arc::new),
     };
     let mut request = builder.request(&building, endpoints);
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
-    let response: Vec<Link> = builder.links(Hook::Response).collect();
-    let keeps_request = response.iter().any(|link| matches!(link, Link::Plugin(call) if call.entry.takes_request));
+    let response: Vec<Link> = RESPONSE.iter().flat_map(|row| builder.row(row, &building)).collect();
+    let keeps_request = response.iter().any(|link| match link {
+        Link::Plugin(call) => call.entry.takes_request,
+        _ => true,
+    });
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
     let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
@@ -169,11 +170,11 @@ async fn start(
 }
 
 /// Which plugin serves which hook, each once, and what nothing serves.
-fn register(calls: &Calls, endpoints: &[PlannedEndpoint]) -> (Vec<(&'static Plugin, Hook)>, Vec<Unresolved>) {
+fn register(calls: &Calls, endpoints: &[Endpoint]) -> (Vec<(&'static Plugin, Hook)>, Vec<Unresolved>) {
     let mut uses: Vec<(&'static Plugin, Hook)> = Vec::new();
     let mut unresolved = Vec::new();
     let in_chain = calls.iter().flat_map(|(hook, calls)| calls.iter().map(move |call| (*hook, call)));
-    let on_paths = endpoints.iter().map(|endpoint| (Hook::Endpoint, &endpoint.plugin));
+    let on_paths = endpoints.iter().map(|endpoint| (Hook::Endpoint, &endpoint.what));
     for (hook, call) in in_chain.chain(on_paths) {
         match call {
             Ok(found) if uses.iter().any(|(plugin, other)| std::ptr::eq(*plugin, found.plugin) && *other == hook) => {}
@@ -187,17 +188,21 @@ fn register(calls: &Calls, endpoints: &[PlannedEndpoint]) -> (Vec<(&'static Plug
 /// What a definition calls, by hook.
 type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 
+/// A per-path plugin.
+type Endpoint = Planned<Result<Resolved, Unresolved>>;
+
 struct Builder {
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
+    steps: Steps,
     allowed: Option<Arc<Allowed>>,
     alternatives: Option<Vec<Vec<Scheme>>>,
 }
 
 impl Builder {
     /// The request's chain, in the order of [`ORDER`].
-    fn request(&self, building: &Building<'_>, endpoints: Vec<PlannedEndpoint>) -> Vec<Link> {
-        let mut endpoints = self.endpoints(endpoints).map(Link::Endpoints);
+    fn request(&self, building: &Building<'_>, endpoints: Vec<Endpoint>) -> Vec<Link> {
+        let mut endpoints = self.endpoints(endpoints, building.listen).map(Link::Endpoints);
         let mut links: Vec<Link> = self.limits_report(building).into_iter().collect();
         for row in ORDER {
             match row {
@@ -219,6 +224,11 @@ impl Builder {
             Row::BuiltIn(middleware) => {
                 let step = (middleware.build)(building);
                 step.map(|step| Link::BuiltIn { name: middleware.name, step }).into_iter().collect()
+            }
+            Row::Planned(middleware) => {
+                let step = self.steps.get(middleware.name).map(Arc::clone);
+                let link = |step| Link::BuiltIn { name: middleware.name, step: Box::new(step) };
+                step.map(link).into_iter().collect()
             }
             Row::ClientCertificate(name) => {
                 let step = |allowed| Box::new(CertificateCheck(allowed)) as Box<dyn Step>;
@@ -259,13 +269,16 @@ impl Builder {
         })
     }
 
-    fn endpoints(&self, planned: Vec<PlannedEndpoint>) -> Option<Endpoints> {
-        let (mut entries, mut calls) = (Vec::new(), Vec::new());
-        for PlannedEndpoint { method, pattern, plugin } in planned {
-            entries.push(Entry { pattern, method, kind: 0 });
-            calls.push(plugin.map(|found| self.call(&found)).map_err(|missing| missing.name));
-        }
-        (!calls.is_empty()).then(|| Endpoints { matcher: Matcher::new(entries), calls })
+    fn endpoints(
+        &self,
+        planned: Vec<Endpoint>,
+        listen: &Arc<ListenPath>,
+    ) -> Option<OnPaths<Result<PluginCall, String>>> {
+        let call = |Planned { pattern, method, what }: Endpoint| {
+            let what = what.map(|found| self.call(&found)).map_err(|missing| missing.name);
+            Planned { pattern, method, what }
+        };
+        OnPaths::new(planned.into_iter().map(call).collect(), listen)
     }
 
     fn call(&self, found: &Resolved) -> PluginCall {

@@ -17,7 +17,8 @@ const REMEMBERED: usize = 512;
 /// An entry: a path and a method, and the kind of thing that it is for.
 pub(crate) struct Entry {
     pub(crate) pattern: Pattern,
-    pub(crate) method: String,
+    /// `None` is any.
+    pub(crate) method: Option<String>,
     /// Below the `KINDS` of the [`Matcher`].
     pub(crate) kind: usize,
 }
@@ -86,7 +87,7 @@ impl<const KINDS: usize> Matcher<KINDS> {
             let at = self.of_literal[hit.pattern().as_usize()];
             let entry = &self.entries[at];
             let best = &mut found[entry.kind];
-            if best.is_some_and(|best| best <= at) || entry.method != method {
+            if best.is_some_and(|best| best <= at) || !entry.is_for(method) {
                 continue;
             }
             let matches = match entry.test() {
@@ -109,7 +110,7 @@ impl<const KINDS: usize> Matcher<KINDS> {
             let entry = &self.entries[at];
             let best = &mut found[entry.kind];
             if best.is_none_or(|best| at < best)
-                && entry.method == method
+                && entry.is_for(method)
                 && matches!(entry.test(), Test::Regex(regex) if regex.is_match(path))
             {
                 *best = Some(at);
@@ -119,6 +120,10 @@ impl<const KINDS: usize> Matcher<KINDS> {
 }
 
 impl Entry {
+    fn is_for(&self, method: &str) -> bool {
+        self.method.as_ref().is_none_or(|own| own == method)
+    }
+
     fn test(&self) -> &Test {
         &self.pattern.test
     }
@@ -202,12 +207,13 @@ mod tests {
     }
 
     /// One entry after the other, as the definition has them.
-    fn one_by_one(entries: &[(usize, &str, Regex)], method: &str, path: &str, listen: &ListenPath) -> Found<3> {
+    fn one_by_one(entries: &[(usize, Option<&str>, Regex)], method: &str, path: &str, listen: &ListenPath) -> Found<3> {
         let path = listen.strip(path);
         let spellings = [path.clone(), listen.strip(&path), decoded(&path)];
         let mut found = [None; 3];
         for (at, (kind, meant, regex)) in entries.iter().enumerate() {
-            if found[*kind].is_none() && *meant == method && spellings.iter().any(|path| regex.is_match(path)) {
+            let is_for = meant.is_none_or(|meant| meant == method);
+            if found[*kind].is_none() && is_for && spellings.iter().any(|path| regex.is_match(path)) {
                 found[*kind] = Some(at);
             }
         }
@@ -233,7 +239,8 @@ mod tests {
                 let (kind, path) = (numbers.below(3), PATHS[numbers.below(PATHS.len())]);
                 let method = METHODS[numbers.below(METHODS.len())];
                 let pattern = Pattern::new(path, rules).expect("a pattern");
-                entries.push(Entry { pattern, method: method.to_owned(), kind });
+                let method = (numbers.below(4) > 0).then_some(method);
+                entries.push(Entry { pattern, method: method.map(ToOwned::to_owned), kind });
                 plain.push((kind, method, regex(path, rules).expect("a pattern")));
             }
             let matcher: Matcher<3> = Matcher::new(entries);
@@ -251,7 +258,7 @@ mod tests {
     fn the_first_of_each_kind_counts() {
         let entry = |path, method: &str, kind| {
             let pattern = Pattern::new(path, PLAIN).expect("a pattern");
-            Entry { pattern, method: method.to_owned(), kind }
+            Entry { pattern, method: Some(method.to_owned()), kind }
         };
         let entries =
             vec![entry("/a", "POST", 0), entry("/a/b", "GET", 0), entry("/a", "GET", 0), entry("/", "GET", 1)];
@@ -266,7 +273,7 @@ mod tests {
     fn a_text_that_a_path_repeats_costs_one_regular_expression() {
         let pattern = Pattern::new("/a/{id}/never$", PLAIN).expect("a pattern");
         let slow = Pattern::new("/a.*.*.*/never$", PLAIN).expect("a pattern");
-        let entries = [pattern, slow].map(|pattern| Entry { pattern, method: "GET".to_owned(), kind: 0 });
+        let entries = [pattern, slow].map(|pattern| Entry { pattern, method: Some("GET".to_owned()), kind: 0 });
         let matcher: Matcher<1> = Matcher::new(entries.into());
         let root = ListenPath::new("/").expect("a listen path");
         let path = "/a/never".repeat(2000) + "/";

@@ -2,14 +2,13 @@
 
 pub(crate) mod compile;
 pub(crate) mod edge;
-pub(crate) mod endpoints;
 pub(crate) mod host;
 pub(crate) mod listen_path;
 pub(crate) mod load;
 pub(crate) mod matcher;
+pub(crate) mod paths;
 pub(crate) mod pattern;
 pub(crate) mod plan;
 pub(crate) mod policies;
-pub(crate) mod rates;
 pub(crate) mod source;
 pub(crate) mod table;

@@ -1,39 +1,42 @@
 //! `ApiDefinition` → [`Plan`]: every name resolved or refused, every pattern and configuration parsed. Nothing of a
 //! plugin has run yet, so `gateway check` can do this too.
+//!
+//! `plan/version.rs` is what a version says, and what the built-in steps are made of.
+
+mod version;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{
-    ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Scheme, Segment, Severity, duration, locate,
-};
+use gateway_model::{ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Scheme, Severity, locate};
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 
 use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::{ListenPath, mistake};
-use crate::apis::pattern::Pattern;
-use crate::apis::policies::{self, PlannedPolicy};
-use crate::apis::rates::PlannedRate;
-use crate::config::{Edge, Outbound, PathRules};
+use crate::apis::paths::{OnPaths, Planned as OnPath};
+use crate::apis::policies::PlannedPolicy;
+use crate::config::{Edge, Outbound, PathRules, Trust};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::middleware::basic_auth::credentials::FromBody;
-use crate::middleware::jwt;
-use crate::middleware::version_check::default_version;
-use crate::session::limits::Rate;
+use crate::middleware::{Steps, jwt};
+use crate::session::limits::EndpointLimit;
 use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
 use crate::upstream::health::{Check, CheckError, Marks};
 use crate::upstream::target::Target;
 use crate::upstream::transport::Transport;
 
+pub(crate) use version::Planning;
+
 /// What the gateway has for definitions.
 #[derive(Clone)]
 pub(crate) struct Ground {
     pub(crate) paths: PathRules,
+    pub(crate) trust: Trust,
     /// The ports that it listens on.
     pub(crate) ports: Arc<[u16]>,
     /// The gateway's own paths are on these ports too.
@@ -49,7 +52,7 @@ pub(crate) struct Ground {
 /// A definition whose every part was looked up.
 pub(crate) struct Plan {
     pub(crate) definition: Arc<ApiDefinition>,
-    pub(crate) listen: ListenPath,
+    pub(crate) listen: Arc<ListenPath>,
     pub(crate) edge: ApiEdge,
     pub(crate) targets: Targets,
     pub(crate) transport: Arc<Transport>,
@@ -57,9 +60,13 @@ pub(crate) struct Plan {
     pub(crate) calls: BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
     /// How the hosts of its upstreams are watched.
     pub(crate) checks: Vec<Arc<Check>>,
-    pub(crate) endpoints: Vec<PlannedEndpoint>,
-    pub(crate) policies: Vec<policies::Planned>,
-    pub(crate) rates: Vec<PlannedRate>,
+    /// Per-path plugins.
+    pub(crate) endpoints: Vec<OnPath<Result<Resolved, Unresolved>>>,
+    pub(crate) policies: Vec<OnPath<PlannedPolicy>>,
+    /// Rates of single paths.
+    pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
+    /// Built-in steps that are made of the definition alone.
+    pub(crate) steps: Steps,
     /// How passwords are found in bodies.
     pub(crate) from_body: Option<FromBody>,
     /// The time of an answer to what has none of its own.
@@ -68,13 +75,6 @@ pub(crate) struct Plan {
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
     /// Groups of ways of authentication of which one is enough.
     pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
-}
-
-/// A per-path plugin.
-pub(crate) struct PlannedEndpoint {
-    pub(crate) method: String,
-    pub(crate) pattern: Pattern,
-    pub(crate) plugin: Result<Resolved, Unresolved>,
 }
 
 /// What came of a definition's text.
@@ -116,10 +116,11 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn plan(&mut self, document: Option<&Result<Arc<str>, String>>, ground: &Ground) -> Option<Plan> {
-        let (definition, rules) = (Arc::clone(self.definition), ground.paths);
+        let definition = Arc::clone(self.definition);
         self.listener(&definition, ground);
         let listen = ListenPath::new(&definition.proxy.listen_path)
             .map_err(|error| self.refuse("proxy.listen_path", mistake(&error)))
+            .map(Arc::new)
             .ok();
         if ground.has_control && listen.as_ref().is_some_and(|listen| control::is_under_control(listen.as_str())) {
             let reason = "the gateway's own paths under `/tyk/` come first: no request reaches this API here";
@@ -137,9 +138,10 @@ impl Planner<'_> {
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
         }
-        let endpoints = self.endpoints(&definition, rules);
-        let (policies, enforced) = self.policies(&definition, rules);
-        let rates = self.rates(&definition, rules);
+        let mut version = self.version(ground, listen.as_ref());
+        let endpoints = version.endpoints();
+        let (policies, enforced) = version.policies();
+        let (rates, steps) = (version.rates(), version.steps());
         let from_body =
             FromBody::of(&definition).map_err(|(field, error)| self.refuse(field, mistake(&error))).ok().flatten();
         for (path, reason) in jwt::mistakes(&definition) {
@@ -157,6 +159,7 @@ impl Planner<'_> {
             endpoints,
             policies,
             rates,
+            steps,
             from_body,
             enforced,
             plugins,
@@ -300,94 +303,15 @@ impl Planner<'_> {
         checks
     }
 
-    /// What single paths ask of the way upstream, and the time of an answer to all others.
-    fn policies(&mut self, api: &ApiDefinition, rules: PathRules) -> (Vec<policies::Planned>, Option<Duration>) {
-        let Ok(Some((key, version))) = default_version(&api.version_data) else { return (Vec::new(), None) };
-        let global = Some(&version.global_enforce_timeout).filter(|_| !version.global_enforce_timeout_disabled);
-        // What is no duration was refused when the definition was read.
-        let global = global.and_then(|text| duration(text).ok()).filter(|time| !time.is_zero());
-        let mut planned = Vec::new();
-        if version.use_extended_paths {
-            let rules = rules.of(version);
-            for (index, entry) in version.extended_paths.hard_timeouts.iter().enumerate() {
-                let time = entry.limit().ok().flatten().filter(|_| !entry.disabled);
-                if let Some(time) = time
-                    && let Some(pattern) = self.pattern(&extended(key, "hard_timeouts", index), &entry.path, rules)
-                {
-                    let (method, policy) = (entry.method.clone(), PlannedPolicy::Timeout(time));
-                    planned.push(policies::Planned { pattern, method, policy });
-                }
-            }
-            for (index, entry) in version.extended_paths.circuit_breakers.iter().enumerate() {
-                if !entry.disabled
-                    && let Some(pattern) = self.pattern(&extended(key, "circuit_breakers", index), &entry.path, rules)
-                {
-                    let (method, policy) = (entry.method.clone(), PlannedPolicy::Breaker(entry.clone()));
-                    planned.push(policies::Planned { pattern, method, policy });
-                }
-            }
-        }
-        (planned, global)
-    }
-
-    /// The rates of single paths; those that limit nothing were told when the definition was read.
-    fn rates(&mut self, api: &ApiDefinition, rules: PathRules) -> Vec<PlannedRate> {
-        let Ok(Some((key, version))) = default_version(&api.version_data) else { return Vec::new() };
-        if !version.use_extended_paths {
-            return Vec::new();
-        }
-        let rules = rules.of(version);
-        let mut planned = Vec::new();
-        for (index, entry) in version.extended_paths.rate_limit.iter().enumerate() {
-            let rate = Rate { requests: entry.rate, per_s: entry.per };
-            if !entry.disabled
-                && rate.is_limited()
-                && rate.per_s > 0.0
-                && let Some(pattern) = self.pattern(&extended(key, "rate_limit", index), &entry.path, rules)
-            {
-                planned.push(PlannedRate { pattern, method: entry.method.clone(), path: entry.path.clone(), rate });
-            }
-        }
-        planned
-    }
-
-    fn pattern(&mut self, place: &JsonPath, path: &str, rules: PathRules) -> Option<Pattern> {
-        let refuse = |error: regex::Error| self.refuse(&place.key("path").to_string(), mistake(&error));
-        Pattern::new(path, rules).map_err(refuse).ok()
-    }
-
-    fn endpoints(&mut self, api: &ApiDefinition, rules: PathRules) -> Vec<PlannedEndpoint> {
-        let Ok(Some((key, version))) = default_version(&api.version_data) else { return Vec::new() };
-        if !version.use_extended_paths {
-            return Vec::new();
-        }
-        let rules = rules.of(version);
-        let mut planned = Vec::new();
-        for (index, entry) in version.extended_paths.go_plugin.iter().enumerate() {
-            if entry.disabled {
-                continue;
-            }
-            let place = extended(key, "go_plugin", index);
-            let wanted =
-                Wanted { driver: "goplugin", name: &entry.func_name, path: &entry.plugin_path, hook: Hook::Endpoint };
-            let plugin = drivers::resolve(&wanted)
-                .inspect_err(|unresolved| self.report(&place.key("func_name").to_string(), unresolved));
-            if let Some(pattern) = self.pattern(&place, &entry.path, rules) {
-                planned.push(PlannedEndpoint { method: entry.method.clone(), pattern, plugin });
-            }
-        }
-        planned
-    }
-
     /// Parses the configuration of every plugin in use.
     fn prepare(
         &mut self,
         api: &ApiDefinition,
         calls: &BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>,
-        endpoints: &[PlannedEndpoint],
+        endpoints: &[OnPath<Result<Resolved, Unresolved>>],
     ) -> Vec<(&'static Plugin, Prepared)> {
         let in_chain = calls.values().flatten();
-        let on_paths = endpoints.iter().map(|endpoint| &endpoint.plugin);
+        let on_paths = endpoints.iter().map(|endpoint| &endpoint.what);
         let mut plugins: Vec<(&'static Plugin, Prepared)> = Vec::new();
         let mut seen: Vec<&'static Plugin> = Vec::new();
         for found in in_chain.chain(on_paths).flatten() {
@@ -428,10 +352,4 @@ impl Planner<'_> {
         let position = locate(self.text, path);
         self.found.push(Finding { severity, path: path.to_owned(), position, reason });
     }
-}
-
-/// The place of an entry of `extended_paths`.
-fn extended(version: &str, list: &str, index: usize) -> JsonPath {
-    let keys = ["version_data", "versions", version, "extended_paths", list].map(|key| Segment::Key(key.to_owned()));
-    keys.into_iter().collect::<JsonPath>().index(index)
 }

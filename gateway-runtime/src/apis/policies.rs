@@ -10,7 +10,7 @@ use gateway_sdk::{Request, Response};
 
 use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
-use crate::apis::pattern::Pattern;
+use crate::apis::paths::Planned;
 use crate::clock::{Deadline, Exact};
 use crate::upstream::breaker::{Breaker, Change, kept};
 use crate::upstream::{self, Forward, ForwardError};
@@ -19,13 +19,7 @@ use crate::upstream::{self, Forward, ForwardError};
 const TIMEOUT: usize = 0;
 const BREAKER: usize = 1;
 
-/// An entry that was looked up.
-pub(crate) struct Planned {
-    pub(crate) pattern: Pattern,
-    pub(crate) method: String,
-    pub(crate) policy: PlannedPolicy,
-}
-
+/// What an entry asks for.
 pub(crate) enum PlannedPolicy {
     Timeout(Duration),
     Breaker(CircuitBreaker),
@@ -50,7 +44,7 @@ impl Policies {
     /// `None` for an API that asks for nothing. Breakers of `previous` keep their state where they are the same.
     pub(crate) fn new(
         api: &Arc<ApiDefinition>,
-        planned: Vec<Planned>,
+        planned: Vec<Planned<PlannedPolicy>>,
         global: Option<Duration>,
         previous: Option<&Self>,
     ) -> Option<Self> {
@@ -59,8 +53,8 @@ impl Policies {
         }
         let previous: Vec<Arc<Breaker>> = previous.into_iter().flat_map(Self::breakers).map(Arc::clone).collect();
         let (mut entries, mut policies) = (Vec::new(), Vec::new());
-        for Planned { pattern, method, policy } in planned {
-            let (kind, policy) = match policy {
+        for Planned { pattern, method, what } in planned {
+            let (kind, policy) = match what {
                 PlannedPolicy::Timeout(time) => (TIMEOUT, Policy::Timeout(time)),
                 PlannedPolicy::Breaker(entry) => (BREAKER, Policy::Breaker(kept(&entry, &previous))),
             };

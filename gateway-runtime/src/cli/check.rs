@@ -89,6 +89,7 @@ fn examine(
     let ports = [config.listen.port()].into();
     let ground = Ground {
         paths: config.paths,
+        trust: config.trust,
         ports,
         has_control: config.control_port.is_none(),
         edge: config.edge.clone(),

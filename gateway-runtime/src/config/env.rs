@@ -132,6 +132,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("HTTPSERVEROPTIONS_ENABLEWEBSOCKETS", &["http_server_options", "enable_websockets"], Kind::Flag),
     ("HTTPSERVEROPTIONS_FLUSHINTERVAL", &["http_server_options", "flush_interval"], Kind::Integer),
     ("HTTPSERVEROPTIONS_SKIPURLCLEANING", &["http_server_options", "skip_url_cleaning"], Kind::Flag),
+    ("HTTPSERVEROPTIONS_XFFDEPTH", &["http_server_options", "xff_depth"], Kind::Integer),
     ("HTTPSERVEROPTIONS_ENABLESTRICTROUTES", &["http_server_options", "enable_strict_routes"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING", &["http_server_options", "enable_path_prefix_matching"], Kind::Flag),
     ("HTTPSERVEROPTIONS_ENABLEPATHSUFFIXMATCHING", &["http_server_options", "enable_path_suffix_matching"], Kind::Flag),

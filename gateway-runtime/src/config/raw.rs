@@ -111,6 +111,7 @@ pub(super) struct RawServer {
     pub(super) flush_interval: u64,
     pub(super) skip_url_cleaning: bool,
     pub(super) enable_strict_routes: bool,
+    pub(super) xff_depth: i64,
     pub(super) enable_path_prefix_matching: bool,
     pub(super) enable_path_suffix_matching: bool,
     pub(super) use_ssl: bool,

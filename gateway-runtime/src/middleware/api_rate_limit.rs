@@ -9,13 +9,12 @@ use gateway_sdk::exchange::Exchange;
 
 use super::rate_limit::tell;
 use super::{Building, Middleware, Ran, Step};
-use crate::apis::listen_path::ListenPath;
-use crate::apis::rates::EndpointRates;
+use crate::apis::paths::OnPaths;
 use crate::clock::unix_now;
 use crate::error::RequestError;
 use crate::limiter::Limiter;
 use crate::session::bucket::{BucketKey, Taken};
-use crate::session::limits::{Rate, api_limit_key};
+use crate::session::limits::{EndpointLimit, Rate, api_limit_key};
 use crate::storage::{Reply, StoreError};
 
 pub(super) const STEP: Middleware = Middleware { name: "api_rate_limit", build };
@@ -25,16 +24,15 @@ static LOADED: AtomicU64 = AtomicU64::new(0);
 
 struct ApiRateLimit {
     global: Option<(Rate, String)>,
-    endpoints: Option<Arc<EndpointRates>>,
+    endpoints: Option<Arc<OnPaths<EndpointLimit>>>,
     /// By the place in `endpoints`, what stands in the place of a key.
     ids: Vec<String>,
     loaded: String,
-    listen: Arc<ListenPath>,
     limiter: Arc<Limiter>,
 }
 
 fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
-    let Building { api, keyring, listen, limiter, rates, .. } = building;
+    let Building { api, keyring, limiter, rates, .. } = building;
     let id = |endpoint: Option<&str>| keyring.id_of(&api_limit_key(&api.org_id, &api.api_id, endpoint)).into_owned();
     let global = &api.global_rate_limit;
     let rate = Rate { requests: global.rate, per_s: global.per };
@@ -49,7 +47,6 @@ fn build(building: &Building<'_>) -> Option<Box<dyn Step>> {
         endpoints,
         ids,
         loaded: format!("{}.{}", unix_now(), LOADED.fetch_add(1, Ordering::Relaxed)),
-        listen: Arc::clone(listen),
         limiter: Arc::clone(limiter),
     }))
 }
@@ -58,7 +55,7 @@ impl ApiRateLimit {
     /// The rate that a request counts for, and what stands in the place of a key. That of its path comes before that of
     /// all.
     fn of(&self, exchange: &Exchange) -> Option<(Rate, &str)> {
-        let endpoint = self.endpoints.as_ref().and_then(|rates| rates.find(&exchange.request, &self.listen));
+        let endpoint = self.endpoints.as_ref().and_then(|rates| rates.find_with_place(&exchange.request));
         match endpoint {
             Some((at, endpoint)) => Some((endpoint.rate, self.ids.get(at)?)),
             None => self.global.as_ref().map(|(rate, id)| (*rate, id.as_str())),

@@ -15,6 +15,7 @@ mod expiry;
 mod granular_access;
 mod guards;
 pub(crate) mod http_signature;
+mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
 mod organisation;
@@ -24,19 +25,22 @@ mod strip_auth;
 pub(crate) mod token_signature;
 pub(crate) mod version_check;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_model::{ApiDefinition, AuthMethod, Hook};
 use gateway_sdk::exchange::{BoxFuture, Exchange};
 
 use crate::apis::listen_path::ListenPath;
-use crate::apis::rates::EndpointRates;
+use crate::apis::paths::OnPaths;
+use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::basic_auth::credentials::FromBody;
 use crate::middleware::jwt::sets::KeySets;
+use crate::session::limits::EndpointLimit;
 
 pub(crate) use rate_limit::counted_id;
 
@@ -70,7 +74,24 @@ impl Ran {
     }
 }
 
-/// A kind of built-in step.
+impl Step for Arc<dyn Step> {
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        (**self).run(exchange)
+    }
+}
+
+/// A kind of built-in step that is made of the definition alone, when that is read: its mistakes are found by `gateway
+/// check` too.
+pub(crate) struct PlannedMiddleware {
+    pub(crate) name: &'static str,
+    /// `None`: this API does not need it, or its mistakes are told.
+    pub(crate) plan: fn(&mut Planning<'_, '_>) -> Option<Box<dyn Step>>,
+}
+
+/// The steps of one API that are made of its definition alone, by their names.
+pub(crate) type Steps = HashMap<&'static str, Arc<dyn Step>>;
+
+/// A kind of built-in step that needs more than the definition: keys, counters.
 pub(crate) struct Middleware {
     pub(crate) name: &'static str,
     /// `None`: this API does not need it.
@@ -88,14 +109,15 @@ pub(crate) struct Building<'a> {
     pub(crate) key_sets: &'a KeySets,
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
-    pub(crate) rates: Option<Arc<EndpointRates>>,
+    pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
     /// How passwords are found in bodies.
     pub(crate) from_body: Option<Arc<FromBody>>,
 }
 
-/// One row of [`ORDER`].
+/// One row of [`ORDER`] or [`RESPONSE`].
 pub(crate) enum Row {
     BuiltIn(Middleware),
+    Planned(PlannedMiddleware),
     /// The plugins that the definition names for a hook, in its order.
     Plugins(Hook),
     /// Who is calling.
@@ -120,6 +142,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(version_check::STEP),
     Row::BuiltIn(expiry::STEP),
     Row::Plugins(Hook::Pre),
+    Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
     Row::Authentication(AUTHENTICATION),
@@ -134,6 +157,9 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
 ];
+
+/// What an upstream's response meets, in this order. Source: gateway.md §5.9.
+pub(crate) const RESPONSE: &[Row] = &[Row::Plugins(Hook::Response)];
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
@@ -151,12 +177,13 @@ mod tests {
     fn access_is_all_up_to_the_rights_but_the_plugins() {
         let name = |row: &'static Row| match row {
             Row::BuiltIn(middleware) => middleware.name,
+            Row::Planned(middleware) => middleware.name,
             Row::ClientCertificate(name) => name,
             Row::Authentication(_) => "authentication",
             Row::Plugins(hook) => hook.as_str(),
         };
         let names: Vec<&str> = access().map(name).collect();
-        for asked in ["guards", "certificate_check", "organisation", "authentication", "key_expired"] {
+        for asked in ["guards", "ip_access", "certificate_check", "organisation", "authentication", "key_expired"] {
             assert!(names.contains(&asked), "{asked}: {names:?}");
         }
         for other in ["pre", "post_key_auth", "granular_access", "rate_limit", "quota", "post"] {

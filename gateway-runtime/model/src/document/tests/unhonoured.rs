@@ -46,9 +46,6 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
     let extended =
         |list: &str| version(&format!(r#""use_extended_paths":true,"extended_paths":{{"{list}":[{{"path":"/"}}]}}"#));
     let always = [
-        ("allowed_ips", r#""allowed_ips":["1.2.3.4"]"#.to_owned()),
-        ("blacklisted_ips", r#""blacklisted_ips":["1.2.3.4"]"#.to_owned()),
-        ("allowed_ips", r#""allowed_ips":["::/0"],"enable_ip_whitelisting":false"#.to_owned()),
         ("definition.enabled", r#""definition":{"enabled":true,"location":"header"}"#.to_owned()),
         ("custom_middleware_bundle", r#""custom_middleware_bundle":"b.zip""#.to_owned()),
         (r#"version_data.versions["D.1"].extended_paths.white_list"#, extended("white_list")),
@@ -78,7 +75,6 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
 #[test]
 fn a_guard_that_is_switched_off_guards_nothing() {
     for members in [
-        r#""allowed_ips":["1.2.3.4"],"blacklisted_ips":["1.2.3.4"],"ip_access_control_disabled":true"#,
         r#""custom_middleware_bundle":"x","custom_middleware_bundle_disabled":true"#,
         r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"paths":{"white_list":["/"]}}}}"#,
         r#""version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"white_list":[{"path":"/"}]}}}}"#,
@@ -95,13 +91,4 @@ fn a_guard_is_found_under_any_of_the_names_that_go_takes_for_it() {
     for members in [r#""Use_OAuth2":true"#, r#""use_oauth2":false,"USE_oauth2":true"#] {
         assert_eq!(read(&with(members)).definition.unwrap().unhonoured_guards, ["use_oauth2"]);
     }
-}
-
-#[test]
-fn a_list_of_addresses_that_is_enabled_guards_though_lists_are_disabled() {
-    let off = r#""ip_access_control_disabled":true,"allowed_ips":["::1"],"blacklisted_ips":["::2"]"#;
-    let guards = |members: &str| read(&with(members)).definition.unwrap().unhonoured_guards;
-    assert!(guards(off).is_empty());
-    assert_eq!(guards(&format!("{off},\"enable_ip_whitelisting\":true")), ["allowed_ips"]);
-    assert_eq!(guards(&format!("{off},\"enable_ip_blacklisting\":true")), ["blacklisted_ips"]);
 }
