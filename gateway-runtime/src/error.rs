@@ -122,6 +122,12 @@ pub(crate) enum RequestError {
     OrganisationQuotaUnknown(StoreError),
     #[error("the request's body is over {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: u64 },
+    #[error("the client does not say how large the body is, and the API limits that")]
+    LengthMissing,
+    #[error("`Content-Length` is no number")]
+    LengthInvalid,
+    #[error("the request's body has {size_bytes} bytes, and may have {limit_bytes} here")]
+    OverSize { size_bytes: u64, limit_bytes: u64 },
     #[error(transparent)]
     Forward(#[from] ForwardError),
 }
@@ -249,6 +255,9 @@ impl RequestError {
             Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
             Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
+            Self::LengthMissing => (StatusCode::LENGTH_REQUIRED, "Content length is required for this request", Client),
+            Self::LengthInvalid => (StatusCode::BAD_REQUEST, "content length is not a valid Integer", Client),
+            Self::OverSize { .. } => (StatusCode::BAD_REQUEST, "Request is too large", Client),
             Self::Forward(error) => forward_told(error),
         }
     }
@@ -264,7 +273,7 @@ impl RequestError {
     /// Counts what a client or an upstream did, beside the answer that it led to.
     fn count(&self) {
         match self {
-            Self::BodyTooLarge { .. } => metrics::client_refused(Refused::LargeBody),
+            Self::BodyTooLarge { .. } | Self::OverSize { .. } => metrics::client_refused(Refused::LargeBody),
             Self::Forward(error) => match error {
                 ForwardError::Body(BodyError::TooLarge { .. }) => metrics::client_refused(Refused::LargeBody),
                 ForwardError::Body(error) if Stalled::is(error) => metrics::client_refused(Refused::SlowBody),

@@ -25,6 +25,7 @@ use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Entrance, Gateway, Phase};
+use crate::middleware::headers::request::HiddenClient;
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -220,13 +221,14 @@ async fn forward(
     // It decides between JSON and XML, should there be an error from here on.
     let media_type = exchange.request.headers().get(CONTENT_TYPE).cloned();
     let proxy = &route.api.definition.proxy;
+    let is_hidden = serving.may_hide_client && exchange.request.extensions_mut().remove::<HiddenClient>().is_some();
     let how = Forward {
         aim,
         transport: &serving.transport,
         enforced: None,
         strip: (proxy.strip_listen_path && route.strips).then_some(&*route.listen),
         keep_host: proxy.preserve_host_header,
-        client: Some(&peer.forwarded),
+        client: (!is_hidden).then_some(&peer.forwarded),
         rules: gateway.rules,
     };
     let forwarded = match &serving.policies {

@@ -38,6 +38,7 @@ pub mod document;
 pub mod duration;
 pub mod expiry;
 pub mod finding;
+pub mod headers;
 pub mod json_path;
 mod jwt;
 pub mod locate;
@@ -68,6 +69,7 @@ pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
+pub use headers::{HeaderCleanup, HeaderTransform, ProcessorOptions, ResponseProcessor};
 pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use locate::locate;
@@ -79,4 +81,6 @@ pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
-pub use version::{CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};
+pub use version::{
+    CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, Version, VersionData,
+};

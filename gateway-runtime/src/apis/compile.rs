@@ -21,6 +21,7 @@ use crate::drivers::{Resolved, Unresolved};
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
+use crate::middleware::headers::request::may_hide_client;
 use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::telemetry::panic_text;
@@ -62,6 +63,8 @@ pub(crate) struct Serving {
     pub(crate) response: Vec<Link>,
     /// The response's chain asks for the request: its head is kept while the upstream works.
     pub(crate) keeps_request: bool,
+    /// A request may be one whose client the upstream is not told.
+    pub(crate) may_hide_client: bool,
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -141,7 +144,9 @@ pub(crate) async fn compile(
     });
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
-    let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
+    let may_hide_client = may_hide_client(&definition);
+    let serving =
+        Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
     Ok(Api { definition, file, text, document: None, listen, edge, serving, uses, unresolved })
 }
 
