@@ -19,6 +19,7 @@ mod env;
 mod jwks;
 mod keys;
 mod outbound;
+mod plugins;
 mod policies;
 mod raw;
 mod remark;
@@ -36,6 +37,7 @@ pub(crate) use edge::Edge;
 pub(crate) use jwks::KeySetRules;
 pub(crate) use keys::RateHeaders;
 pub(crate) use outbound::Outbound;
+pub(crate) use plugins::PluginSettings;
 use raw::{Raw, RawUptime, RawWatch};
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
@@ -104,6 +106,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     /// Start and reload refuse when a plugin is unresolved.
     pub(crate) strict_plugins: bool,
+    /// What holds for all plugins.
+    pub(crate) plugins: PluginSettings,
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
@@ -251,6 +255,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
     let sections = [
         "",
         "http_server_options",
+        "plugins",
         "policies",
         "security",
         "security.certificates",
@@ -323,6 +328,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
+        plugins: plugins::resolve(&raw.plugins, remarks),
         edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use gateway_model::Hook;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
@@ -46,6 +47,13 @@ pub(crate) enum RequestError {
     UnresolvedPlugin { name: String, hook: Hook },
     #[error("plugin `{plugin}` panicked in hook `{hook}`: {message}")]
     PluginPanicked { plugin: &'static str, hook: Hook, message: String },
+    #[error("plugin `{plugin}` took longer than {} in hook `{hook}`", humantime::format_duration(*.limit))]
+    PluginTimedOut { plugin: &'static str, hook: Hook, limit: Duration },
+    #[error(
+        "plugin `{plugin}` of hook `{hook}` is `blocking`, and no thread can be had for it: too many calls wait already; \
+         raise `plugins.threads`"
+    )]
+    PluginsBusy { plugin: &'static str, hook: Hook },
     #[error("a plugin answered with status {status}, which cannot end a request")]
     NotFinal { status: StatusCode },
     #[error("the session of plugin `{plugin}` cannot have its policies: {error}")]
@@ -207,6 +215,8 @@ impl RequestError {
             Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::PluginPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
+            Self::PluginTimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout", Plugin),
+            Self::PluginsBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", Plugin),
             Self::SessionMissing => (
                 StatusCode::BAD_REQUEST,
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",

@@ -2,6 +2,8 @@
 //!
 //! Written as Prometheus reads it (text format 0.0.4) at `GET /tyk/metrics`.
 
+pub(crate) mod plugins;
+
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -160,7 +162,8 @@ impl fmt::Display for Text {
                 }
             }
             Ok(())
-        })
+        })?;
+        plugins::write(f)
     }
 }
 

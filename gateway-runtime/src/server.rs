@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::apis::compile::Services;
 use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
+use crate::chain::PluginRules;
 use crate::config::{Config, Outbound};
 use crate::gateway::{Gateway, Phase};
 use crate::handover::Handover;
@@ -144,6 +145,7 @@ fn services(
         limiter: Arc::new(Limiter::new(config.rates, nodes(config, myself), store.clone())),
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets),
+        plugins: PluginRules::new(&config.plugins),
         retired,
     })
 }

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `attribute.rs` | what stands in the parentheses |
+//! | `guard.rs` | of that, how long a call may take, and what its failures lead to |
 //! | `hooks.rs` | the hooks, and which argument each may have |
 //! | `argument.rs`, `fields.rs` | a function's arguments, by their types; those that are kept |
 //! | `function.rs`, `block.rs` | a free function; an `impl` block with state |
@@ -21,6 +22,7 @@ mod errors;
 mod expand;
 mod fields;
 mod function;
+mod guard;
 mod hooks;
 mod tokens;
 
@@ -37,7 +39,15 @@ use crate::errors::Errors;
 /// - `hook = "post"` or `hook = ["pre", "post"]`: where the function runs (on an `impl` block, `#[hook("post")]` on
 ///   each method instead).
 /// - `name = "AddFooBarHeader"`: the name in API definitions; by default the function's own.
+/// - `timeout = "50ms"` (`us`, `ms`, `s`, `m`): how long a call may take. Who is late ends the request with 504: an `async
+///   fn` is cancelled, a `fn` is noticed when it returns. Without it, what the gateway's `plugins.timeout_ms` says counts.
+/// - `blocking`: a `fn` that holds its thread for long, and so is called on a thread of a pool; with `timeout` it is left
+///   behind there.
+/// - `on_panic = "continue"`, `on_timeout = "continue"`: the request goes on as if the plugin had not been there. Without
+///   them, and always in `auth_check`, it fails with 500 or 504. Both are counted, and told in the log, in any case.
 /// - `crate = path`: where `gateway_sdk` is, if it was renamed.
+///
+/// The last but `name` and `crate` may stand in a `#[hook("pre", timeout = "5ms")]` too, for one method of a block.
 ///
 /// # Hooks
 ///

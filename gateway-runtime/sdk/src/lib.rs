@@ -75,7 +75,7 @@ pub mod __private {
     pub use crate::flow::{IntoAuthOutcome, IntoOutcome, IntoResponseOutcome};
     pub use crate::init::{InitEnv, InitError, IntoInit, Prepared};
     pub use crate::message::{Request, Response};
-    pub use crate::registry::{Crate, HookEntry, PLUGINS, Package, Plugin};
+    pub use crate::registry::{Crate, Guard, HookEntry, Lapse, PLUGINS, Package, Plugin};
     pub use gateway_model::{ApiDefinition, Hook, Session};
     pub use inventory;
     pub use linkme;

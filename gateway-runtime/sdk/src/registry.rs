@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use gateway_model::Hook;
 
@@ -64,6 +65,31 @@ pub struct HookEntry {
     pub call: Call,
     /// Whether it takes the request: in the response hook the gateway keeps a copy of the head only if so.
     pub takes_request: bool,
+    /// How long a call may take, and what its failures lead to.
+    pub guard: Guard,
+}
+
+/// What a plugin's author says of its time and its failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Guard {
+    /// How long a call may take; `None`: as long as the gateway allows.
+    pub timeout: Option<Duration>,
+    /// It holds its thread for long, and is called on one of a pool.
+    pub blocking: bool,
+    /// What a panic leads to.
+    pub on_panic: Lapse,
+    /// What being late leads to.
+    pub on_timeout: Lapse,
+}
+
+/// What becomes of a request whose plugin failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lapse {
+    /// The gateway answers it with an error.
+    #[default]
+    Fail,
+    /// It goes on as if the plugin had not been there.
+    Continue,
 }
 
 impl Plugin {

@@ -16,7 +16,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
-use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, Running, Way};
+use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
 use crate::drivers::{Resolved, Unresolved};
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
@@ -76,6 +76,8 @@ pub(crate) struct Services {
     pub(crate) key_sets: Arc<KeySets>,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
+    /// How long plugins may take, and what is counted of them.
+    pub(crate) plugins: PluginRules,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }
@@ -122,7 +124,8 @@ pub(crate) async fn compile(
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls, steps, allowed: edge.allowed.clone(), alternatives };
+    let (allowed, plugins) = (edge.allowed.clone(), services.plugins.clone());
+    let builder = Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -197,11 +200,13 @@ type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 type Endpoint = Planned<Result<Resolved, Unresolved>>;
 
 struct Builder {
+    api: Arc<ApiDefinition>,
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
     steps: Steps,
     allowed: Option<Arc<Allowed>>,
     alternatives: Option<Vec<Vec<Scheme>>>,
+    plugins: PluginRules,
 }
 
 impl Builder {
@@ -289,7 +294,7 @@ impl Builder {
     fn call(&self, found: &Resolved) -> PluginCall {
         let started = self.started.iter().find(|(plugin, _)| std::ptr::eq(*plugin, found.plugin));
         let (_, instance) = started.expect("every resolved plugin was started");
-        PluginCall::new(found.plugin, found.entry, Arc::clone(instance))
+        PluginCall::new(found, Arc::clone(instance), &self.plugins, &self.api.api_id)
     }
 }
 

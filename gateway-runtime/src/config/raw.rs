@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::edge::{RawCertificate, RawSecurity};
 use super::jwks::RawJwks;
 use super::keys::RawCache;
+use super::plugins::RawPlugins;
 use super::policies::RawPolicies;
 use super::storage::RawStorage;
 
@@ -44,6 +45,7 @@ pub(super) struct Raw {
     pub(super) graceful_shutdown_timeout_duration: u64,
     pub(super) graceful_shutdown_delay_seconds: u64,
     pub(super) strict_plugins: bool,
+    pub(super) plugins: RawPlugins,
     pub(super) hostname: String,
     pub(super) enable_custom_domains: bool,
     pub(super) security: RawSecurity,
