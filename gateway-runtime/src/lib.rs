@@ -35,6 +35,7 @@
 //! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
+//! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
@@ -81,9 +82,14 @@ mod storage;
 mod stream;
 mod telemetry;
 mod telling;
+#[allow(dead_code, reason = "errors and bodies are rendered by it next")]
+mod template;
 mod tls;
 mod upstream;
 mod written;
+#[cfg(feature = "templates")]
+#[allow(dead_code, reason = "bodies are read by it next")]
+mod xml;
 
 use std::process::ExitCode;
 
