@@ -159,6 +159,8 @@ pub struct ApiDefinition {
     pub blacklisted_ips: Vec<String>,
     /// Leaves out the lists whose `enable_…` is false.
     pub ip_access_control_disabled: bool,
+    /// Lets texts of the definition name what is known of a request: `$tyk_context.…`.
+    pub enable_context_vars: bool,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Takes the API out of the routing; only other APIs reach it.

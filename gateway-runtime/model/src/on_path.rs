@@ -1,5 +1,6 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
+use crate::rewrite::{MethodTransform, UrlRewrite};
 use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
@@ -31,4 +32,4 @@ macro_rules! on_path {
     };
 }
 
-on_path!(CircuitBreaker, EndpointRate, GoPlugin, HardTimeout);
+on_path!(CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, MethodTransform, UrlRewrite);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::{DurationError, duration};
+use crate::rewrite::{MethodTransform, UrlRewrite};
 
 /// The versions of an API. Source: Tyk, `VersionData` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,10 @@ pub struct ExtendedPaths {
     pub circuit_breakers: Vec<CircuitBreaker>,
     /// The rate of all requests to one path together; the first that matches counts.
     pub rate_limit: Vec<EndpointRate>,
+    /// Other methods for the upstream; the first that matches counts.
+    pub method_transforms: Vec<MethodTransform>,
+    /// Other URLs for the upstream; the first that matches counts.
+    pub url_rewrites: Vec<UrlRewrite>,
 }
 
 /// The rate of one path and method. Source: Tyk, `RateLimitMeta` in `apidef/api_definitions.go`.

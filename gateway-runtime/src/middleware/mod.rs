@@ -10,7 +10,9 @@ mod auth_token;
 pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
 mod client_certificate;
+mod context_vars;
 mod credential;
+pub(crate) mod dispatch;
 mod expiry;
 mod granular_access;
 mod guards;
@@ -18,11 +20,13 @@ pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
+mod method_transform;
 mod organisation;
 mod quota;
 mod rate_limit;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod url_rewrite;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -145,6 +149,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
+    Row::Planned(context_vars::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
@@ -154,8 +159,11 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(rate_limit::STEP),
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
+    Row::Planned(url_rewrite::STEP),
+    Row::Planned(method_transform::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
+    Row::Planned(dispatch::STEP),
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
