@@ -34,6 +34,7 @@
 //! | where policies come from | `policies.rs` |
 //! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
+//! | what `$tyk_context.…` and `$tyk_meta.…` are in texts of a definition | `variables/mod.rs` |
 //! | every error a client can see | `error.rs` |
 //! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
@@ -86,6 +87,7 @@ mod telling;
 mod template;
 mod tls;
 mod upstream;
+mod variables;
 mod written;
 #[cfg(feature = "templates")]
 #[allow(dead_code, reason = "bodies are read by it next")]
