@@ -117,7 +117,11 @@ pub(crate) async fn run_request(
         match waits {
             Waits::Plugin(call) => call.run(exchange, keyring).await?,
             Waits::AnyOf(groups) => groups.run(exchange, keyring).await?,
-            Waits::Report(report) => return Err(report.run(exchange, listen, keyring).await),
+            Waits::Report(report) => {
+                // Source: gateway.md §8.1.
+                exchange.draft = None;
+                return Err(report.run(exchange, listen, keyring).await);
+            }
             // They are rare: who does not wait for them has no room for them either.
             Waits::Step(name, answer) => Box::pin(finish(name, answer, exchange)).await?,
             Waits::Save(save, came) => {
@@ -214,6 +218,11 @@ pub(crate) fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError)
 }
 
 impl PluginCall {
+    /// Its plugin's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.plugin.name
+    }
+
     pub(crate) fn new(plugin: &'static Plugin, entry: &'static HookEntry, instance: Arc<Running>) -> Self {
         Self { plugin, entry, instance, warned: AtomicBool::new(false) }
     }
@@ -261,6 +270,24 @@ impl PluginCall {
         self.conclude(called, exchange, keyring)
     }
 
+    /// Shows it the record of a request that is over, and gives what it says.
+    ///
+    /// # Errors
+    /// When it has panicked, or has ended.
+    pub(crate) async fn show(&self, exchange: &mut Exchange) -> Result<Outcome, RequestError> {
+        let instance = self.enter(exchange)?;
+        let called = match self.entry.call {
+            Call::Sync(function) => catch_unwind(AssertUnwindSafe(|| function(instance, exchange))),
+            Call::Async(function) => catch_panic(function(instance, exchange)).await,
+        };
+        called.map_err(|panic| self.panicked(panic.as_ref()))
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> RequestError {
+        let message = one_line(panic_text(panic).to_owned());
+        RequestError::PluginPanicked { plugin: self.plugin.name, hook: self.entry.hook, message }
+    }
+
     fn enter(&self, exchange: &mut Exchange) -> Result<&Instance, RequestError> {
         exchange.ctx.enter(self.plugin);
         self.instance.instance.as_ref().ok_or_else(|| RequestError::Broken("the plugin has ended".to_owned()))
@@ -275,11 +302,7 @@ impl PluginCall {
     ) -> (Result<(), Stop>, Option<Unsaved>) {
         let outcome = match called {
             Ok(outcome) => outcome,
-            Err(panic) => {
-                let message = one_line(panic_text(panic.as_ref()).to_owned());
-                let error = RequestError::PluginPanicked { plugin: self.plugin.name, hook: self.entry.hook, message };
-                return (Err(error.into()), None);
-            }
+            Err(panic) => return (Err(self.panicked(panic.as_ref()).into()), None),
         };
         let by = By { plugin: self.plugin.name, warned: &self.warned };
         match caller::take(exchange, &by, keyring) {
@@ -290,7 +313,7 @@ impl PluginCall {
 
     fn answer(&self, outcome: Outcome, exchange: &Exchange) -> Result<(), Stop> {
         match outcome {
-            Outcome::Continue => Ok(()),
+            Outcome::Continue | Outcome::Discard => Ok(()),
             Outcome::MissingSession => Err(RequestError::SessionMissing.into()),
             Outcome::Respond(response) => {
                 self.log_answer(exchange, response.status().as_u16(), None);

@@ -61,7 +61,7 @@ pub use access::{
     AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit,
     TypeFields,
 };
-pub use api_definition::{ApiDefinition, GlobalRateLimit};
+pub use api_definition::{AnalyticsPlugin, ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
@@ -79,4 +79,6 @@ pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
-pub use version::{CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};
+pub use version::{
+    CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, TrackedPath, Version, VersionData,
+};

@@ -23,6 +23,7 @@ mod quota;
 mod rate_limit;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod track_endpoint;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -145,6 +146,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
+    Row::Planned(track_endpoint::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
