@@ -138,7 +138,11 @@ pub(crate) async fn run_request(
         match waits {
             Waits::Plugin(call) => call.run(exchange, keyring).await?,
             Waits::AnyOf(groups) => groups.run(exchange, keyring).await?,
-            Waits::Report(report) => return Err(report.run(exchange, listen, keyring).await),
+            Waits::Report(report) => {
+                // Source: gateway.md §8.1.
+                exchange.draft = None;
+                return Err(report.run(exchange, listen, keyring).await);
+            }
             // They are rare: who does not wait for them has no room for them either.
             Waits::Step(name, answer) => Box::pin(finish(name, answer, exchange)).await?,
             Waits::Save(save, came) => {
@@ -234,6 +238,11 @@ pub(crate) fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError)
 }
 
 impl PluginCall {
+    /// Its plugin's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.plugin.name
+    }
+
     /// `api_id` is the API that calls it.
     pub(crate) fn new(
         Resolved { plugin, entry }: &Resolved,
@@ -290,6 +299,25 @@ impl PluginCall {
         self.conclude(called, exchange, keyring)
     }
 
+    /// Shows it the record of a request that is over, and gives what it says.
+    ///
+    /// # Errors
+    /// When it has panicked, or has ended.
+    pub(crate) async fn show(&self, exchange: &mut Exchange) -> Result<Outcome, RequestError> {
+        let instance = self.enter(exchange)?;
+        let called = match self.entry.call {
+            Call::Sync(function) => catch_unwind(AssertUnwindSafe(|| function(instance, exchange))),
+            Call::Async(function) => catch_panic(function(instance, exchange)).await,
+        };
+        called.map_err(|panic| self.told(panic.as_ref()))
+    }
+
+    /// Its panic, as an error.
+    fn told(&self, panic: &(dyn std::any::Any + Send)) -> RequestError {
+        let message = one_line(panic_text(panic).to_owned());
+        RequestError::PluginPanicked { plugin: self.plugin.name, hook: self.entry.hook, message }
+    }
+
     fn enter(&self, exchange: &mut Exchange) -> Result<&Instance, RequestError> {
         exchange.ctx.enter(self.plugin);
         self.instance.instance.as_ref().ok_or_else(|| RequestError::Broken("the plugin has ended".to_owned()))
@@ -299,14 +327,10 @@ impl PluginCall {
     fn conclude(&self, called: std::thread::Result<Outcome>, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Came {
         let outcome = match called {
             Ok(outcome) => outcome,
-            Err(panic) => {
-                let message = one_line(panic_text(panic.as_ref()).to_owned());
-                let (plugin, hook) = (self.plugin.name, self.entry.hook);
-                match self.panicked(RequestError::PluginPanicked { plugin, hook, message }, exchange) {
-                    Ok(outcome) => outcome,
-                    Err(error) => return (Err(error.into()), None),
-                }
-            }
+            Err(panic) => match self.panicked(self.told(panic.as_ref()), exchange) {
+                Ok(outcome) => outcome,
+                Err(error) => return (Err(error.into()), None),
+            },
         };
         let by = By { plugin: self.plugin.name, warned: &self.warned };
         match caller::take(exchange, &by, keyring) {
@@ -317,7 +341,7 @@ impl PluginCall {
 
     fn answer(&self, outcome: Outcome, exchange: &Exchange) -> Result<(), Stop> {
         match outcome {
-            Outcome::Continue => Ok(()),
+            Outcome::Continue | Outcome::Discard => Ok(()),
             Outcome::MissingSession => Err(RequestError::SessionMissing.into()),
             Outcome::Respond(response) => {
                 self.log_answer(exchange, response.status().as_u16(), None);

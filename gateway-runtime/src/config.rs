@@ -13,6 +13,7 @@ use gateway_model::configuration::{Unhonoured, unhonoured};
 use gateway_model::{Position, Severity, Version};
 use serde_json::Value;
 
+mod analytics;
 mod bounds;
 mod edge;
 mod env;
@@ -26,6 +27,7 @@ mod remark;
 mod secret;
 mod storage;
 
+use crate::analytics::Settings as AnalyticsSettings;
 use crate::gateway::Entrance;
 use crate::keyring::Settings;
 use crate::limiter;
@@ -126,6 +128,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// How gateways on one store know each other.
     pub(crate) notices: Notices,
+    /// How requests are written down; `None`: they are not.
+    pub(crate) analytics: Option<Arc<AnalyticsSettings>>,
 }
 
 /// How hosts are watched.
@@ -262,6 +266,8 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         "storage",
         "uptime_tests",
         "uptime_tests.config",
+        "analytics_config",
+        "analytics_config.normalise_urls",
         "local_session_cache",
         "jwks",
         "jwks.cache",
@@ -291,7 +297,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let certificates = edge::certificates(raw, &secret, variables, remarks);
     let rate_headers = keys::rate_headers(raw, remarks);
     let operators = edge::operators(raw, &certificates, remarks);
+    let storage = storage::resolve(&raw.storage, variables, remarks);
     Config {
+        analytics: analytics::resolve(raw, &storage, remarks),
         listen: listen(raw, remarks),
         control_port: Some(raw.control_api_port).filter(|port| *port != 0),
         operators: operators.clone(),
@@ -337,7 +345,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         key_sets: jwks::settings(raw, remarks),
         rates: keys::rates(raw, rate_headers, remarks),
         cluster: keys::cluster(raw, remarks),
-        storage: storage::resolve(&raw.storage, variables, remarks),
+        storage,
         notices: storage::notices(raw, variables, remarks),
     }
 }

@@ -48,6 +48,7 @@
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
 mod about;
+mod analytics;
 mod apis;
 mod caller;
 mod certificates;

@@ -54,7 +54,7 @@ impl HookCode {
             #session
             let __returned = {
                 let #sdk::Exchange {
-                    request: __request, response: __response, caller: __caller, ctx: __ctx, ..
+                    request: __request, response: __response, caller: __caller, ctx: __ctx, draft: __draft, ..
                 } = &mut *__exchange;
                 #(#bound)*
                 #path(#receiver #(#names),*) #wait

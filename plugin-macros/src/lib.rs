@@ -59,6 +59,7 @@ use crate::errors::Errors;
 /// | `post` | last, before the upstream is called | as `pre` |
 /// | `endpoint` | as `post`, on one path and method (`extended_paths.go_plugin`) | as `pre` |
 /// | `response` | on the upstream's response | nothing, or another `Response` |
+/// | `analytics` | on the record of a request that is over (`analytics_plugin`), on a thread that serves nobody | nothing, or `Fate`: whether it is kept |
 ///
 /// An answer is a `Response`, a `StatusCode`, `Json(value)`, a text or bytes, or `(StatusCode, one of these)`; the
 /// request ends with it. `Flow`, `Option<answer>` and `ControlFlow<answer>` are either, and every hook may give a
@@ -74,6 +75,7 @@ use crate::errors::Errors;
 /// | `&Response`, `&mut Response` | the upstream's response; in `response` only |
 /// | `Option<&Session>`, `Option<&mut Session>` | who is calling, if that is known |
 /// | `&Session`, `&mut Session` | the same, where it must be known: without a session the client gets 400; not in `pre` and `auth_check`, which run before there is one |
+/// | `&AnalyticsRecord`, `&mut AnalyticsRecord` | what is kept of the request; in `analytics` only, where there is no request and no session |
 /// | `&ApiDefinition` | the API's definition |
 /// | `&Config<T>` | the plugin's configuration, parsed once when the API loads; `T` implements serde's `Deserialize` (add `serde` to your `Cargo.toml`) |
 /// | `&State<T>` | what a function keeps between calls; `T` implements `Default` |

@@ -1,6 +1,7 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
 mod adversity;
+mod analytics;
 mod any_of;
 mod bad_upstreams;
 mod balancing;

@@ -2,7 +2,7 @@
 
 use crate::headers::HeaderTransform;
 use crate::rewrite::{MethodTransform, UrlRewrite};
-use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit};
+use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
 pub trait OnPath {
@@ -41,5 +41,6 @@ on_path!(
     HeaderTransform,
     MethodTransform,
     SizeLimit,
+    TrackedPath,
     UrlRewrite,
 );

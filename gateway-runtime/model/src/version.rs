@@ -79,6 +79,22 @@ pub struct ExtendedPaths {
     pub method_transforms: Vec<MethodTransform>,
     /// Other URLs for the upstream; the first that matches counts.
     pub url_rewrites: Vec<UrlRewrite>,
+    /// Paths whose analytics records carry the path of the entry in place of the request's; the first that matches counts.
+    pub track_endpoints: Vec<TrackedPath>,
+    /// Paths that have no analytics records.
+    pub do_not_track_endpoints: Vec<TrackedPath>,
+}
+
+/// A path that analytics records are made of, or not. Source: Tyk, `TrackEndpointMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct TrackedPath {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
 }
 
 /// How large a request to one path may be. Source: Tyk, `RequestSizeMeta` in `apidef/api_definitions.go`.

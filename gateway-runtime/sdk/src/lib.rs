@@ -17,6 +17,7 @@
 //! - Hooks, arguments, return values: [`gw_plugin`].
 //! - Messages: [`Request`], [`Response`], [`Body`].
 //! - Answers: [`Flow`], [`Reject`], [`Json`].
+//! - What is kept of a request: [`AnalyticsRecord`], [`Fate`].
 //! - Everything else: [`Ctx`], which is also the log, the HTTP client and the store of [`Services`]; [`Config`],
 //!   [`State`].
 //! - Tests without a server: [`testing`].
@@ -27,6 +28,7 @@
 
 #![deny(missing_docs)]
 
+pub mod analytics;
 pub mod body;
 pub mod caller;
 pub mod client_tls;
@@ -42,6 +44,7 @@ pub mod testing;
 
 mod bounds;
 
+pub use analytics::{AnalyticsRecord, Fate};
 pub use body::{Body, BodyError};
 pub use bytes::Bytes;
 pub use client_tls::ClientTls;
@@ -59,9 +62,9 @@ pub use plugin_macros::gw_plugin;
 /// What nearly every plugin needs: `use gateway_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        ApiDefinition, Body, BodyError, Bytes, Config, Ctx, FetchError, Flow, HeaderMap, HeaderName, HeaderValue,
-        InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session, State, StatusCode,
-        StoreError, Uri, gw_plugin,
+        AnalyticsRecord, ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Fate, FetchError, Flow, HeaderMap,
+        HeaderName, HeaderValue, InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session,
+        State, StatusCode, StoreError, Uri, gw_plugin,
     };
 }
 
@@ -72,7 +75,7 @@ pub mod __private {
     pub use crate::config::{Config, ConfigError, ConfigSource, State};
     pub use crate::context::Ctx;
     pub use crate::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
-    pub use crate::flow::{IntoAuthOutcome, IntoOutcome, IntoResponseOutcome};
+    pub use crate::flow::{IntoAuthOutcome, IntoOutcome, IntoRecordOutcome, IntoResponseOutcome};
     pub use crate::init::{InitEnv, InitError, IntoInit, Prepared};
     pub use crate::message::{Request, Response};
     pub use crate::registry::{Crate, Guard, HookEntry, Lapse, PLUGINS, Package, Plugin};

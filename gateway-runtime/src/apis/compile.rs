@@ -11,6 +11,7 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::analytics::{Analytics, Tracking};
 use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::{OnPaths, Planned};
@@ -45,6 +46,8 @@ pub(crate) struct Api {
     pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
     pub(crate) serving: Result<Serving, String>,
+    /// How its requests are written down; `None`: they are not.
+    pub(crate) tracking: Option<Arc<Tracking>>,
     /// Which plugin serves which hook here.
     pub(crate) uses: Vec<(&'static Plugin, Hook)>,
     pub(crate) unresolved: Vec<Unresolved>,
@@ -74,6 +77,8 @@ pub(crate) struct Services {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) key_sets: Arc<KeySets>,
+    /// `None`: there are none.
+    pub(crate) analytics: Option<Arc<Analytics>>,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
     /// How long plugins may take, and what is counted of them.
@@ -150,7 +155,12 @@ pub(crate) async fn compile(
     let may_hide_client = may_hide_client(&definition);
     let serving =
         Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
-    Ok(Api { definition, file, text, document: None, listen, edge, serving, uses, unresolved })
+    let tracking = services.analytics.as_ref().filter(|_| !definition.do_not_track).map(|analytics| {
+        let plugin = builder.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
+        let plugin = plugin.map(|call| call.as_ref().map(|found| builder.call(found)).map_err(|it| it.name.clone()));
+        Tracking::new(analytics, &definition, plugin, &services.host)
+    });
+    Ok(Api { definition, file, text, document: None, listen, edge, serving, tracking, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -308,8 +318,9 @@ impl Api {
         edge: ApiEdge,
         reason: String,
     ) -> Self {
-        let (document, serving) = (None, Err(reason));
-        Self { definition, file, text, document, listen, edge, serving, uses: Vec::new(), unresolved: Vec::new() }
+        let (document, serving, tracking) = (None, Err(reason), None);
+        let (uses, unresolved) = (Vec::new(), Vec::new());
+        Self { definition, file, text, document, listen, edge, serving, tracking, uses, unresolved }
     }
 
     /// Whether all is served that the definition says.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
 use super::jwks::RawJwks;
 use super::keys::RawCache;
@@ -50,6 +51,8 @@ pub(super) struct Raw {
     pub(super) enable_custom_domains: bool,
     pub(super) security: RawSecurity,
     pub(super) uptime_tests: RawUptime,
+    pub(super) enable_analytics: bool,
+    pub(super) analytics_config: RawAnalytics,
     pub(super) policies: RawPolicies,
     pub(super) storage: RawStorage,
     pub(super) node_secret: String,

@@ -29,6 +29,7 @@ mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
 mod url_rewrite;
+mod track_endpoint;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -153,6 +154,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(organisation::STEP),
     Row::Planned(size_limits::STEP),
     Row::Planned(context_vars::STEP),
+    Row::Planned(track_endpoint::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod life;
+mod records;
 
 use std::future::poll_fn;
 use std::task::Poll;
