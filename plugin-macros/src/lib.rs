@@ -81,6 +81,10 @@ use crate::errors::Errors;
 /// | `&State<T>` | what a function keeps between calls; `T` implements `Default` |
 /// | `&Ctx` | the log, an HTTP client, a key-value store, headers for the final response |
 ///
+/// # Configuration
+/// With the feature `schemars` of `gateway-sdk`, a `T` that derives `JsonSchema` (`use gateway_sdk::schemars::{self,
+/// JsonSchema};`) has its schema in the gateway: `gateway plugins schema` prints it, for editors.
+///
 /// # State
 /// On an `impl` block, `init` makes the plugin once for each API that uses it (without `init`, `Default` does). It may be
 /// `async`, may take `&Config<T>` and `&InitEnv` (the log, the HTTP client, the store), and returns `Self` or

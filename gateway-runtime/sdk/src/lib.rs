@@ -40,6 +40,7 @@ pub mod host;
 pub mod init;
 pub mod message;
 pub mod registry;
+pub mod schema;
 pub mod testing;
 
 mod bounds;
@@ -58,6 +59,8 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 pub use init::{InitEnv, InitError};
 pub use message::{Request, Response};
 pub use plugin_macros::gw_plugin;
+#[cfg(feature = "schemars")]
+pub use schemars;
 
 /// What nearly every plugin needs: `use gateway_sdk::prelude::*;`.
 pub mod prelude {
@@ -79,6 +82,7 @@ pub mod __private {
     pub use crate::init::{InitEnv, InitError, IntoInit, Prepared};
     pub use crate::message::{Request, Response};
     pub use crate::registry::{Crate, Guard, HookEntry, Lapse, PLUGINS, Package, Plugin};
+    pub use crate::schema::{ConfigType, Known, SchemaOf, Unknown};
     pub use gateway_model::{ApiDefinition, Hook, Session};
     pub use inventory;
     pub use linkme;

@@ -13,6 +13,7 @@ use gateway_model::Hook;
 use crate::config::{ConfigError, ConfigSource};
 use crate::exchange::Call;
 use crate::init::Prepared;
+use crate::schema::ConfigType;
 
 /// A plugin, as `#[gw_plugin]` registers it.
 pub struct Plugin {
@@ -26,6 +27,8 @@ pub struct Plugin {
     pub doc: &'static str,
     /// The hooks it serves, each with its function.
     pub hooks: &'static [HookEntry],
+    /// What it takes as its configuration.
+    pub config: &'static [ConfigType],
     /// This registration as it stands in the binary's section `.gw_plugins`, readable without running it.
     pub record: &'static [u8],
     #[doc(hidden)]

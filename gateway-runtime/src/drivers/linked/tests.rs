@@ -14,6 +14,7 @@ const fn plugin(krate: &'static str, name: &'static str, hooks: &'static [HookEn
         doc: "",
         hooks,
         record: b"",
+        config: &[],
         prepare: |_| Err(ConfigError { path: String::new(), reason: String::new() }),
     }
 }

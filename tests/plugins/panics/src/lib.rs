@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod late;
 mod life;
 mod records;
 
