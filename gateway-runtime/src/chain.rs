@@ -299,19 +299,6 @@ impl PluginCall {
         self.conclude(called, exchange, keyring)
     }
 
-    /// Shows it the record of a request that is over, and gives what it says.
-    ///
-    /// # Errors
-    /// When it has panicked, or has ended.
-    pub(crate) async fn show(&self, exchange: &mut Exchange) -> Result<Outcome, RequestError> {
-        let instance = self.enter(exchange)?;
-        let called = match self.entry.call {
-            Call::Sync(function) => catch_unwind(AssertUnwindSafe(|| function(instance, exchange))),
-            Call::Async(function) => catch_panic(function(instance, exchange)).await,
-        };
-        called.map_err(|panic| self.told(panic.as_ref()))
-    }
-
     /// Its panic, as an error.
     fn told(&self, panic: &(dyn std::any::Any + Send)) -> RequestError {
         let message = one_line(panic_text(panic).to_owned());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use gateway_sdk::exchange::{BoxFuture, Exchange, Instance, Outcome};
+use gateway_sdk::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
 use gateway_sdk::http::Request as Head;
 use gateway_sdk::registry::{Guard, Lapse};
 use gateway_sdk::{Body, Request};
@@ -126,12 +126,26 @@ impl PluginCall {
             },
         };
         match answered {
-            Ok((called, lent)) => {
+            Ok((called, mut lent)) => {
+                lent.draft = exchange.draft.take();
                 *exchange = lent;
                 self.end(called, began, exchange, keyring)
             }
             Err(_) => (Err(busy.into()), None),
         }
+    }
+
+    /// Shows it the record of a request that is over, and gives what it says.
+    ///
+    /// # Errors
+    /// When it has panicked, or has ended.
+    pub(crate) async fn show(&self, exchange: &mut Exchange) -> Result<Outcome, RequestError> {
+        let instance = self.enter(exchange)?;
+        let called = match self.entry.call {
+            Call::Sync(function) => catch_unwind(AssertUnwindSafe(|| function(instance, exchange))),
+            Call::Async(function) => Contained(Some(function(instance, exchange))).await,
+        };
+        called.map_err(|panic| self.told(panic.as_ref()))
     }
 
     fn begin(&self) -> Began {
@@ -217,6 +231,8 @@ fn stand_in(exchange: &mut Exchange) -> Exchange {
         response: None,
         caller: exchange.caller.clone(),
         ctx: exchange.ctx.stand_in(),
+        // A request that is answered without it has a record too.
+        draft: exchange.draft.take(),
     }
 }
 

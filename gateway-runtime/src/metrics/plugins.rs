@@ -26,7 +26,7 @@ const ENDED: [&str; 5] = ["continue", "respond", "reject", "panic", "timeout"];
 impl Ended {
     pub(crate) fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Continue => Self::Continued,
+            Outcome::Continue | Outcome::Discard => Self::Continued,
             Outcome::Respond(_) => Self::Responded,
             Outcome::Reject(_) | Outcome::MissingSession => Self::Rejected,
         }

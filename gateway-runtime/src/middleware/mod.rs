@@ -28,8 +28,8 @@ mod rate_limit;
 mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
-mod url_rewrite;
 mod track_endpoint;
+mod url_rewrite;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
