@@ -151,6 +151,13 @@ impl Request {
         &mut self.head.extensions
     }
 
+    /// The same, to look at.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn extensions(&self) -> &http::Extensions {
+        &self.head.extensions
+    }
+
     /// The upstream that a plugin chose, if one did.
     #[must_use]
     pub fn upstream(&self) -> Option<&Uri> {
