@@ -1,6 +1,7 @@
 //! The chain: runs the links of an API in order, stops at an answer, and contains every plugin's panic.
 
 mod any_of;
+mod elsewhere;
 mod guarded;
 mod limits_report;
 pub(crate) mod threads;
@@ -10,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use gateway_model::Hook;
-use gateway_sdk::Response;
 use gateway_sdk::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
 use gateway_sdk::flow::Answer;
 use gateway_sdk::registry::{HookEntry, Plugin};
+use gateway_sdk::{Method, Response};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apis::listen_path::ListenPath;
@@ -27,6 +28,7 @@ use crate::middleware::{Ran, Step, Then};
 use crate::telemetry::{one_line, panic_text};
 
 pub(crate) use any_of::{AnyOf, Way};
+pub(crate) use elsewhere::{Elsewhere, Ignored, Journey};
 pub(crate) use guarded::PluginRules;
 pub(crate) use limits_report::LimitsReport;
 
@@ -42,6 +44,10 @@ pub(crate) enum Link {
     Endpoints(OnPaths<Result<PluginCall, String>>),
     AnyOf(AnyOf),
     LimitsReport(LimitsReport),
+    /// So many links after it are for callers that are known, and left out where nobody is asked who they are.
+    UnlessIgnored(usize),
+    /// `OPTIONS` goes straight to the upstream.
+    Passthrough,
     /// The definition names a plugin that is not there: nothing passes.
     Unresolved {
         name: String,
@@ -58,6 +64,8 @@ pub(crate) enum Stop {
         head: Box<Response>,
         message: String,
     },
+    /// Somebody else serves the request.
+    Elsewhere(Elsewhere),
     Error(RequestError),
 }
 
@@ -155,26 +163,30 @@ pub(crate) async fn run_request(
 }
 
 /// Runs one step alone, whatever it waits for.
-pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchange) -> Result<(), RequestError> {
+pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchange) -> Result<(), Stop> {
     match step.run(exchange) {
         Ok(Ran::On) => Ok(()),
         Ok(Ran::Wait(answer)) => Box::pin(finish(name, answer, exchange)).await,
+        Ok(Ran::Answer(response)) => Err(Stop::Answer(response)),
+        Ok(Ran::Elsewhere(to)) => Err(Stop::Elsewhere(to)),
         Err(error) => {
             log_refusal(exchange, name, &error);
-            Err(error)
+            Err(error.into())
         }
     }
 }
 
 /// Waits for whatever a step waits for, until it has let the request go on.
-async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut Exchange) -> Result<(), RequestError> {
+async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut Exchange) -> Result<(), Stop> {
     loop {
         match answer.await(exchange) {
             Ok(Ran::On) => return Ok(()),
             Ok(Ran::Wait(next)) => answer = next,
+            Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
+            Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
             Err(error) => {
                 log_refusal(exchange, name, &error);
-                return Err(error);
+                return Err(error.into());
             }
         }
     }
@@ -192,6 +204,8 @@ fn advance<'a>(
             Link::BuiltIn { name, step } => match step.run(exchange) {
                 Ok(Ran::On) => continue,
                 Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), &links[at + 1..]))),
+                Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
+                Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
                 Err(error) => {
                     log_refusal(exchange, name, &error);
                     return Err(error.into());
@@ -209,7 +223,12 @@ fn advance<'a>(
             Link::LimitsReport(report) if report.is_asked(exchange, listen) => {
                 return Ok(Some((Waits::Report(report), &[])));
             }
-            Link::LimitsReport(_) => continue,
+            Link::UnlessIgnored(links_after) if Ignored::is_set(&exchange.request) => {
+                let rest = links.get(at + 1 + links_after..).unwrap_or_default();
+                return advance(rest, exchange, listen, keyring);
+            }
+            Link::Passthrough if exchange.request.method() == Method::OPTIONS => return Ok(None),
+            Link::LimitsReport(_) | Link::UnlessIgnored(_) | Link::Passthrough => continue,
             Link::Unresolved { name, hook } => {
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }

@@ -121,7 +121,11 @@ impl Way {
                 while let Ran::Wait(answer) = ran {
                     ran = answer.await(exchange)?;
                 }
-                Ok(None)
+                match ran {
+                    Ran::On | Ran::Wait(_) => Ok(None),
+                    Ran::Answer(response) => Err(Stop::Answer(response)),
+                    Ran::Elsewhere(to) => Err(Stop::Elsewhere(to)),
+                }
             }
             Self::Plugin(call) => {
                 let (came, unsaved) = call.call(exchange, keyring).await;

@@ -11,6 +11,7 @@ pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
 mod client_certificate;
 mod context_vars;
+mod cors;
 mod credential;
 pub(crate) mod dispatch;
 mod expiry;
@@ -21,6 +22,7 @@ pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
+pub(crate) mod lists;
 mod method_transform;
 mod organisation;
 mod quota;
@@ -36,12 +38,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_model::{ApiDefinition, AuthMethod, Hook};
+use gateway_sdk::Response;
 use gateway_sdk::exchange::{BoxFuture, Exchange};
 
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
 use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
+use crate::chain::Elsewhere;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
@@ -63,6 +67,10 @@ pub(crate) enum Ran {
     On,
     /// Somebody has to answer first. Only a step that asks somebody outside of the process comes to this.
     Wait(BoxFuture<'static, Then>),
+    /// The client gets this, and no more is asked.
+    Answer(Box<Response>),
+    /// Somebody else serves the request.
+    Elsewhere(Elsewhere),
 }
 
 /// How a step goes on with the answer that it waited for.
@@ -146,8 +154,10 @@ const AUTHENTICATION: &[(AuthMethod, Row)] = &[
 /// What a request meets, in this order.
 pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(guards::STEP),
-    Row::BuiltIn(version_check::STEP),
+    Row::Planned(version_check::STEP),
     Row::BuiltIn(expiry::STEP),
+    Row::Planned(lists::STEP),
+    Row::Planned(cors::STEP),
     Row::Plugins(Hook::Pre),
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
@@ -173,8 +183,32 @@ pub(crate) const ORDER: &[Row] = &[
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
-pub(crate) const RESPONSE: &[Row] =
-    &[Row::Planned(headers::response::STEP), Row::Planned(headers::cleanup::STEP), Row::Plugins(Hook::Response)];
+pub(crate) const RESPONSE: &[Row] = &[
+    Row::Planned(headers::response::STEP),
+    Row::Planned(headers::cleanup::STEP),
+    Row::Plugins(Hook::Response),
+    Row::Planned(cors::ON_RESPONSE),
+];
+
+impl Row {
+    /// Whether it is for callers that are known, and left out on paths on which nobody is asked who they are. Source:
+    /// gateway.md §5.3.
+    pub(crate) fn is_for_callers(&self) -> bool {
+        match self {
+            Self::ClientCertificate(_) | Self::Authentication(_) => true,
+            Self::BuiltIn(Middleware { name, .. }) => FOR_CALLERS.contains(name),
+            Self::Planned(_) | Self::Plugins(_) => false,
+        }
+    }
+}
+
+const FOR_CALLERS: [&str; 5] = [
+    key_expired::STEP.name,
+    access_rights::STEP.name,
+    granular_access::STEP.name,
+    rate_limit::STEP.name,
+    quota::STEP.name,
+];
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
