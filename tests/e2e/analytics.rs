@@ -344,3 +344,28 @@ async fn what_was_kept_is_counted() {
     .await;
     assert_eq!(gateway.metric("gw_analytics_dropped_total{reason=\"queue\"}").await, 0);
 }
+
+/// What no record is made of, and whose the record is where another API serves. Source: gateway.md §8.1.
+#[tokio::test]
+async fn mocks_and_preflights_have_no_record_and_a_version_has_its_own() {
+    let upstream = Upstream::start();
+    let mock = json!({"mock_response": [{"path": "/mock", "method": "GET", "code": 200, "body": "mocked"}]});
+    let base = api("some", upstream.address)
+        .set("/version_data/versions/Default/extended_paths", mock)
+        .set("/CORS", json!({"enable": true}))
+        .set(
+            "/definition",
+            json!({"enabled": true, "name": "v1", "default": "self", "location": "header", "key": "x-version",
+                "versions": {"v2": "second"}}),
+        );
+    let second = api("second", upstream.address).set("/internal", true);
+    let gateway = conf(json!({})).with(&base).with(&second).start().await;
+    assert_eq!(gateway.get("/some/mock").await.text(), "mocked");
+    let preflight = gateway_tests::ask(hyper::Method::OPTIONS, "/some/get").header("origin", "http://a.example");
+    assert_eq!(gateway.ask(preflight.header("access-control-request-method", "GET")).await.status, 204);
+    assert_eq!(gateway.ask(get("/some/get").header("x-version", "v2")).await.status, 200);
+    assert_eq!(gateway.get("/some/last").await.status, 200);
+    let [version, last] = records(&gateway, 2).await.try_into().expect("two");
+    assert_eq!((&version["api_id"], &version["original_path"]), (&json!("second"), &json!("/some/get")));
+    assert_eq!((&last["api_id"], &last["original_path"]), (&json!("some"), &json!("/some/last")));
+}

@@ -43,6 +43,18 @@ pub(crate) fn begin(tracking: &Tracking, exchange: &mut Exchange) {
     }));
 }
 
+/// The request goes on at another API, whose record it is from here on. When it began, and what it was then, stays.
+pub(crate) fn begin_again(tracking: Option<&Arc<Tracking>>, exchange: &mut Exchange) {
+    let before = exchange.draft.take();
+    if let Some(tracking) = tracking {
+        begin(tracking, exchange);
+    }
+    if let (Some(now), Some(before)) = (&mut exchange.draft, before) {
+        now.begun = before.begun;
+        now.record.original_path = before.record.original_path;
+    }
+}
+
 /// In bytes; -1 if it is not known.
 fn content_length(request: &Request) -> i64 {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -92,7 +104,7 @@ pub(crate) fn stopped(draft: &mut Draft, stop: &Stop) {
     draft.answered = match stop {
         Stop::Answer(response) if response.status() < StatusCode::BAD_REQUEST => AnsweredBy::Here,
         Stop::Answer(_) | Stop::Refused { .. } => AnsweredBy::Plugin,
-        Stop::Error(_) => AnsweredBy::Gateway,
+        Stop::Error(_) | Stop::Elsewhere(_) => AnsweredBy::Gateway,
     };
     if draft.answered != AnsweredBy::Here {
         draft.upstream = Duration::ZERO;

@@ -42,7 +42,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::chain::PluginCall;
 use crate::metrics::{self, RecordDropped};
 
-pub(crate) use draft::{answered, begin, finish, sending, stopped};
+pub(crate) use draft::{answered, begin, begin_again, finish, sending, stopped};
 pub(crate) use normal::Normal;
 pub(crate) use worker::{StartError, Worker};
 

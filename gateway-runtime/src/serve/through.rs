@@ -7,6 +7,7 @@ use gateway_sdk::Response;
 use gateway_sdk::exchange::Exchange;
 
 use super::{Peer, serve, stopped};
+use crate::analytics;
 use crate::apis::table::Route;
 use crate::chain::{self, Elsewhere, Ignored, Journey};
 use crate::error::RequestError;
@@ -36,7 +37,9 @@ pub(super) fn through<'a>(
         Journey { apis: journey.apis + 1, ..journey }.keep(&mut exchange.request);
         Ignored::unset(&mut exchange.request);
         exchange.ctx.enter_api(Arc::clone(&to.api.definition));
-        serve(gateway, peer, to, exchange).await
+        analytics::begin_again(to.api.tracking.as_ref(), exchange);
+        let response = serve(gateway, peer, to, exchange).await;
+        if exchange.draft.is_none() { response } else { analytics::finish(to, exchange, response) }
     })
 }
 
