@@ -36,6 +36,7 @@
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
+//! | what happens, and who is told of it | `events/mod.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
@@ -59,10 +60,12 @@ mod connection;
 mod control;
 mod drivers;
 mod error;
+mod events;
 mod gateway;
 mod handover;
 mod hearing;
 mod host;
+mod json_schema;
 mod keyring;
 mod later;
 mod limiter;
@@ -82,13 +85,11 @@ mod storage;
 mod stream;
 mod telemetry;
 mod telling;
-#[allow(dead_code, reason = "errors and bodies are rendered by it next")]
 mod template;
 mod tls;
 mod upstream;
 mod written;
 #[cfg(feature = "templates")]
-#[allow(dead_code, reason = "bodies are read by it next")]
 mod xml;
 
 use std::process::ExitCode;

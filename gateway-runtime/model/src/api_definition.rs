@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::custom_middleware::MiddlewareSection;
+use crate::events::EventHandlers;
 use crate::jwt::{JwksUri, Scopes};
 use crate::proxy::Proxy;
 use crate::uptime::UptimeTests;
@@ -159,6 +160,8 @@ pub struct ApiDefinition {
     pub blacklisted_ips: Vec<String>,
     /// Leaves out the lists whose `enable_…` is false.
     pub ip_access_control_disabled: bool,
+    /// Who is told of its events.
+    pub event_handlers: EventHandlers,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Takes the API out of the routing; only other APIs reach it.

@@ -36,6 +36,7 @@ pub mod configuration;
 pub mod custom_middleware;
 pub mod document;
 pub mod duration;
+pub mod events;
 pub mod expiry;
 pub mod finding;
 pub mod json_path;
@@ -66,6 +67,7 @@ pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignatu
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};
+pub use events::{EventHandler, EventHandlers, HandlerMeta};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
 pub use json_path::{JsonPath, Segment};
@@ -79,4 +81,7 @@ pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
-pub use version::{CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};
+pub use version::{
+    BodyTemplate, CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, TemplateData, ValidateJson,
+    Version, VersionData,
+};

@@ -1,6 +1,6 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
-use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout};
+use crate::version::{BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, ValidateJson};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
 pub trait OnPath {
@@ -31,4 +31,4 @@ macro_rules! on_path {
     };
 }
 
-on_path!(CircuitBreaker, EndpointRate, GoPlugin, HardTimeout);
+on_path!(BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, ValidateJson);

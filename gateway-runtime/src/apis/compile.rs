@@ -18,6 +18,7 @@ use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
 use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, Running, Way};
 use crate::drivers::{Resolved, Unresolved};
+use crate::events::Handlers;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
@@ -44,6 +45,8 @@ pub(crate) struct Api {
     pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
     pub(crate) serving: Result<Serving, String>,
+    /// Who is told of its events.
+    pub(crate) events: Option<Arc<Handlers>>,
     /// Which plugin serves which hook here.
     pub(crate) uses: Vec<(&'static Plugin, Hook)>,
     pub(crate) unresolved: Vec<Unresolved>,
@@ -112,6 +115,7 @@ pub(crate) async fn compile(
         from_body,
         enforced,
         plugins,
+        events,
         alternatives,
     } = plan;
     let mut started = Vec::new();
@@ -140,9 +144,9 @@ pub(crate) async fn compile(
         _ => true,
     });
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
-    let policies = Policies::new(&definition, policies, enforced, before);
+    let policies = Policies::new((&definition, events.as_ref()), policies, enforced, before);
     let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
-    Ok(Api { definition, file, text, document: None, listen, edge, serving, uses, unresolved })
+    Ok(Api { definition, file, text, document: None, listen, edge, serving, events, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -298,8 +302,18 @@ impl Api {
         edge: ApiEdge,
         reason: String,
     ) -> Self {
-        let (document, serving) = (None, Err(reason));
-        Self { definition, file, text, document, listen, edge, serving, uses: Vec::new(), unresolved: Vec::new() }
+        Self {
+            definition,
+            file,
+            text,
+            document: None,
+            listen,
+            edge,
+            serving: Err(reason),
+            events: None,
+            uses: Vec::new(),
+            unresolved: Vec::new(),
+        }
     }
 
     /// Whether all is served that the definition says.

@@ -16,6 +16,7 @@ use crate::apis::listen_path::canonical;
 use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
 use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
+use crate::events::Queue;
 use crate::policies::{self, PoliciesError};
 
 #[derive(Default, Serialize)]
@@ -95,6 +96,7 @@ fn examine(
         edge: config.edge.clone(),
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
+        events: Queue::default(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {

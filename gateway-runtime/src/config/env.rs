@@ -95,6 +95,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ),
     ("UPTIMETESTS_CONFIG_TIMEWAIT", &["uptime_tests", "config", "time_wait"], Kind::Integer),
     ("UPTIMETESTS_CONFIG_CHECKERPOOLSIZE", &["uptime_tests", "config", "checker_pool_size"], Kind::Integer),
+    ("EVENTHANDLERS", &["event_handlers"], Kind::Object),
     ("NODESECRET", &["node_secret"], Kind::Text),
     ("ALLOWINSECURECONFIGS", &["allow_insecure_configs"], Kind::Flag),
     ("PUBLICKEYPATH", &["public_key_path"], Kind::Text),
@@ -154,6 +155,8 @@ pub(super) enum Kind {
     Map,
     /// An array.
     Json,
+    /// An object.
+    Object,
 }
 
 /// The variables that may be ours: those whose name begins with `TYK_`, in the order in which they apply.
@@ -214,6 +217,7 @@ impl Kind {
                 pairs.map(|pair| pair.map(|(name, value)| (name, Value::from(value)))).collect()
             }
             Self::Json => serde_json::from_str(text).ok().filter(Value::is_array),
+            Self::Object => serde_json::from_str(text).ok().filter(Value::is_object),
         }
     }
 
@@ -226,6 +230,7 @@ impl Kind {
             Self::List => "a list of texts joined by commas",
             Self::Map => "a list of `name:text` joined by commas",
             Self::Json => "a JSON array",
+            Self::Object => "a JSON object",
         }
     }
 }

@@ -50,6 +50,7 @@ pub(super) struct Raw {
     pub(super) uptime_tests: RawUptime,
     pub(super) policies: RawPolicies,
     pub(super) storage: RawStorage,
+    pub(super) event_handlers: Value,
     pub(super) node_secret: String,
     pub(super) allow_insecure_configs: bool,
     pub(super) public_key_path: String,

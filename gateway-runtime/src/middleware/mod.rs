@@ -8,6 +8,7 @@ mod admission;
 mod api_rate_limit;
 mod auth_token;
 pub(crate) mod basic_auth;
+mod body;
 pub(crate) mod certificate_check;
 mod client_certificate;
 mod credential;
@@ -23,12 +24,15 @@ mod quota;
 mod rate_limit;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod transform;
+mod validate_json;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_model::{ApiDefinition, AuthMethod, Hook};
+use gateway_sdk::Request;
 use gateway_sdk::exchange::{BoxFuture, Exchange};
 
 use crate::apis::listen_path::ListenPath;
@@ -154,12 +158,20 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(rate_limit::STEP),
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
+    Row::Planned(validate_json::STEP),
+    Row::Planned(transform::REQUEST),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
-pub(crate) const RESPONSE: &[Row] = &[Row::Plugins(Hook::Response)];
+pub(crate) const RESPONSE: &[Row] = &[Row::Planned(transform::RESPONSE), Row::Plugins(Hook::Response)];
+
+/// The token of a request, as far as one is looked for.
+pub(crate) fn token_of(api: &ApiDefinition, request: &Request) -> Option<String> {
+    let found = credential::Places::of(api.token_source()).find(request)?;
+    Some(credential::without_scheme(&found).to_owned())
+}
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
