@@ -17,6 +17,7 @@ mod analytics;
 mod bounds;
 mod edge;
 mod env;
+mod events;
 mod jwks;
 mod keys;
 mod outbound;
@@ -28,6 +29,7 @@ mod secret;
 mod storage;
 
 use crate::analytics::Settings as AnalyticsSettings;
+use crate::events::Planned;
 use crate::gateway::Entrance;
 use crate::keyring::Settings;
 use crate::limiter;
@@ -122,6 +124,8 @@ pub(crate) struct Config {
     pub(crate) key_sets: KeySetRules,
     /// How rates are counted.
     pub(crate) rates: limiter::Settings,
+    /// Who is told of the gateway's own events.
+    pub(crate) events: Arc<Planned>,
     /// How gateways that count together know of each other.
     pub(crate) cluster: telling::Settings,
     /// Where keys, counters and signals are kept.
@@ -345,6 +349,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         key_sets: jwks::settings(raw, remarks),
         rates: keys::rates(raw, rate_headers, remarks),
         cluster: keys::cluster(raw, remarks),
+        events: events::resolve(&raw.event_handlers, remarks),
         storage,
         notices: storage::notices(raw, variables, remarks),
     }

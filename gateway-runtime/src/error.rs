@@ -135,6 +135,12 @@ pub(crate) enum RequestError {
     LengthInvalid,
     #[error("the request's body has {size_bytes} bytes, and may have {limit_bytes} here")]
     OverSize { size_bytes: u64, limit_bytes: u64 },
+    #[error("the request's body is refused: {}", .0.message)]
+    BodyRefused(Box<BodyRefusal>),
+    #[error("the response's body is over {limit_bytes} bytes")]
+    ResponseTooLarge { limit_bytes: usize },
+    #[error("the response's body broke off: {0}")]
+    ResponseBroken(BodyError),
     #[error(transparent)]
     Forward(#[from] ForwardError),
 }
@@ -142,6 +148,13 @@ pub(crate) enum RequestError {
 /// What the client of an unsigned token is told, as the definition says.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenRefusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+/// What the client of a body that is not what it should be is told.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyRefusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
 }
@@ -182,6 +195,7 @@ fn told_address(address: Option<IpAddr>) -> String {
 const DISALLOWED: &str = "Access to this API has been disallowed";
 const INTERNAL: &str = "Internal Server Error";
 const BODY: &str = "There was a problem with reading Body of the Request.";
+const PROXYING: &str = "There was a problem proxying the request";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
 const ORGANISATION_DISABLED: &str = "this organisation access has been disabled, please contact your API administrator";
 const ORGANISATION_RATE: &str = "This organisation rate limit has been exceeded, please contact your API administrator";
@@ -246,6 +260,11 @@ impl RequestError {
             }
             // What it is told is the definition's.
             Self::TokenSignature(_, told) => (told.status, "", Client),
+            Self::BodyRefused(told) => (told.status, "", Client),
+            Self::ResponseTooLarge { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "Response body too large", Fault::Upstream)
+            }
+            Self::ResponseBroken(_) => (StatusCode::INTERNAL_SERVER_ERROR, PROXYING, Fault::Upstream),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::OrganisationInactive => (StatusCode::FORBIDDEN, ORGANISATION_DISABLED, Client),
             Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
@@ -258,6 +277,11 @@ impl RequestError {
             Self::OverSize { .. } => (StatusCode::BAD_REQUEST, "Request is too large", Client),
             Self::Forward(error) => forward_told(error),
         }
+    }
+
+    /// What the client is told.
+    pub(crate) fn message(&self) -> &'static str {
+        self.told().1
     }
 
     pub(crate) fn fault(&self) -> Fault {
@@ -306,6 +330,7 @@ impl RequestError {
                 body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
             }
             Self::TokenSignature(_, told) => body(config, request, Response::new(status), &told.message),
+            Self::BodyRefused(told) => body(config, request, Response::new(status), &told.message),
             Self::SchemeMissing(scheme) => {
                 let message = format!("security scheme {scheme} is not configured");
                 body(config, request, Response::new(status), &message)
@@ -359,9 +384,7 @@ fn forward_told(error: &ForwardError) -> (StatusCode, &'static str, Fault) {
         | ForwardError::Connect { .. }
         | ForwardError::Tls { .. }
         | ForwardError::Unasked
-        | ForwardError::Exchange(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request", Upstream)
-        }
+        | ForwardError::Exchange(_) => (StatusCode::INTERNAL_SERVER_ERROR, PROXYING, Upstream),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::apis::compile::Services;
 use crate::apis::plan::Ground;
 use crate::apis::table::Table;
 use crate::config::Config;
+use crate::events::Handlers;
 use crate::keyring::Keyring;
 use crate::middleware::jwt::sets::KeySets;
 use crate::storage::Store;
@@ -27,6 +28,8 @@ pub(crate) struct Gateway {
     /// Public keys that tokens are verified by.
     pub(crate) key_sets: Arc<KeySets>,
     pub(crate) host: Arc<dyn Host>,
+    /// Who is told of what happens to keys.
+    pub(crate) events: Option<Arc<Handlers>>,
     /// What definitions are examined with, before they are written.
     pub(crate) ground: Ground,
     /// Is held while files are changed by the control API.
@@ -74,6 +77,7 @@ impl Gateway {
         let rules = Rules::of(&config);
         let Services { host, keyring, key_sets, ground, .. } = services.clone();
         let store = keyring.store().clone();
+        let events = Handlers::new(&config.events, &ground.events);
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self {
             config,
@@ -83,6 +87,7 @@ impl Gateway {
             keyring,
             key_sets,
             store,
+            events,
             ground,
             changing: Mutex::new(()),
             tls,

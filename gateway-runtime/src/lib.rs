@@ -38,6 +38,7 @@
 //! | what `$tyk_context.…` and `$tyk_meta.…` are in texts of a definition | `variables/mod.rs` |
 //! | every error a client can see | `error.rs` |
 //! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
+//! | what happens, and who is told of it | `events/mod.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
@@ -62,10 +63,12 @@ mod connection;
 mod control;
 mod drivers;
 mod error;
+mod events;
 mod gateway;
 mod handover;
 mod hearing;
 mod host;
+mod json_schema;
 mod keyring;
 mod later;
 mod limiter;
@@ -86,14 +89,12 @@ mod storage;
 mod stream;
 mod telemetry;
 mod telling;
-#[allow(dead_code, reason = "errors and bodies are rendered by it next")]
 mod template;
 mod tls;
 mod upstream;
 mod variables;
 mod written;
 #[cfg(feature = "templates")]
-#[allow(dead_code, reason = "bodies are read by it next")]
 mod xml;
 
 use std::process::ExitCode;

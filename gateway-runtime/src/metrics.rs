@@ -104,6 +104,7 @@ impl UpstreamFailed {
 
 static ACCEPTED: AtomicU64 = AtomicU64::new(0);
 static OPEN: AtomicU64 = AtomicU64::new(0);
+static EVENTS_DROPPED: AtomicU64 = AtomicU64::new(0);
 static REFUSED: Counters<{ Refused::LABELS.len() }> = Counters::new();
 static UPSTREAM: Counters<{ UpstreamFailed::LABELS.len() }> = Counters::new();
 static RECORDS: AtomicU64 = AtomicU64::new(0);
@@ -157,6 +158,18 @@ pub(crate) fn answered(status: StatusCode, fault: Fault) {
     ERRORS[fault as usize].add(usize::from(status.as_u16().saturating_sub(400)));
 }
 
+/// An event is not told: there are more than are taken.
+#[cold]
+pub(crate) fn event_dropped() {
+    EVENTS_DROPPED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many were not.
+#[cfg(test)]
+pub(crate) fn events_dropped() -> u64 {
+    EVENTS_DROPPED.load(Ordering::Relaxed)
+}
+
 /// All numbers, as Prometheus reads them.
 pub(crate) struct Text;
 
@@ -187,6 +200,12 @@ impl fmt::Display for Text {
             "counter",
             "Analytics records that were not, or not whole, by why.",
             &|f| labelled(f, "gw_analytics_dropped_total", "reason", RecordDropped::LABELS, &DROPPED.0),
+        )?;
+        family(
+            "gw_events_dropped_total",
+            "counter",
+            "Events that nobody was told of, as there were too many.",
+            &|f| writeln!(f, "gw_events_dropped_total {}", EVENTS_DROPPED.load(Ordering::Relaxed)),
         )?;
         family("gw_errors_total", "counter", "Requests that the gateway itself answered with an error.", &|f| {
             for (fault, counters) in Fault::ALL.iter().zip(&ERRORS) {

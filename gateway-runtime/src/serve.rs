@@ -26,6 +26,7 @@ use crate::chain::{self, Link, Stop};
 use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
+use crate::events;
 use crate::gateway::{Entrance, Gateway, Phase};
 use crate::middleware::dispatch;
 use crate::middleware::headers::request::HiddenClient;
@@ -192,6 +193,9 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
         Err(stop) => {
             if let Some(draft) = &mut exchange.draft {
                 analytics::stopped(draft, &stop);
+            }
+            if let (Some(handlers), Stop::Error(error)) = (&route.api.events, &stop) {
+                events::refused(handlers, error, exchange, gateway.config.trust);
             }
             let mut response = stopped(gateway, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);

@@ -22,6 +22,7 @@ use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
 use crate::chain::PluginRules;
 use crate::config::{Config, Outbound};
+use crate::events;
 use crate::gateway::{Gateway, Phase};
 use crate::handover::Handover;
 use crate::hearing;
@@ -120,13 +121,13 @@ fn shown(sockets: &Sockets) -> String {
 }
 
 /// What there is for definitions.
-fn ground(config: &Config, sockets: &Sockets) -> Ground {
+fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let ports = sockets.addresses.iter().map(SocketAddr::port).collect();
     let outbound = Arc::clone(&config.outbound);
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
     let has_analytics = config.analytics.is_some();
-    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default(), has_analytics }
+    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default(), has_analytics, events }
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -135,6 +136,7 @@ fn services(
     sockets: &Sockets,
     myself: &Load,
     store: &Later,
+    events: events::Queue,
     retired: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
 ) -> Result<(Services, Option<Worker>), StartError> {
     let outgoing = |outbound: &Outbound| {
@@ -150,7 +152,7 @@ fn services(
         keyring: Arc::new(Keyring::new(store.clone(), config.keys.clone())),
         limiter: Arc::new(Limiter::new(config.rates, nodes(config, myself), store.clone())),
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
-        ground: ground(config, sockets),
+        ground: ground(config, sockets, events),
         plugins: PluginRules::new(&config.plugins),
         retired,
     };
@@ -163,7 +165,9 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let (retired, mut retiring) = mpsc::unbounded_channel();
     let store = Later::default();
     let myself = telling::myself()?;
-    let (services, worker) = services(&config, &sockets, &myself, &store, retired)?;
+    let (events, raised) = events::queue();
+    let (services, worker) = services(&config, &sockets, &myself, &store, events, retired)?;
+    tell_events(&config, raised, &store)?;
     let policies = load_policies(&config)?;
     let table = tokio::select! {
         table = first_load(&config, &services, sockets.predecessor.as_ref()) => table?,
@@ -242,6 +246,14 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells whatever events there are, beside the cores that serve.
+fn tell_events(config: &Config, raised: mpsc::Receiver<events::Raised>, store: &Later) -> Result<(), StartError> {
+    let transport = Transport::plain(&config.outbound).map_err(StartError::Outbound)?;
+    let outgoing = Arc::new(Outgoing::new(Rules::of(config), transport));
+    tokio::task::spawn_local(events::deliver(raised, outgoing, store.clone()));
+    Ok(())
 }
 
 /// Those that this gateway counts rates with.

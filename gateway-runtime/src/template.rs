@@ -17,6 +17,9 @@ mod tests;
 
 use serde_json::Value;
 
+#[cfg(feature = "templates")]
+pub(crate) use functions::as_go_reads;
+
 /// What to do about a gateway that has no templates in it.
 #[cfg(not(feature = "templates"))]
 pub(crate) const NO_TEMPLATES: &str =
@@ -39,6 +42,7 @@ pub(crate) struct Template {
 }
 
 /// A text is no template.
+#[cfg_attr(not(feature = "templates"), allow(dead_code, reason = "there are no templates"))]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CompileError {
     /// `line` and `column` count from 1, in the text of the template.
@@ -50,6 +54,7 @@ pub(crate) enum CompileError {
 }
 
 /// A template did not come to its end.
+#[cfg_attr(not(feature = "templates"), allow(dead_code, reason = "there are no templates"))]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct RenderError {

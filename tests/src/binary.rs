@@ -13,7 +13,7 @@ use xtask::repository::Repository;
 pub const EXAMPLES: [&str; 6] =
     ["add-foo-bar-header", "send-current-time", "token-auth", "hit-counter", "response-rewrite", "per-path"];
 
-/// A gateway with every plugin of `plugins/` and with the fixtures of `tests/plugins/`, which can speak with Redis.
+/// A gateway with every plugin of `plugins/`, with the fixtures of `tests/plugins/`, and with all parts of the server.
 #[must_use]
 pub fn everything() -> &'static Path {
     static BUILT: Built = OnceLock::new();
@@ -22,7 +22,7 @@ pub fn everything() -> &'static Path {
         let folders = repository.plugin_folders().expect("plugins/ can be read").into_iter().map(PluginArg::Folder);
         let fixtures = ["measured", "panics", "probe"]
             .map(|name| PluginArg::Path(repository.root().join("tests/plugins").join(name)));
-        build("everything", folders.chain(fixtures).collect(), &["redis"])
+        build("everything", folders.chain(fixtures).collect(), &["redis", "templates", "validate"])
     })
 }
 

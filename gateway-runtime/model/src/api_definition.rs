@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::cors::Cors;
 use crate::custom_middleware::MiddlewareSection;
+use crate::events::EventHandlers;
 use crate::headers::ResponseProcessor;
 use crate::jwt::{JwksUri, Scopes};
 use crate::proxy::Proxy;
@@ -170,6 +171,8 @@ pub struct ApiDefinition {
     pub response_processors: Vec<ResponseProcessor>,
     /// Lets texts of the definition name what is known of a request: `$tyk_context.…`.
     pub enable_context_vars: bool,
+    /// Who is told of its events.
+    pub event_handlers: EventHandlers,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Analytics records hold requests and responses whole.

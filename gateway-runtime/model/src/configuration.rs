@@ -79,6 +79,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["enable_fixed_window_rate_limiter"],
     &["enable_sentinel_rate_limiter"],
     &["enable_redis_rolling_limiter"],
+    &["event_handlers"],
     &["uptime_tests", "disable"],
     &["uptime_tests", "config", "failure_trigger_sample_size"],
     &["uptime_tests", "config", "time_wait"],

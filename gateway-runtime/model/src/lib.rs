@@ -38,6 +38,7 @@ pub mod cors;
 pub mod custom_middleware;
 pub mod document;
 pub mod duration;
+pub mod events;
 pub mod expiry;
 pub mod finding;
 pub mod headers;
@@ -72,6 +73,7 @@ pub use cors::Cors;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};
+pub use events::{EventHandler, EventHandlers, HandlerMeta};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
 pub use headers::{HeaderCleanup, HeaderTransform, ProcessorOptions, ResponseProcessor};
@@ -89,6 +91,6 @@ pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{
-    CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, TrackedPath, Version, VersionData,
-    VersionDefinition,
+    BodyTemplate, CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, TemplateData,
+    TrackedPath, ValidateJson, Version, VersionData, VersionDefinition,
 };

@@ -8,6 +8,7 @@ use crate::json_path::JsonPath;
 use crate::nearest::nearest;
 use crate::version::{GoPlugin, Version};
 
+mod bodies;
 mod credentials;
 mod jwt;
 mod lists;
@@ -100,6 +101,7 @@ impl Check<'_> {
         self.version_traffic(at, version);
         self.rewrites(at, version);
         self.version_lists(at, version);
+        self.bodies(at, version);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {

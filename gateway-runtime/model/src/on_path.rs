@@ -3,7 +3,9 @@
 use crate::headers::HeaderTransform;
 use crate::lists::{InternalPath, ListedPath, MockResponse};
 use crate::rewrite::{MethodTransform, UrlRewrite};
-use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath};
+use crate::version::{
+    BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath, ValidateJson,
+};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
 pub trait OnPath {
@@ -39,6 +41,7 @@ macro_rules! on_path {
 }
 
 on_path!(
+    BodyTemplate,
     CircuitBreaker,
     EndpointRate,
     GoPlugin,
@@ -49,6 +52,7 @@ on_path!(
     SizeLimit,
     TrackedPath,
     UrlRewrite,
+    ValidateJson,
 );
 
 impl OnPath for MockResponse {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::duration::{DurationError, duration};
 use crate::headers::HeaderTransform;
@@ -125,6 +126,12 @@ pub struct ExtendedPaths {
     pub track_endpoints: Vec<TrackedPath>,
     /// Paths that have no analytics records.
     pub do_not_track_endpoints: Vec<TrackedPath>,
+    /// What bodies are to be; the first that matches counts.
+    pub validate_json: Vec<ValidateJson>,
+    /// What is made of bodies of requests; the first that matches counts.
+    pub transform: Vec<BodyTemplate>,
+    /// What is made of bodies of responses; the first that matches counts.
+    pub transform_response: Vec<BodyTemplate>,
 }
 
 /// A path that analytics records are made of, or not. Source: Tyk, `TrackEndpointMeta` in `apidef/api_definitions.go`.
@@ -151,6 +158,53 @@ pub struct SizeLimit {
     pub method: String,
     /// In bytes.
     pub size_limit: i64,
+}
+
+/// What is made of the bodies of one path and method. Source: Tyk, `TemplateMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct BodyTemplate {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// The template.
+    pub template_data: TemplateData,
+}
+
+/// A template of bodies. Source: Tyk, `TemplateData` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct TemplateData {
+    /// What the body is: `json` or `xml`.
+    pub input_type: String,
+    /// Where the template is: `file`, or `blob`, in base64.
+    pub template_mode: String,
+    /// The template is given the `meta_data` of the session, as `_tyk_meta`.
+    pub enable_session: bool,
+    /// The file, or the template.
+    pub template_source: String,
+}
+
+/// What the bodies of one path and method are to be. Source: Tyk, `ValidatePathMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct ValidateJson {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// The JSON schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Map<String, Value>>,
+    /// The same in base64, where there is no `schema`.
+    pub schema_b64: String,
+    /// The status of the answer to a body that is not like it; 0 is 422.
+    pub error_response_code: i64,
 }
 
 /// The rate of one path and method. Source: Tyk, `RateLimitMeta` in `apidef/api_definitions.go`.

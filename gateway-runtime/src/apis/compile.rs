@@ -19,6 +19,7 @@ use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
 use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
 use crate::drivers::{Resolved, Unresolved};
+use crate::events::Handlers;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
@@ -49,6 +50,8 @@ pub(crate) struct Api {
     pub(crate) serving: Result<Serving, String>,
     /// How its requests are written down; `None`: they are not.
     pub(crate) tracking: Option<Arc<Tracking>>,
+    /// Who is told of its events.
+    pub(crate) events: Option<Arc<Handlers>>,
     /// Which plugin serves which hook here.
     pub(crate) uses: Vec<(&'static Plugin, Hook)>,
     pub(crate) unresolved: Vec<Unresolved>,
@@ -123,6 +126,7 @@ pub(crate) async fn compile(
         from_body,
         enforced,
         plugins,
+        events,
         alternatives,
     } = plan;
     let mut started = Vec::new();
@@ -152,7 +156,7 @@ pub(crate) async fn compile(
         _ => true,
     });
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
-    let policies = Policies::new(&definition, policies, enforced, before);
+    let policies = Policies::new((&definition, events.as_ref()), policies, enforced, before);
     let may_hide_client = may_hide_client(&definition);
     let serving =
         Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
@@ -161,7 +165,7 @@ pub(crate) async fn compile(
         let plugin = plugin.map(|call| call.as_ref().map(|found| builder.call(found)).map_err(|it| it.name.clone()));
         Tracking::new(analytics, &definition, plugin, &services.host)
     });
-    Ok(Api { definition, file, text, document: None, listen, edge, serving, tracking, uses, unresolved })
+    Ok(Api { definition, file, text, document: None, listen, edge, serving, tracking, events, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -338,9 +342,19 @@ impl Api {
         edge: ApiEdge,
         reason: String,
     ) -> Self {
-        let (document, serving, tracking) = (None, Err(reason), None);
-        let (uses, unresolved) = (Vec::new(), Vec::new());
-        Self { definition, file, text, document, listen, edge, serving, tracking, uses, unresolved }
+        Self {
+            definition,
+            file,
+            text,
+            document: None,
+            listen,
+            edge,
+            serving: Err(reason),
+            tracking: None,
+            events: None,
+            uses: Vec::new(),
+            unresolved: Vec::new(),
+        }
     }
 
     /// Whether all is served that the definition says.

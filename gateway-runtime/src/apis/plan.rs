@@ -23,6 +23,7 @@ use crate::apis::policies::PlannedPolicy;
 use crate::config::{Edge, Outbound, PathRules, Trust};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
+use crate::events::{self, Handlers, Of, Queue};
 use crate::middleware::basic_auth::credentials::FromBody;
 use crate::middleware::{Steps, jwt};
 use crate::session::limits::EndpointLimit;
@@ -51,6 +52,8 @@ pub(crate) struct Ground {
     pub(crate) marks: Arc<Marks>,
     /// Whether there are analytics at all.
     pub(crate) has_analytics: bool,
+    /// Where events go.
+    pub(crate) events: Queue,
 }
 
 /// A definition whose every part was looked up.
@@ -77,6 +80,8 @@ pub(crate) struct Plan {
     pub(crate) enforced: Option<Duration>,
     /// The plugins in use, each once, with its parsed configuration.
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
+    /// Who is told of events.
+    pub(crate) events: Option<Arc<Handlers>>,
     /// Groups of ways of authentication of which one is enough.
     pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
 }
@@ -137,7 +142,9 @@ impl Planner<'_> {
             self.find(severity, &path, reason);
         }
         let targets = transport.as_ref().and_then(|transport| self.targets(&definition, &ground.marks, transport));
-        let checks = transport.as_ref().map(|transport| self.checks(&definition, &ground.marks, transport));
+        let events = self.events(&definition, &ground.events);
+        let watching = |transport| self.checks(&definition, &ground.marks, transport, events.as_ref());
+        let checks = transport.as_ref().map(watching);
         let mut calls = BTreeMap::new();
         for hook in Hook::ALL {
             calls.insert(hook, self.calls(&definition, hook));
@@ -167,6 +174,7 @@ impl Planner<'_> {
             from_body,
             enforced,
             plugins,
+            events,
             alternatives,
             definition,
         })
@@ -300,14 +308,26 @@ impl Planner<'_> {
         (!members.is_empty()).then(|| Targets::Many(Balancer::new(members)))
     }
 
-    fn checks(&mut self, api: &Arc<ApiDefinition>, marks: &Marks, transport: &Arc<Transport>) -> Vec<Arc<Check>> {
+    /// Who is told of events; what cannot be told is warned about.
+    fn events(&mut self, api: &ApiDefinition, queue: &Queue) -> Option<Arc<Handlers>> {
+        let warn = &mut |path: JsonPath, reason| self.find(Severity::Warning, &path.to_string(), reason);
+        Handlers::new(&events::plan(&api.event_handlers, Of::Api, warn), queue)
+    }
+
+    fn checks(
+        &mut self,
+        api: &Arc<ApiDefinition>,
+        marks: &Marks,
+        transport: &Arc<Transport>,
+        events: Option<&Arc<Handlers>>,
+    ) -> Vec<Arc<Check>> {
         let mut checks = Vec::new();
         for (index, entry) in api.uptime_tests.check_list.iter().enumerate() {
             if api.uptime_tests.disabled {
                 continue;
             }
             match Check::new(api, entry, marks, transport) {
-                Ok(check) => checks.push(Arc::new(check)),
+                Ok(check) => checks.push(Arc::new(check.telling(events))),
                 Err((field, error)) => {
                     let path = format!("uptime_tests.check_list[{index}].{field}");
                     match error {

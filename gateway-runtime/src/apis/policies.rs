@@ -12,6 +12,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::matcher::{Entry, Matcher};
 use crate::apis::paths::Planned;
 use crate::clock::{Deadline, Exact};
+use crate::events::Handlers;
 use crate::upstream::breaker::{Breaker, Change, kept};
 use crate::upstream::{self, Forward, ForwardError};
 
@@ -33,6 +34,8 @@ enum Policy {
 /// The policies of an API.
 pub(crate) struct Policies {
     api: Arc<ApiDefinition>,
+    /// Who is told of breakers.
+    events: Option<Arc<Handlers>>,
     matcher: Matcher<2>,
     /// What each entry of the matcher asks for.
     policies: Vec<Policy>,
@@ -43,7 +46,7 @@ pub(crate) struct Policies {
 impl Policies {
     /// `None` for an API that asks for nothing. Breakers of `previous` keep their state where they are the same.
     pub(crate) fn new(
-        api: &Arc<ApiDefinition>,
+        (api, events): (&Arc<ApiDefinition>, Option<&Arc<Handlers>>),
         planned: Vec<Planned<PlannedPolicy>>,
         global: Option<Duration>,
         previous: Option<&Self>,
@@ -61,7 +64,8 @@ impl Policies {
             entries.push(Entry { pattern, method, kind });
             policies.push(policy);
         }
-        Some(Self { api: Arc::clone(api), matcher: Matcher::new(entries), policies, global })
+        let (api, events) = (Arc::clone(api), events.cloned());
+        Some(Self { api, events, matcher: Matcher::new(entries), policies, global })
     }
 
     fn breakers(&self) -> impl Iterator<Item = &Arc<Breaker>> {
@@ -118,6 +122,9 @@ impl Policies {
     fn log(&self, breaker: &Breaker, change: Option<Change>) {
         let (api_id, endpoint) = (&self.api.api_id, told(breaker));
         let open_s = breaker.entry.return_to_service_after;
+        if let Some((events, change)) = self.events.as_ref().zip(change.as_ref()) {
+            events.breaker(api_id, &breaker.entry.path, matches!(change, Change::Tripped));
+        }
         match change {
             None => {}
             Some(Change::Tripped) => tracing::warn!(

@@ -16,6 +16,7 @@ use crate::apis::listen_path::canonical;
 use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
 use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
+use crate::events::Queue;
 use crate::policies::{self, PoliciesError};
 
 #[derive(Default, Serialize)]
@@ -96,6 +97,7 @@ fn examine(
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
         has_analytics: config.analytics.is_some(),
+        events: Queue::default(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {

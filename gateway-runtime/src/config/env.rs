@@ -130,6 +130,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("ANALYTICSCONFIG_FILEPATH", &["analytics_config", "file_path"], Kind::Text),
     ("ANALYTICSCONFIG_FILEMAXBYTES", &["analytics_config", "file_max_bytes"], Kind::Integer),
     ("ANALYTICSCONFIG_FILEMAXCOUNT", &["analytics_config", "file_max_count"], Kind::Integer),
+    ("EVENTHANDLERS", &["event_handlers"], Kind::Object),
     ("NODESECRET", &["node_secret"], Kind::Text),
     ("ALLOWINSECURECONFIGS", &["allow_insecure_configs"], Kind::Flag),
     ("PUBLICKEYPATH", &["public_key_path"], Kind::Text),
@@ -191,6 +192,8 @@ pub(super) enum Kind {
     Map,
     /// An array.
     Json,
+    /// An object.
+    Object,
 }
 
 /// The variables that may be ours: those whose name begins with `TYK_`, in the order in which they apply.
@@ -252,6 +255,7 @@ impl Kind {
                 pairs.map(|pair| pair.map(|(name, value)| (name, Value::from(value)))).collect()
             }
             Self::Json => serde_json::from_str(text).ok().filter(Value::is_array),
+            Self::Object => serde_json::from_str(text).ok().filter(Value::is_object),
         }
     }
 
@@ -264,6 +268,7 @@ impl Kind {
             Self::List => "a list of texts joined by commas",
             Self::Map => "a list of `name:text` joined by commas",
             Self::Json => "a JSON array",
+            Self::Object => "a JSON object",
         }
     }
 }

@@ -55,6 +55,7 @@ pub(super) struct Raw {
     pub(super) analytics_config: RawAnalytics,
     pub(super) policies: RawPolicies,
     pub(super) storage: RawStorage,
+    pub(super) event_handlers: Value,
     pub(super) node_secret: String,
     pub(super) allow_insecure_configs: bool,
     pub(super) public_key_path: String,

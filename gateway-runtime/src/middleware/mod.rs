@@ -8,6 +8,7 @@ mod admission;
 mod api_rate_limit;
 mod auth_token;
 pub(crate) mod basic_auth;
+mod body;
 pub(crate) mod certificate_check;
 mod client_certificate;
 mod context_vars;
@@ -31,15 +32,17 @@ mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
 mod track_endpoint;
+mod transform;
 mod url_rewrite;
+mod validate_json;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_model::{ApiDefinition, AuthMethod, Hook};
-use gateway_sdk::Response;
 use gateway_sdk::exchange::{BoxFuture, Exchange};
+use gateway_sdk::{Request, Response};
 
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
@@ -174,6 +177,8 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(rate_limit::STEP),
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
+    Row::Planned(validate_json::STEP),
+    Row::Planned(transform::REQUEST),
     Row::Planned(headers::request::STEP),
     Row::Planned(url_rewrite::STEP),
     Row::Planned(method_transform::STEP),
@@ -184,6 +189,7 @@ pub(crate) const ORDER: &[Row] = &[
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
 pub(crate) const RESPONSE: &[Row] = &[
+    Row::Planned(transform::RESPONSE),
     Row::Planned(headers::response::STEP),
     Row::Planned(headers::cleanup::STEP),
     Row::Plugins(Hook::Response),
@@ -209,6 +215,12 @@ const FOR_CALLERS: [&str; 5] = [
     rate_limit::STEP.name,
     quota::STEP.name,
 ];
+
+/// The token of a request, as far as one is looked for.
+pub(crate) fn token_of(api: &ApiDefinition, request: &Request) -> Option<String> {
+    let found = credential::Places::of(api.token_source()).find(request)?;
+    Some(credential::without_scheme(&found).to_owned())
+}
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.

@@ -23,6 +23,7 @@ use super::transport::Transport;
 use super::{Forward, Rules, dns, forward};
 use crate::clock::Exact;
 use crate::config::Watch;
+use crate::events::Handlers;
 
 /// How long a check may take that does not say so itself.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -50,6 +51,8 @@ pub(crate) struct Check {
     limit: Duration,
     origin: Arc<Origin>,
     down: Arc<AtomicBool>,
+    /// Who is told when it goes down, or comes back.
+    events: Option<Arc<Handlers>>,
 }
 
 enum Ask {
@@ -115,7 +118,12 @@ impl Check {
         };
         let down = marks.of(&origin);
         let transport = Arc::clone(transport);
-        Ok(Self { api: Arc::clone(api), entry: entry.clone(), ask, transport, limit, origin, down })
+        Ok(Self { api: Arc::clone(api), entry: entry.clone(), ask, transport, limit, origin, down, events: None })
+    }
+
+    /// The same, and these are told of what it finds.
+    pub(crate) fn telling(self, events: Option<&Arc<Handlers>>) -> Self {
+        Self { events: events.cloned(), ..self }
     }
 
     /// # Errors
@@ -240,6 +248,9 @@ pub(crate) async fn watch(how: Watch, checks: impl Fn() -> Vec<Arc<Check>>) {
 
 fn told(check: &Check, down: bool, reason: Option<String>) {
     let (api_id, url, reason) = (&check.api.api_id, &check.entry.url, reason.unwrap_or_default());
+    if let Some(events) = &check.events {
+        events.host(api_id, url, &reason, down);
+    }
     if down {
         tracing::warn!(api_id, url, reason, event = "HostDown", "a host is down: balancers leave it out");
     } else {

@@ -16,6 +16,7 @@ use crate::control::call::{Call, LARGEST_BODY};
 use crate::control::files::{self, Change};
 use crate::control::refusal::Refusal;
 use crate::control::reply;
+use crate::events::Queue;
 use crate::gateway::Gateway;
 use crate::session::key::new_id;
 
@@ -109,7 +110,7 @@ async fn examine(gateway: &Gateway, text: String, wanted: Option<&str>) -> Resul
     let wanted = wanted.map(str::to_owned);
     gateway.config.edge.certificates.fetch(&text).await;
     // Hosts that only this text names are not to be remembered.
-    let ground = Ground { marks: Arc::default(), ..gateway.ground.clone() };
+    let ground = Ground { marks: Arc::default(), events: Queue::default(), ..gateway.ground.clone() };
     let examined = tokio::task::spawn_blocking(move || examined(&text, wanted.as_deref(), &ground)).await;
     examined.unwrap_or_else(|error| {
         tracing::error!(%error, "a definition cannot be examined");

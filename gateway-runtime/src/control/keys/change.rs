@@ -11,6 +11,7 @@ use crate::clock::unix_now;
 use crate::control::call::Call;
 use crate::control::refusal::Refusal;
 use crate::control::reply::json;
+use crate::events::Kind;
 use crate::gateway::Gateway;
 use crate::keyring::{Keyring, Stored};
 use crate::session::apply::ApplyError;
@@ -234,6 +235,10 @@ async fn write_at(
         return Err(Refusal::KeyNotFound);
     }
     tell(gateway, id).await;
+    if let Some(events) = &gateway.events {
+        let kind = if is_new { Kind::TokenCreated } else { Kind::TokenUpdated };
+        events.token(kind, &session.org_id, &session.key_id);
+    }
     // What was counted is kept if nothing was written.
     if begins_anew {
         keyring.reset(id, session).await?;

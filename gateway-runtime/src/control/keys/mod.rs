@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::call::Call;
 use super::refusal::Refusal;
 use super::reply::json;
+use crate::events::Kind;
 use crate::gateway::Gateway;
 use crate::keyring::{KeyError, Keyring, Stored};
 use crate::session::password::HashError;
@@ -125,6 +126,10 @@ pub(super) async fn delete(call: Call<'_>) -> Result<Response, Refusal> {
     let was_there = keyring.delete(&id).await?;
     // A store that was asked twice, as its connection broke, finds nothing any more: the others have to know all the same.
     tell(call.gateway, &id).await;
+    if let Some(events) = call.gateway.events.as_ref().filter(|_| was_there) {
+        let org_id = session.as_ref().map_or(&*named.org_id, |session| &*session.org_id);
+        events.token(Kind::TokenDeleted, org_id, call.argument());
+    }
     if let Some(session) = session {
         keyring.reset(&id, &session).await?;
     }

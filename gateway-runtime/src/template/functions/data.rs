@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Function] = &[
     function("toPrettyJson", 1, 1, |a| Ok(string(written(&a[0], true)?))),
     // What is no JSON is nothing. Source: sprig, `fromJson`.
     function("fromJson", 1, 1, |a| {
-        Ok(serde_json::from_str(&text(&a[0])).map_or(Value::Nil, |json| of_json(&floats(json))))
+        Ok(serde_json::from_str(&text(&a[0])).map_or(Value::Nil, |json| of_json(&as_go_reads(json))))
     }),
     function("xmlMarshal", 1, 1, |a| Ok(string(xml::write(&to_json(&a[0])?)))),
     function("b64enc", 1, 1, |a| Ok(string(STANDARD.encode(text(&a[0]).as_bytes())))),
@@ -50,11 +50,13 @@ pub(in crate::template) fn of_json(json: &Json) -> Value {
 }
 
 /// The same document with every number a `float64`, as Go reads JSON.
-pub(crate) fn floats(json: Json) -> Json {
+pub(crate) fn as_go_reads(json: Json) -> Json {
     match json {
         Json::Number(number) => number.as_f64().and_then(Number::from_f64).map_or(Json::Null, Json::Number),
-        Json::Array(elements) => Json::Array(elements.into_iter().map(floats).collect()),
-        Json::Object(members) => Json::Object(members.into_iter().map(|(name, value)| (name, floats(value))).collect()),
+        Json::Array(elements) => Json::Array(elements.into_iter().map(as_go_reads).collect()),
+        Json::Object(members) => {
+            Json::Object(members.into_iter().map(|(name, value)| (name, as_go_reads(value))).collect())
+        }
         other => other,
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use gotmpl::{FuncMap, Result, TemplateError, ToValue, Value, ValueFunc};
 
+pub(crate) use data::as_go_reads;
 pub(super) use data::of_json;
 
 /// One function.
