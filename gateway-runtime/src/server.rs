@@ -195,8 +195,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     speak(&gateway, &services.limiter, myself);
     let workers = workers::start(&gateway, shares, inherited, &stopped).await?;
     gateway.enter(Phase::Serving);
-    let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
-    tracing::info!(address, control_port, apis, cores = workers.len(), "listening");
+    tell_listening(&gateway, &address, workers.len());
     notify::ready().await;
     if let Some(predecessor) = predecessor {
         predecessor.relieve();
@@ -246,6 +245,11 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_listening(gateway: &Gateway, address: &str, cores: usize) {
+    let (apis, control_port) = (gateway.table.load().apis().len(), gateway.config.control_port);
+    tracing::info!(address, control_port, apis, cores, "listening");
 }
 
 /// Tells whatever events there are, beside the cores that serve.

@@ -36,9 +36,7 @@ fn event(error: &RequestError) -> Option<(Kind, &'static str)> {
         E::Jwt(_) => (Kind::AuthFailure, "Auth Failure"),
         E::KeyInactive => (Kind::KeyExpired, "Attempted access from inactive key."),
         E::KeyExpired => (Kind::KeyExpired, "Attempted access from expired key."),
-        E::AmbiguousVersion | E::ApiExpired | E::VersionExpired => {
-            (Kind::VersionFailure, "Attempted access to disallowed version / path.")
-        }
+        E::Version(_) => (Kind::VersionFailure, "Attempted access to disallowed version / path."),
         E::RateLimited => (Kind::RateLimitExceeded, "Key Rate Limit Exceeded"),
         E::ApiRateLimited => (Kind::RateLimitExceeded, "API Rate Limit Exceeded"),
         E::QuotaExceeded => (Kind::QuotaExceeded, "Key Quota Limit Exceeded"),

@@ -11,6 +11,7 @@ use crate::analytics;
 use crate::apis::table::Route;
 use crate::chain::{self, Elsewhere, Ignored, Journey};
 use crate::error::RequestError;
+use crate::events;
 use crate::gateway::Gateway;
 use crate::middleware::version_check::VersionError;
 use crate::request_path::set_path;
@@ -32,7 +33,7 @@ pub(super) fn through<'a>(
     Box::pin(async move {
         let journey = Journey::of(&exchange.request);
         if journey.apis >= MOST {
-            return refused(gateway, exchange, VersionError::TooManyApis { most: MOST });
+            return refused(gateway, to, exchange, VersionError::TooManyApis { most: MOST });
         }
         Journey { apis: journey.apis + 1, ..journey }.keep(&mut exchange.request);
         Ignored::unset(&mut exchange.request);
@@ -53,7 +54,7 @@ pub(super) async fn elsewhere(
 ) -> Response {
     let Elsewhere::Api(id) = to;
     let Some(to) = gateway.table.load().inside(&id).cloned() else {
-        return refused(gateway, exchange, VersionError::Unknown);
+        return refused(gateway, from, exchange, VersionError::Unknown);
     };
     if from.api.definition.proxy.strip_listen_path && from.strips {
         let path = from.listen.strip(exchange.request.path()).into_owned();
@@ -62,8 +63,11 @@ pub(super) async fn elsewhere(
     through(gateway, peer, &to, exchange).await
 }
 
-fn refused(gateway: &Gateway, exchange: &mut Exchange, error: VersionError) -> Response {
+fn refused(gateway: &Gateway, at: &Route, exchange: &mut Exchange, error: VersionError) -> Response {
     let error = RequestError::from(error);
     chain::log_refusal(exchange, "version_check", &error);
+    if let Some(handlers) = &at.api.events {
+        events::refused(handlers, &error, exchange, gateway.config.trust);
+    }
     stopped(gateway, exchange, error.into())
 }
