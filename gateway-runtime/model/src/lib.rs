@@ -6,6 +6,7 @@
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
+//! | [`oas`] | definitions that are OpenAPI documents; [`OasDefinition`], such a document |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
 //! | [`security`] | which ways of authentication are enough, by the OpenAPI document beside a definition |
@@ -41,6 +42,7 @@ pub mod finding;
 pub mod json_path;
 mod jwt;
 pub mod locate;
+pub mod oas;
 pub mod on_path;
 pub mod plugin_name;
 pub mod policy;
@@ -72,6 +74,7 @@ pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use locate::locate;
 pub use meaning::host_mistake;
+pub use oas::OasDefinition;
 pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
