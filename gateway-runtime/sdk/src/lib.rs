@@ -48,7 +48,7 @@ pub use client_tls::ClientTls;
 pub use config::{Config, State};
 pub use context::{Ctx, Services};
 pub use flow::{Flow, IntoResponse, Json, Reject};
-pub use gateway_model::{ApiDefinition, Hook, Session};
+pub use gateway_model::{ApiDefinition, Hook, OasDefinition, Session};
 pub use host::{FetchError, StoreError};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -60,8 +60,8 @@ pub use plugin_macros::gw_plugin;
 pub mod prelude {
     pub use crate::{
         ApiDefinition, Body, BodyError, Bytes, Config, Ctx, FetchError, Flow, HeaderMap, HeaderName, HeaderValue,
-        InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session, State, StatusCode,
-        StoreError, Uri, gw_plugin,
+        InitEnv, InitError, IntoResponse, Json, Method, OasDefinition, Reject, Request, Response, Session, State,
+        StatusCode, StoreError, Uri, gw_plugin,
     };
 }
 
