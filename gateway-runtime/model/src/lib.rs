@@ -7,6 +7,7 @@
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`oas`] | definitions that are OpenAPI documents; [`OasDefinition`], such a document |
+//! | [`rewrite`] | [`UrlRewrite`], [`MethodTransform`]: what upstreams get instead of what clients send |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
 //! | [`security`] | which ways of authentication are enough, by the OpenAPI document beside a definition |
@@ -39,6 +40,7 @@ pub mod document;
 pub mod duration;
 pub mod expiry;
 pub mod finding;
+pub mod headers;
 pub mod json_path;
 mod jwt;
 pub mod locate;
@@ -47,6 +49,7 @@ pub mod on_path;
 pub mod plugin_name;
 pub mod policy;
 pub mod proxy;
+pub mod rewrite;
 pub mod security;
 pub mod session;
 pub mod transport;
@@ -63,13 +66,14 @@ pub use access::{
     AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit,
     TypeFields,
 };
-pub use api_definition::{ApiDefinition, GlobalRateLimit};
+pub use api_definition::{AnalyticsPlugin, ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
+pub use headers::{HeaderCleanup, HeaderTransform, ProcessorOptions, ResponseProcessor};
 pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use locate::locate;
@@ -78,8 +82,11 @@ pub use oas::OasDefinition;
 pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
+pub use rewrite::{METHODS_TO, MethodTransform, RewriteTrigger, TriggerOptions, UrlRewrite, ValueMatch};
 pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
-pub use version::{CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData};
+pub use version::{
+    CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, TrackedPath, Version, VersionData,
+};

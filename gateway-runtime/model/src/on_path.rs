@@ -1,6 +1,8 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
-use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout};
+use crate::headers::HeaderTransform;
+use crate::rewrite::{MethodTransform, UrlRewrite};
+use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
 pub trait OnPath {
@@ -31,4 +33,14 @@ macro_rules! on_path {
     };
 }
 
-on_path!(CircuitBreaker, EndpointRate, GoPlugin, HardTimeout);
+on_path!(
+    CircuitBreaker,
+    EndpointRate,
+    GoPlugin,
+    HardTimeout,
+    HeaderTransform,
+    MethodTransform,
+    SizeLimit,
+    TrackedPath,
+    UrlRewrite,
+);

@@ -10,19 +10,26 @@ mod auth_token;
 pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
 mod client_certificate;
+mod context_vars;
 mod credential;
+pub(crate) mod dispatch;
 mod expiry;
 mod granular_access;
 mod guards;
+pub(crate) mod headers;
 pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
+mod method_transform;
 mod organisation;
 mod quota;
 mod rate_limit;
+mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod track_endpoint;
+mod url_rewrite;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -145,6 +152,9 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
+    Row::Planned(size_limits::STEP),
+    Row::Planned(context_vars::STEP),
+    Row::Planned(track_endpoint::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
@@ -154,12 +164,17 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(rate_limit::STEP),
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
+    Row::Planned(headers::request::STEP),
+    Row::Planned(url_rewrite::STEP),
+    Row::Planned(method_transform::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
+    Row::Planned(dispatch::STEP),
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
-pub(crate) const RESPONSE: &[Row] = &[Row::Plugins(Hook::Response)];
+pub(crate) const RESPONSE: &[Row] =
+    &[Row::Planned(headers::response::STEP), Row::Planned(headers::cleanup::STEP), Row::Plugins(Hook::Response)];
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
