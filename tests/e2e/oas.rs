@@ -73,6 +73,33 @@ async fn beside_its_classic_form_a_document_is_data_and_what_contradicts_it_is_t
     assert_eq!((answer.header("x-oas-doc-title"), answer.all("x-order").len()), ("Orders", 0));
 }
 
+/// Source: plugin-system.md §10.1.12, §10.1.13; Tyk, goplugin tests, mw_go_plugin_test.go:518, :581, :611, :649.
+#[tokio::test]
+async fn plugins_before_and_after_the_upstream_see_the_document() {
+    let upstream = Upstream::start();
+    let document = document(&upstream, json!({})).to_string();
+    let (request, response) = ("x-my-plugin-accessing-oas-api", "x-my-response-plugin-accessing-oas-api");
+    let second = "x-my-response-plugin-accessing-oas-api-2";
+    let before: &[&str] = &["MyPluginAccessingOASAPI@goplugins"];
+    let after: &[&str] = &["MyResponsePluginAccessingOASAPI@goplugins", "MyResponsePluginAccessingOASAPI2@goplugins"];
+    for (before, after, expected) in [
+        (before, &after[..0], vec![request]),
+        (&before[..0], &after[..1], vec![response]),
+        (before, &after[..1], vec![request, response]),
+        (&before[..0], after, vec![response, second]),
+    ] {
+        let classic =
+            api("orders", upstream.address).set("/is_oas", true).plugins("pre", before).plugins("response", after);
+        let gateway = Conf::default().with(&classic).file("orders-oas.json", &document).start().await;
+        let answer = gateway.get("/orders/get").await;
+        assert_eq!(answer.all("x-oas-doc-title"), vec!["Orders"; expected.len()]);
+        for name in [request, response, second] {
+            let title = if expected.contains(&name) { "Orders" } else { "" };
+            assert_eq!(answer.header(name), title, "{name}");
+        }
+    }
+}
+
 /// Source: gateway.md §12.23.
 #[tokio::test]
 async fn authentication_that_is_there_asks_and_one_that_is_not_does_not() {
