@@ -25,6 +25,7 @@ pub(crate) enum Kind {
         mutable: bool,
     },
     Api,
+    Oas,
     Config(TokenStream),
     State(TokenStream),
     Ctx,
@@ -42,8 +43,8 @@ pub(crate) struct Argument {
 }
 
 const KNOWN: &str = "arguments are `&Request`, `&mut Request`, `&Response`, `&mut Response`, `&Session`, \
-                     `&mut Session`, `Option<&Session>`, `&mut AnalyticsRecord`, `&ApiDefinition`, `&Config<T>`, \
-                     `&State<T>`, `&Ctx`";
+                     `&mut Session`, `Option<&Session>`, `&mut AnalyticsRecord`, `&ApiDefinition`, \
+                     `Option<&OasDefinition>`, `&Config<T>`, `&State<T>`, `&Ctx`";
 
 impl Argument {
     /// The arguments of a function, without `self`. In an `impl` block, `self_type` is its type.
@@ -121,6 +122,7 @@ impl Argument {
                 quote!(&mut __draft.as_mut().expect("the analytics hook has a record").record)
             }
             Kind::Api => quote!(__ctx.api()),
+            Kind::Oas => quote!(__ctx.oas()),
             Kind::Config(_) | Kind::State(_) => {
                 let field = fields.of(&self.kind);
                 quote!(&__data.#field)
@@ -184,12 +186,17 @@ fn optional(inner: &Type) -> Option<Result<Kind, String>> {
         _ => None,
     };
     let lent = last_segment(reference.map_or(inner, |reference| &reference.elem))?;
-    if lent.ident != "Session" {
-        return None;
-    }
-    Some(match reference {
-        Some(reference) => Ok(Kind::Session { mutable: reference.mutability.is_some(), optional: true }),
-        None => Err("a plugin borrows what it is given: take `Option<&Session>`, not `Option<Session>`".to_owned()),
+    let name = lent.ident.to_string();
+    Some(match (name.as_str(), reference.map(|reference| reference.mutability.is_some())) {
+        ("Session", Some(mutable)) => Ok(Kind::Session { mutable, optional: true }),
+        ("OasDefinition", Some(false)) => Ok(Kind::Oas),
+        ("OasDefinition", Some(true)) => {
+            Err("`OasDefinition` is lent for reading: take `Option<&OasDefinition>`".to_owned())
+        }
+        ("Session" | "OasDefinition", None) => {
+            Err(format!("a plugin borrows what it is given: take `Option<&{name}>`, not `Option<{name}>`"))
+        }
+        _ => return None,
     })
 }
 
@@ -209,6 +216,9 @@ fn by_reference(segment: &PathSegment, mutable: bool, self_type: Option<&Type>) 
         "AnalyticsRecord" => Some(Ok(Kind::Record { mutable })),
         "Session" => Some(Ok(Kind::Session { mutable, optional: false })),
         "ApiDefinition" => lent(Kind::Api, ""),
+        "OasDefinition" => {
+            Some(Err("an API may have been made without an OpenAPI document: take `Option<&OasDefinition>`".to_owned()))
+        }
         "Ctx" => lent(Kind::Ctx, "; all its functions need no more"),
         "InitEnv" => lent(Kind::InitEnv, ""),
         "Config" | "State" => {

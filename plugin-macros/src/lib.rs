@@ -77,6 +77,7 @@ use crate::errors::Errors;
 /// | `&Session`, `&mut Session` | the same, where it must be known: without a session the client gets 400; not in `pre` and `auth_check`, which run before there is one |
 /// | `&AnalyticsRecord`, `&mut AnalyticsRecord` | what is kept of the request; in `analytics` only, where there is no request and no session |
 /// | `&ApiDefinition` | the API's definition |
+/// | `Option<&OasDefinition>` | the OpenAPI document that the API was made from, if it was made from one |
 /// | `&Config<T>` | the plugin's configuration, parsed once when the API loads; `T` implements serde's `Deserialize` (add `serde` to your `Cargo.toml`) |
 /// | `&State<T>` | what a function keeps between calls; `T` implements `Default` |
 /// | `&Ctx` | the log, an HTTP client, a key-value store, headers for the final response |

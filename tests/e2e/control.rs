@@ -4,6 +4,7 @@ mod apis;
 mod bad_input;
 mod bodies;
 mod document;
+mod oas;
 mod policies;
 mod port;
 mod versions;

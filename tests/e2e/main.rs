@@ -37,6 +37,7 @@ mod limits;
 mod limits_report;
 mod matrix;
 mod messages;
+mod oas;
 mod org_keys;
 mod pki;
 mod policies;

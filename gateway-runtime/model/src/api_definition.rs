@@ -1,6 +1,7 @@
 //! An API definition in Tyk's classic form: the fields that we honour.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use crate::custom_middleware::MiddlewareSection;
 use crate::events::EventHandlers;
 use crate::headers::ResponseProcessor;
 use crate::jwt::{JwksUri, Scopes};
+use crate::oas::OasDefinition;
 use crate::proxy::Proxy;
 use crate::uptime::UptimeTests;
 use crate::version::{VersionData, VersionDefinition};
@@ -190,6 +192,9 @@ pub struct ApiDefinition {
     /// Paths of fields that guard access and that we do not honour: requests to such an API are refused.
     #[serde(skip)]
     pub unhonoured_guards: Vec<String>,
+    /// The OpenAPI document that it was made from, or that stands beside it.
+    #[serde(skip)]
+    pub oas: Option<Arc<OasDefinition>>,
 }
 
 /// The rate of an API as a whole. Source: Tyk, `GlobalRateLimit` in `apidef/api_definitions.go`.

@@ -1,11 +1,14 @@
 //! From the text of a definition to its data, and to everything wrong in it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::api_definition::ApiDefinition;
 use crate::finding::{Finding, Severity};
 use crate::json_path::JsonPath;
 use crate::locate::Locator;
+use crate::oas::{self, Places};
 use crate::{meaning, shape, unhonoured};
 
 /// A definition that was read, and everything that was found out about it.
@@ -23,6 +26,18 @@ pub struct Reading {
     pub is_malformed: bool,
     /// All errors and warnings, from the top of the document to its end.
     pub findings: Vec<Finding>,
+    /// Of an OpenAPI document: where the parts of its classic form are in it.
+    pub places: Option<Arc<Places>>,
+}
+
+impl Reading {
+    /// The path in the text of what has this path in the classic form.
+    pub fn path(&self, classic: &str) -> String {
+        match &self.places {
+            Some(places) => places.of(&classic.parse().unwrap_or_default()).to_string(),
+            None => classic.to_owned(),
+        }
+    }
 }
 
 /// Who a definition is for.
@@ -37,7 +52,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn of(definition: &ApiDefinition) -> Option<Self> {
+    pub(crate) fn of(definition: &ApiDefinition) -> Option<Self> {
         let ApiDefinition { api_id, proxy, .. } = definition;
         let api_id = if meaning::api_id(api_id).is_ok() { api_id.clone() } else { String::new() };
         meaning::listen_path(&proxy.listen_path).ok()?;
@@ -47,7 +62,7 @@ impl Identity {
     }
 }
 
-/// Reads a definition in Tyk's classic form, and finds all that is wrong in it in one run.
+/// Reads a definition in Tyk's classic form, or in the OpenAPI form, and finds all that is wrong in it in one run.
 ///
 /// A mistake of syntax is told alone, since nothing behind it can be read. Otherwise mistakes of shape (a wrong type)
 /// and of meaning (a value that cannot be honoured) are errors, and fields without effect are warnings.
@@ -57,23 +72,39 @@ pub fn read(text: &str) -> Reading {
         Ok(document) => document,
         Err(error) => {
             let findings = vec![Finding::of_syntax(&locator, &error)];
-            return Reading { definition: None, identity: None, is_malformed: true, findings };
+            return Reading { definition: None, identity: None, is_malformed: true, findings, places: None };
         }
     };
-    let (mut definition, notes) = shape::read::<ApiDefinition>(&document);
-    let guards = unhonoured::guards(&document, &definition);
+    if oas::is_oas(&document) {
+        return oas::read(&mut locator, document);
+    }
+    let Interpreted { definition, is_malformed, mistakes } = interpret(&document);
+    let (findings, refused) = locate_all(&mut locator, mistakes);
+    let identity = Identity::of(&definition);
+    Reading { definition: (!refused).then_some(definition), identity, is_malformed, findings, places: None }
+}
+
+/// What a document in the classic form says, with everything wrong in it.
+pub(crate) struct Interpreted {
+    pub(crate) definition: ApiDefinition,
+    /// A value is of the wrong type.
+    pub(crate) is_malformed: bool,
+    pub(crate) mistakes: Vec<meaning::Mistake>,
+}
+
+pub(crate) fn interpret(document: &Value) -> Interpreted {
+    let (mut definition, notes) = shape::read::<ApiDefinition>(document);
+    let guards = unhonoured::guards(document, &definition);
     definition.unhonoured_guards = guards.iter().map(JsonPath::to_string).collect();
 
     // What was of the wrong type was read as empty: that it is empty would be no news.
     let is_news = |(_, path, _): &meaning::Mistake| !notes.mistakes.iter().any(|(wrong, _)| wrong.contains(path));
-    let mistakes = meaning::check(&definition).into_iter().filter(is_news);
-    let warnings = unhonoured::warnings(&document, &notes.unknown, &guards).into_iter();
+    let meant = meaning::check(&definition).into_iter().filter(is_news);
+    let warnings = unhonoured::warnings(document, &notes.unknown, &guards).into_iter();
     let shapes = notes.mistakes.iter().map(|(path, reason)| (Severity::Error, path.clone(), reason.clone()));
-    let found = shapes.chain(mistakes).chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason)));
-    let (findings, refused) = locate_all(&mut locator, found);
-    let identity = Identity::of(&definition);
-    let is_malformed = !notes.mistakes.is_empty();
-    Reading { definition: (!refused).then_some(definition), identity, is_malformed, findings }
+    let mistakes =
+        shapes.chain(meant).chain(warnings.map(|(path, reason)| (Severity::Warning, path, reason))).collect();
+    Interpreted { definition, is_malformed: !notes.mistakes.is_empty(), mistakes }
 }
 
 /// The mistakes with their positions, from the top of the document to its end; and whether any is an error.

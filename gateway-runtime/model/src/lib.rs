@@ -6,6 +6,7 @@
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
+//! | [`oas`] | definitions that are OpenAPI documents; [`OasDefinition`], such a document |
 //! | [`rewrite`] | [`UrlRewrite`], [`MethodTransform`]: what upstreams get instead of what clients send |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
@@ -46,6 +47,7 @@ pub mod json_path;
 mod jwt;
 pub mod lists;
 pub mod locate;
+pub mod oas;
 pub mod on_path;
 pub mod plugin_name;
 pub mod policy;
@@ -82,6 +84,7 @@ pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use lists::{InternalPath, ListedPath, MethodAction, MockResponse, OlderPaths};
 pub use locate::locate;
 pub use meaning::host_mistake;
+pub use oas::OasDefinition;
 pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;

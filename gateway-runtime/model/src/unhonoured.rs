@@ -9,8 +9,8 @@ use crate::json_path::{JsonPath, Segment};
 use crate::nearest::nearest;
 use crate::shape::Unknown;
 
-const NO_EFFECT: &str = "not honoured by this gateway; the field has no effect";
-const REFUSED: &str = "not honoured by this gateway, and it guards access: requests to this API are refused";
+pub(crate) const NO_EFFECT: &str = "not honoured by this gateway; the field has no effect";
+pub(crate) const REFUSED: &str = "not honoured by this gateway, and it guards access: requests to this API are refused";
 
 /// Objects that exports write in full, and the member without which they do nothing.
 const SWITCHES: &[(&str, &str)] = &[
@@ -18,6 +18,7 @@ const SWITCHES: &[(&str, &str)] = &[
     ("external_oauth", "enabled"),
     ("graphql", "enabled"),
     ("request_signing", "is_enabled"),
+    ("service_discovery", "use_discovery_service"),
 ];
 
 /// Ways of authentication, which guard whatever is not keyless.
@@ -116,7 +117,7 @@ fn is_idle_field(path: &JsonPath, value: &Value) -> bool {
 }
 
 /// Whether a value is zero, consists of zeros, or says of itself that it is disabled.
-fn is_idle(value: &Value) -> bool {
+pub(crate) fn is_idle(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(value) => !value,

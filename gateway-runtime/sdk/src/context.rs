@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_model::{ApiDefinition, Session};
+use gateway_model::{ApiDefinition, OasDefinition, Session};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::client_tls::ClientTls;
@@ -38,6 +38,12 @@ impl Services {
     #[must_use]
     pub fn api(&self) -> &ApiDefinition {
         &self.api
+    }
+
+    /// The OpenAPI document that the API was made from, or that stands beside its definition.
+    #[must_use]
+    pub fn oas(&self) -> Option<&OasDefinition> {
+        self.api.oas.as_deref()
     }
 
     /// Writes a debug line to the gateway's log.

@@ -52,7 +52,7 @@ pub use client_tls::ClientTls;
 pub use config::{Config, State};
 pub use context::{Ctx, Services};
 pub use flow::{Flow, IntoResponse, Json, Reject};
-pub use gateway_model::{ApiDefinition, Hook, Session};
+pub use gateway_model::{ApiDefinition, Hook, OasDefinition, Session};
 pub use host::{FetchError, StoreError};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -66,8 +66,8 @@ pub use schemars;
 pub mod prelude {
     pub use crate::{
         AnalyticsRecord, ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Fate, FetchError, Flow, HeaderMap,
-        HeaderName, HeaderValue, InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session,
-        State, StatusCode, StoreError, Uri, gw_plugin,
+        HeaderName, HeaderValue, InitEnv, InitError, IntoResponse, Json, Method, OasDefinition, Reject, Request,
+        Response, Session, State, StatusCode, StoreError, Uri, gw_plugin,
     };
 }
 

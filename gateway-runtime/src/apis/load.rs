@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_model::{ApiDefinition, Finding, Identity, Proxy, Severity, locate};
+use gateway_model::{ApiDefinition, Finding, Identity, Proxy, Severity};
 
 use crate::apis::compile::{self, Api, Services};
 use crate::apis::edge::ApiEdge;
@@ -175,6 +175,6 @@ fn closed(known: Identity, origin: (Arc<str>, Arc<str>), edge: &Edge) -> Option<
 }
 
 fn error_at(text: &str, path: &str, reason: String) -> Finding {
-    let position = locate(text, path);
-    Finding { severity: Severity::Error, path: path.to_owned(), position, reason }
+    let (path, position) = gateway_model::oas::place(text, path);
+    Finding { severity: Severity::Error, path, position, reason }
 }

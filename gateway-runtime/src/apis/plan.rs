@@ -10,8 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_model::oas::{Places, Twin};
 use gateway_model::{
-    AnalyticsPlugin, ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Scheme, Severity, locate,
+    AnalyticsPlugin, ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Reading, Scheme, Severity,
+    locate,
 };
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
@@ -103,12 +105,14 @@ pub(crate) struct Planned {
 ///
 /// `document` is the OpenAPI document beside it, or why that cannot be read.
 pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, ground: &Ground) -> Planned {
-    let reading = gateway_model::read(text);
-    let (mut findings, identity, is_malformed) = (reading.findings, reading.identity, reading.is_malformed);
-    let Some(definition) = reading.definition.map(Arc::new) else {
+    let Reading { definition, identity, is_malformed, mut findings, places } = gateway_model::read(text);
+    let Some(mut definition) = definition else {
         return Planned { definition: None, identity, is_malformed, plan: None, findings };
     };
-    let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
+    findings.extend(join(&mut definition, text, document));
+    let definition = Arc::new(definition);
+    let mut planner =
+        Planner { text, places: places.as_deref(), definition: &definition, found: Vec::new(), broken: false };
     let plan = planner.plan(document, ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
@@ -116,8 +120,23 @@ pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, grou
     Planned { plan: plan.filter(|_| !broken), definition: Some(definition), identity, is_malformed, findings }
 }
 
+/// Takes up what the document beside a definition adds to it, and tells what is wrong with that.
+fn join(api: &mut ApiDefinition, text: &str, document: Option<&Result<Arc<str>, String>>) -> Vec<Finding> {
+    let Some(Ok(document)) = document.filter(|_| api.is_oas && api.oas.is_none()) else { return Vec::new() };
+    let Twin { oas, guards, told } = gateway_model::oas::twin(api, document);
+    api.oas = oas;
+    api.unhonoured_guards.extend(guards);
+    let finding = |(path, reason): (JsonPath, String)| {
+        let path = path.to_string();
+        Finding { severity: Severity::Warning, position: locate(text, &path), path, reason }
+    };
+    told.into_iter().map(finding).collect()
+}
+
 struct Planner<'a> {
     text: &'a str,
+    /// Where the parts of the classic form are in the text, if that is an OpenAPI document.
+    places: Option<&'a Places>,
     definition: &'a Arc<ApiDefinition>,
     found: Vec<Finding>,
     broken: bool,
@@ -231,6 +250,9 @@ impl Planner<'_> {
         if !gateway_model::asks_for_alternatives(api) {
             return None;
         }
+        // A document that is the definition is the one to ask.
+        let own = self.places.map(|_| self.text);
+        let document = own.map(Ok).or_else(|| document.map(|document| document.as_deref().map_err(Clone::clone)));
         let reason = match document {
             Some(Ok(document)) => match gateway_model::alternatives(api, document) {
                 Ok(alternatives) => {
@@ -239,7 +261,7 @@ impl Planner<'_> {
                 }
                 Err(error) => error.to_string(),
             },
-            Some(Err(reason)) => reason.clone(),
+            Some(Err(reason)) => reason,
             None => "it is not there".to_owned(),
         };
         let reason = format!(
@@ -386,7 +408,10 @@ impl Planner<'_> {
     }
 
     fn find(&mut self, severity: Severity, path: &str, reason: String) {
-        let position = locate(self.text, path);
-        self.found.push(Finding { severity, path: path.to_owned(), position, reason });
+        let path = match self.places {
+            Some(places) => places.of(&path.parse().unwrap_or_default()).to_string(),
+            None => path.to_owned(),
+        };
+        self.found.push(Finding { severity, position: locate(self.text, &path), path, reason });
     }
 }

@@ -5,8 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gateway_model::oas::EXTENSION;
+
 /// A larger file is not an API definition, in bytes.
 pub(crate) const FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How the names of OpenAPI documents end that stand beside a definition.
+const DOCUMENT: &str = "-oas.json";
 
 /// One definition file.
 #[derive(Debug, Clone)]
@@ -27,13 +32,21 @@ pub(crate) struct SourceError {
     pub(crate) error: io::Error,
 }
 
-/// The files, by name. OpenAPI documents (`*-oas.json`) belong to a definition and are none themselves.
+/// The files, by name. An OpenAPI document `x-oas.json` beside `x.json` belongs to that; one that stands alone is a
+/// definition if it has `x-tyk-api-gateway`, and else nothing. Source: gateway.md §4.1.
 ///
 /// # Errors
 /// When the folder cannot be listed. A file that cannot be read is told in its [`Source`].
 pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
-    let is_definition = |name: &str| name.ends_with(".json") && !name.ends_with("-oas.json");
+    let is_definition = |name: &str| match name.strip_suffix(DOCUMENT) {
+        Some(base) => !folder.join(format!("{base}.json")).exists(),
+        None => name.ends_with(".json"),
+    };
     let mut sources = list(folder, is_definition).map_err(|error| SourceError { folder: folder.to_owned(), error })?;
+    let is_wanted = |Source { file, text, .. }: &Source| {
+        !file.ends_with(DOCUMENT) || text.as_ref().is_ok_and(|text| text.contains(EXTENSION))
+    };
+    sources.retain(is_wanted);
     for source in &mut sources {
         source.document = document(&source.file);
     }
@@ -42,8 +55,13 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, SourceError> {
 
 /// The OpenAPI document beside a file: `orders-oas.json` beside `orders.json`. Source: gateway.md §4.1.
 fn document(file: &str) -> Option<Result<Arc<str>, String>> {
-    let path = PathBuf::from(format!("{}-oas.json", file.strip_suffix(".json")?));
+    let path = beside(Path::new(file))?;
     path.exists().then(|| text(&path))
+}
+
+/// The file of that document.
+pub(crate) fn beside(file: &Path) -> Option<PathBuf> {
+    Some(PathBuf::from(format!("{}{DOCUMENT}", file.to_str()?.strip_suffix(".json")?)))
 }
 
 /// The files of a folder whose names are wanted, by name. Hidden ones are not.

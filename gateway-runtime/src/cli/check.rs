@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use gateway_model::{ApiDefinition, Finding, Position, Severity, locate};
+use gateway_model::{ApiDefinition, Finding, Position, Severity};
 use serde::Serialize;
 
 use super::{diagnose, print, print_json};
@@ -203,8 +203,8 @@ fn duplicates(definitions: &[(Arc<str>, Arc<str>, Arc<ApiDefinition>)], edge: &E
                     continue;
                 }
             };
-            let position = locate(text, path);
-            let finding = Finding { severity: Severity::Error, path: path.to_owned(), position, reason };
+            let (path, position) = gateway_model::oas::place(text, path);
+            let finding = Finding { severity: Severity::Error, path, position, reason };
             found.push(Found::of(file, finding));
         }
     }

@@ -16,6 +16,7 @@ mod files;
 mod health;
 mod keys;
 mod metrics;
+mod oas;
 mod openapi;
 mod organisations;
 mod plugins;
@@ -51,6 +52,23 @@ const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "/reload/group", run: |call| Box::pin(reload::group(call)) },
     Route { method: Method::GET, path: "/apis", run: |call| Box::pin(async move { Ok(apis::list(&call)) }) },
     Route { method: Method::POST, path: "/apis", run: |call| Box::pin(apis::create(call)) },
+    Route { method: Method::GET, path: "/apis/oas", run: |call| Box::pin(async move { Ok(oas::list(&call)) }) },
+    Route { method: Method::POST, path: "/apis/oas", run: |call| Box::pin(oas::create(call)) },
+    Route {
+        method: Method::GET,
+        path: "/apis/oas/export",
+        run: |call| Box::pin(async move { Ok(oas::export_all(&call)) }),
+    },
+    Route { method: Method::POST, path: "/apis/oas/import", run: |call| Box::pin(oas::import(call)) },
+    Route { method: Method::GET, path: "/apis/oas/{api_id}", run: |call| Box::pin(async move { oas::one(&call) }) },
+    Route { method: Method::PUT, path: "/apis/oas/{api_id}", run: |call| Box::pin(oas::update(call)) },
+    Route { method: Method::PATCH, path: "/apis/oas/{api_id}", run: |call| Box::pin(oas::patch(call)) },
+    Route { method: Method::DELETE, path: "/apis/oas/{api_id}", run: |call| Box::pin(oas::delete(call)) },
+    Route {
+        method: Method::GET,
+        path: "/apis/oas/{api_id}/export",
+        run: |call| Box::pin(async move { oas::export(&call) }),
+    },
     Route { method: Method::GET, path: "/apis/{api_id}", run: |call| Box::pin(async move { apis::one(&call) }) },
     Route { method: Method::PUT, path: "/apis/{api_id}", run: |call| Box::pin(apis::update(call)) },
     Route { method: Method::PATCH, path: "/apis/{api_id}", run: |call| Box::pin(apis::patch(call)) },

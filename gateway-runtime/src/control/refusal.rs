@@ -38,6 +38,20 @@ pub(super) enum Refusal {
     OasDefinition,
     #[error("this API endpoint only supports Tyk Classic APIs; please use the appropriate Tyk OAS API endpoint")]
     OasApi,
+    #[error("request malformed")]
+    OasMalformed,
+    #[error("the payload should contain x-tyk-api-gateway")]
+    NoExtension,
+    #[error("the import payload should not contain x-tyk-api-gateway")]
+    UnwantedExtension,
+    #[error("the requested API definition is in Tyk classic format, please use old api endpoint")]
+    ClassicApi,
+    /// What is missing in the document.
+    #[error("The document cannot be imported: {0}")]
+    Import(String),
+    /// Of a classic form that says that it was made from one.
+    #[error("The OpenAPI document of this API is not there: put it beside its file, or send it with PUT")]
+    NoDocument,
     /// What is in its file is no JSON, or cannot be read. The log says why.
     #[error("The file of this API cannot be patched: replace it with PUT")]
     Unpatchable,
@@ -145,6 +159,11 @@ impl Refusal {
             | Self::Definition(_)
             | Self::OasDefinition
             | Self::OasApi
+            | Self::OasMalformed
+            | Self::NoExtension
+            | Self::UnwantedExtension
+            | Self::ClassicApi
+            | Self::Import(_)
             | Self::Unpatchable
             | Self::NoPolicyId
             | Self::PolicyId
@@ -168,6 +187,7 @@ impl Refusal {
             | Self::OldCertificate
             | Self::Certificate(_) => StatusCode::FORBIDDEN,
             Self::UnknownApi
+            | Self::NoDocument
             | Self::UnknownPolicy
             | Self::UnknownKey
             | Self::UnknownCertificate

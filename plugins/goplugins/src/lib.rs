@@ -1,5 +1,5 @@
 //! The functions of the Go plugin that existing gateways are tested with, for definitions that name its file
-//! `goplugins.so`. Those that need OpenAPI definitions are not here.
+//! `goplugins.so`.
 //!
 //! What each does is fixed, to the byte. Source: Tyk, `test/goplugins/test_goplugin.go`.
 
@@ -15,6 +15,10 @@ const X_AUTH_RESULT: HeaderName = HeaderName::from_static("x-auth-result");
 const X_BAR: HeaderName = HeaderName::from_static("x-bar");
 const X_FOO: HeaderName = HeaderName::from_static("x-foo");
 const X_INITIAL_URI: HeaderName = HeaderName::from_static("x-initial-uri");
+const X_OAS_DOC_TITLE: HeaderName = HeaderName::from_static("x-oas-doc-title");
+const X_OAS_IN_REQUEST: HeaderName = HeaderName::from_static("x-my-plugin-accessing-oas-api");
+const X_OAS_IN_RESPONSE: HeaderName = HeaderName::from_static("x-my-response-plugin-accessing-oas-api");
+const X_OAS_IN_RESPONSE_2: HeaderName = HeaderName::from_static("x-my-response-plugin-accessing-oas-api-2");
 const X_PLUGIN_DATA: HeaderName = HeaderName::from_static("x-plugin-data");
 const X_RESPONSE_ADDED: HeaderName = HeaderName::from_static("x-response-added");
 const X_SESSION_ALIAS: HeaderName = HeaderName::from_static("x-session-alias");
@@ -102,6 +106,24 @@ fn my_plugin_per_path_resp() -> Json<Value> {
     Json(json!({ "current_time": "now" }))
 }
 
+/// Tells the client the title of the API's OpenAPI document.
+#[gw_plugin(hook = ["pre", "post_key_auth", "post", "endpoint"], name = "MyPluginAccessingOASAPI")]
+fn my_plugin_accessing_oas_api(oas: Option<&OasDefinition>, ctx: &Ctx) {
+    tell_title(oas, ctx, X_OAS_IN_REQUEST);
+}
+
+/// The same, when there is a response.
+#[gw_plugin(hook = "response", name = "MyResponsePluginAccessingOASAPI")]
+fn my_response_plugin_accessing_oas_api(oas: Option<&OasDefinition>, ctx: &Ctx) {
+    tell_title(oas, ctx, X_OAS_IN_RESPONSE);
+}
+
+/// The same with a header of its own.
+#[gw_plugin(hook = "response", name = "MyResponsePluginAccessingOASAPI2")]
+fn my_response_plugin_accessing_oas_api_2(oas: Option<&OasDefinition>, ctx: &Ctx) {
+    tell_title(oas, ctx, X_OAS_IN_RESPONSE_2);
+}
+
 /// Saves a session that is what its policy says.
 #[gw_plugin(hook = ["pre", "post_key_auth", "post", "endpoint"], name = "MyPluginApplyingPolicy")]
 fn my_plugin_applying_policy(ctx: &Ctx) {
@@ -125,6 +147,13 @@ fn reject_with_body() -> Flow {
 #[gw_plugin(hook = ["pre", "auth_check", "post_key_auth", "post", "endpoint"], name = "RejectWithoutBody")]
 fn reject_without_body() -> Flow {
     Flow::respond(StatusCode::FORBIDDEN)
+}
+
+/// An API without a document has no title, and a title with a line break cannot be told.
+fn tell_title(oas: Option<&OasDefinition>, ctx: &Ctx, name: HeaderName) {
+    let Some(title) = oas.and_then(|oas| HeaderValue::from_bytes(oas.title().as_bytes()).ok()) else { return };
+    ctx.append_response_header(X_OAS_DOC_TITLE, title.clone());
+    ctx.append_response_header(name, title);
 }
 
 fn null() -> HeaderValue {

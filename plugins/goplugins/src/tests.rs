@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+use std::sync::Arc;
+
 use gateway_sdk::testing::{self, Done, Input};
-use gateway_sdk::{ApiDefinition, HeaderValue, Hook, Response, Session, StatusCode, http};
+use gateway_sdk::{ApiDefinition, HeaderValue, Hook, OasDefinition, Response, Session, StatusCode, http};
 use serde_json::{Value, json};
 
 const REQUEST_HOOKS: [Hook; 4] = [Hook::Pre, Hook::PostKeyAuth, Hook::Post, Hook::Endpoint];
@@ -189,5 +191,29 @@ fn the_definition_to_paste_names_these_plugins() {
     }
     for entry in &api.version_data.versions["Default"].extended_paths.go_plugin {
         testing::plugin(&entry.func_name).api(api.clone()).start().call(Hook::Endpoint, get(&entry.path));
+    }
+}
+
+/// Source: Tyk, `mw_go_plugin_test.go`; an API without a document is left alone.
+#[test]
+fn the_title_of_the_document_is_told() {
+    let oas = OasDefinition::new(json!({"info": {"title": "My OAS"}}));
+    let api = ApiDefinition { oas: Some(Arc::new(oas)), ..ApiDefinition::default() };
+    let title = |plugin: &str, hook, api: &ApiDefinition| {
+        let input = get("/").response(Response::new(StatusCode::OK));
+        let input = if hook == Hook::Response { input } else { get("/") };
+        testing::plugin(plugin).api(api.clone()).start().call(hook, input).response_headers
+    };
+    for (plugin, hook, header) in [
+        ("MyPluginAccessingOASAPI", Hook::Pre, "x-my-plugin-accessing-oas-api"),
+        ("MyResponsePluginAccessingOASAPI", Hook::Response, "x-my-response-plugin-accessing-oas-api"),
+        ("MyResponsePluginAccessingOASAPI2", Hook::Response, "x-my-response-plugin-accessing-oas-api-2"),
+    ] {
+        let told = title(plugin, hook, &api);
+        assert_eq!(
+            (told.len(), &told["x-oas-doc-title"], &told[header]),
+            (2, &"My OAS".parse().unwrap(), &"My OAS".parse().unwrap())
+        );
+        assert!(title(plugin, hook, &ApiDefinition::default()).is_empty());
     }
 }

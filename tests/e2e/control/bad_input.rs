@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::apis::files;
 use super::document::{at, operations};
+use crate::oas::document;
 
 /// A gateway that has one of everything.
 struct Scene {
@@ -27,6 +28,9 @@ impl Scene {
         let upstream = Upstream::start();
         let conf = Conf::default().with(&api("open", upstream.address));
         let conf = conf.with(&api("keyed", upstream.address).set("/use_keyless", false));
+        let mut drawn = document(&upstream, json!({}));
+        drawn["x-tyk-api-gateway"]["info"]["id"] = "drawn".into();
+        let conf = conf.file("drawn.json", &drawn.to_string());
         let policies = conf.folder().join("policies");
         fs::create_dir(&policies).expect("a folder in a folder of ours");
         let gold = json!({"id": "gold", "org_id": "default", "access_rights": {"keyed": {}}});
@@ -79,6 +83,7 @@ impl Scene {
 /// Something that is there.
 fn known(path: &str) -> &'static str {
     match path {
+        _ if path.starts_with("/tyk/apis/oas") => "drawn",
         _ if path.starts_with("/tyk/apis") => "open",
         _ if path.starts_with("/tyk/policies") => "gold",
         _ if path.starts_with("/tyk/org") => "default",
@@ -90,6 +95,7 @@ fn known(path: &str) -> &'static str {
 fn misunderstood(path: &str) -> &'static str {
     match path {
         "/tyk/keys" | "/tyk/keys/create" => "Unmarshalling failed",
+        _ if path.starts_with("/tyk/apis/oas") => "request malformed",
         _ if path.starts_with("/tyk/keys/policy/") => "Couldn't decode instruction",
         _ => "Request malformed",
     }
@@ -152,6 +158,15 @@ async fn values_of_wrong_types_are_refused_by_every_route() {
         json!({"api_id": ["open"]}),
         json!({"api_id": "open", "version_data": {"versions": []}}),
     ];
+    let of_documents = [
+        json!({"openapi": 3, "x-tyk-api-gateway": {"info": {"id": "drawn"}}}),
+        json!({"openapi": "3.0.3", "x-tyk-api-gateway": []}),
+        json!({"openapi": "3.0.3", "info": [], "paths": {}}),
+        json!({"openapi": "3.0.3", "info": {"title": "a", "version": "1"}, "paths": []}),
+        json!({"openapi": "3.0.3", "info": {"title": "a", "version": "1"}, "paths": {}, "x-tyk-api-gateway": {
+            "info": {"id": "drawn"}, "upstream": 7, "server": {"listenPath": "/"},
+        }}),
+    ];
     let of_policies = [
         json!({"id": "gold", "rate": "fast"}),
         json!({"id": "gold", "access_rights": []}),
@@ -171,6 +186,7 @@ async fn values_of_wrong_types_are_refused_by_every_route() {
     for (method, path) in scene.writing().await {
         let bodies = match known(&path) {
             "open" => &of_apis[..],
+            "drawn" => &of_documents,
             "gold" => &of_policies,
             _ if is_ours(&path) => &of_sessions,
             _ => continue,

@@ -145,7 +145,7 @@ impl Survey {
         let document = serde_json::from_str::<Value>(text);
         let extension = document.as_ref().ok().filter(|document| oas::is_oas(document));
         let (found, findings) = match extension {
-            Some(document) => oas(&file, text, document),
+            Some(document) => oas(text, document),
             // An OpenAPI document that says nothing to the gateway is no definition.
             None if is_companion(&file) && document.is_ok() => return,
             None => {
@@ -168,34 +168,24 @@ impl Survey {
 }
 
 /// The names in an OpenAPI document, or its mistakes.
-fn oas(file: &Path, text: &str, document: &Value) -> (Vec<Found>, Vec<Finding>) {
+fn oas(text: &str, document: &Value) -> (Vec<Found>, Vec<Finding>) {
     let (found, mistakes) = oas::names(document);
-    let finding = |severity, path: &JsonPath, reason: String| {
+    if mistakes.is_empty() {
+        return (found, Vec::new());
+    }
+    let finding = |(path, reason): (JsonPath, String)| {
         let path = path.to_string();
         let position = locate(text, &path);
-        Finding { severity, path, position, reason }
+        Finding { severity: Severity::Error, path, position, reason }
     };
-    if !mistakes.is_empty() {
-        let findings = mistakes.into_iter().map(|(path, reason)| finding(Severity::Error, &path, reason));
-        let mut findings: Vec<Finding> = findings.collect();
-        findings.sort_by_key(|finding| finding.position);
-        return (Vec::new(), findings);
-    }
-    let is_served = is_companion(file) && classic_of(file).is_file();
-    let not_served = "this gateway reads definitions in the classic form: the document itself is not served; keep its \
-                      classic form beside it";
-    let warning = || finding(Severity::Warning, &JsonPath::default().key(oas::EXTENSION), not_served.to_owned());
-    (found, (!is_served).then(warning).into_iter().collect())
+    let mut findings: Vec<Finding> = mistakes.into_iter().map(finding).collect();
+    findings.sort_by_key(|finding| finding.position);
+    (Vec::new(), findings)
 }
 
 /// `orders-oas.json`, which stands beside `orders.json`. Source: Tyk, `gateway/api_definition.go`.
 fn is_companion(file: &Path) -> bool {
     file.to_string_lossy().ends_with("-oas.json")
-}
-
-fn classic_of(file: &Path) -> PathBuf {
-    let name = file.to_string_lossy();
-    PathBuf::from(format!("{}.json", name.strip_suffix("-oas.json").unwrap_or(&name)))
 }
 
 /// As the gateway lists them, and their OpenAPI documents.

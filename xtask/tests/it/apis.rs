@@ -266,7 +266,7 @@ fn a_file_that_cannot_be_read_is_a_mistake_and_a_missing_folder_is_one_of_its_ow
 }
 
 #[test]
-fn a_document_without_its_classic_form_is_told_not_to_be_served() {
+fn a_document_is_a_definition_beside_its_classic_form_and_alone() {
     let text = document(r#"{"middleware":{}}"#);
     let remarks = |files: &[(&str, &str)]| {
         let dir = folder(files);
@@ -274,9 +274,5 @@ fn a_document_without_its_classic_form_is_told_not_to_be_served() {
         survey.remarks.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(remarks(&[("a.json", &classic("")), ("a-oas.json", &text)]), [""; 0]);
-    let alone = remarks(&[("a-oas.json", &text)]);
-    assert_eq!(alone.len(), 1, "{alone:?}");
-    assert!(
-        alone[0].contains("a-oas.json:2:21: x-tyk-api-gateway: this gateway reads definitions in the classic form")
-    );
+    assert_eq!(remarks(&[("a-oas.json", &text)]), [""; 0]);
 }

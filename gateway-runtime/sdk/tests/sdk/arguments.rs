@@ -179,3 +179,20 @@ fn a_plugin_may_take_nothing() {
         assert!(done.answer.is_none());
     }
 }
+
+#[gw_plugin(hook = ["post", "response"], name = "title_of_the_document")]
+async fn title_of_the_document(oas: Option<&OasDefinition>, ctx: &Ctx) {
+    ctx.info(oas.map_or("none", OasDefinition::title));
+}
+
+#[test]
+fn a_plugin_sees_the_document_that_its_api_was_made_from() {
+    let oas = OasDefinition::new(serde_json::json!({"info": {"title": "Orders"}}));
+    let with = ApiDefinition { oas: Some(oas.into()), ..ApiDefinition::default() };
+    for (api, expected) in [(with, "info: Orders"), (ApiDefinition::default(), "info: none")] {
+        let plugin = testing::plugin("title_of_the_document").api(api).start();
+        assert_eq!(plugin.call(Hook::Post, get()).log, [expected]);
+        let answered = Input::new(get()).response(Response::new(StatusCode::OK));
+        assert_eq!(plugin.call(Hook::Response, answered).log, [expected]);
+    }
+}

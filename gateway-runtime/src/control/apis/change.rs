@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use super::merge_patch;
 use super::versions::{self, NewVersion};
 use crate::apis::plan::{self, Ground, Planned};
-use crate::apis::source::FILE_BYTES;
+use crate::apis::source::{FILE_BYTES, beside};
 use crate::control::call::{Call, LARGEST_BODY};
 use crate::control::files::{self, Change};
+use crate::control::oas;
 use crate::control::refusal::Refusal;
 use crate::control::reply;
 use crate::events::Queue;
@@ -36,7 +37,7 @@ pub(in crate::control) async fn create(mut call: Call<'_>) -> Result<Response, R
     }
     let mut changes = vec![Change { file, content: Some(text.into_bytes()) }];
     if let Some(version) = version {
-        changes.push(versions::added(gateway, version, &id)?);
+        changes.extend(versions::added(gateway, version, &id)?);
     }
     apply(changes).await.map_err(|error| failed(&id, &error, Refusal::Write))?;
     Ok(reply::changed(&id, "added"))
@@ -89,10 +90,9 @@ pub(in crate::control) async fn delete(call: Call<'_>) -> Result<Response, Refus
     let (gateway, id) = (call.gateway, call.argument());
     let _changing = gateway.changing.lock().await;
     let file = existing(gateway, id)?;
-    let document = file.with_extension("").into_os_string().into_string().ok().map(|stem| format!("{stem}-oas.json"));
-    let mut changes: Vec<Change> = versions::removed(gateway, id)?.into_iter().collect();
+    let document = beside(&file).filter(|document| document.is_file());
+    let mut changes = versions::removed(gateway, id)?;
     changes.push(Change { file, content: None });
-    let document = document.map(PathBuf::from).filter(|document| document.is_file());
     changes.extend(document.map(|file| Change { file, content: None }));
     apply(changes).await.map_err(|error| failed(id, &error, Refusal::Delete))?;
     Ok(reply::changed(id, "deleted"))
@@ -143,7 +143,7 @@ fn examined(text: &str, wanted: Option<&str>, ground: &Ground) -> Result<Examine
     Ok(Examined { id, text })
 }
 
-fn tell(id: &str, findings: &[Finding]) {
+pub(in crate::control) fn tell(id: &str, findings: &[Finding]) {
     for finding in findings {
         tracing::warn!(api_id = id, finding = %finding.at("body"), "API definition");
     }
@@ -153,8 +153,7 @@ fn tell(id: &str, findings: &[Finding]) {
 fn with_id(text: &str) -> Result<Cow<'_, str>, Refusal> {
     let mut members: Map<String, Value> = serde_json::from_str(text).map_err(|_| Refusal::Malformed)?;
     // What has no effect in a classic definition makes another of it.
-    let is_oas = |members: &Map<String, Value>| members.get("is_oas") == Some(&Value::Bool(true));
-    if members.contains_key("x-tyk-api-gateway") || is_oas(&members) {
+    if oas::is_oas(text) {
         return Err(Refusal::OasDefinition);
     }
     if files::member(&members, ID).is_some_and(|id| !id.is_null() && id != "") {
@@ -176,7 +175,7 @@ fn id_in(text: &str) -> Result<Option<String>, Refusal> {
 }
 
 /// Whether a file of this name stays in its folder, and the next load finds it as a definition.
-fn check_id(id: &str) -> Result<(), Refusal> {
+pub(in crate::control) fn check_id(id: &str) -> Result<(), Refusal> {
     if files::is_name(id) && !id.ends_with("-oas") { Ok(()) } else { Err(Refusal::ApiId) }
 }
 
@@ -201,15 +200,14 @@ fn changeable(gateway: &Gateway, id: &str) -> Result<PathBuf, Refusal> {
 /// Whether a loaded API belongs to an OpenAPI document.
 fn is_oas(gateway: &Gateway, id: &str) -> bool {
     let table = gateway.table.load();
-    let members = table.by_id(id).and_then(|api| serde_json::from_str::<Map<String, Value>>(&api.text).ok());
-    members.is_some_and(|members| members.get("is_oas") == Some(&Value::Bool(true)))
+    table.by_id(id).is_some_and(|api| oas::is_oas(&api.text))
 }
 
-async fn apply(changes: Vec<Change>) -> std::io::Result<()> {
+pub(in crate::control) async fn apply(changes: Vec<Change>) -> std::io::Result<()> {
     tokio::task::spawn_blocking(move || files::apply(&changes)).await.map_err(std::io::Error::other)?
 }
 
-fn failed(id: &str, error: &std::io::Error, refusal: Refusal) -> Refusal {
+pub(in crate::control) fn failed(id: &str, error: &std::io::Error, refusal: Refusal) -> Refusal {
     tracing::error!(api_id = id, %error, "the file of a definition stays as it was");
     refusal
 }

@@ -13,6 +13,7 @@ use crate::apis::compile::Api;
 use crate::apis::table::Table;
 use crate::control::call::Call;
 use crate::control::files::{self, Change};
+use crate::control::oas::{self, Home};
 use crate::control::refusal::Refusal;
 use crate::control::reply;
 use crate::gateway::Gateway;
@@ -40,7 +41,8 @@ struct WithVersioning {
 
 impl Versioning {
     fn of(api: &Api) -> Self {
-        serde_json::from_str(&api.text).map(|WithVersioning { definition }| definition).unwrap_or_default()
+        let read = serde_json::from_str(&super::classic_of(api)).map(|WithVersioning { definition }| definition);
+        read.unwrap_or_default()
     }
 
     fn is_default(&self, name: &str, is_base: bool) -> bool {
@@ -101,7 +103,7 @@ pub(in crate::control) fn versions(call: &Call<'_>) -> Result<Response, Refusal>
 }
 
 /// What the query of a `POST` asks to make of an API.
-pub(super) struct NewVersion {
+pub(in crate::control) struct NewVersion {
     /// The API that it is a version of.
     base: String,
     /// The name of the base among the versions, if that is to change.
@@ -113,7 +115,7 @@ pub(super) struct NewVersion {
 impl NewVersion {
     /// # Errors
     /// When the version has no name.
-    pub(super) fn of(call: &Call<'_>) -> Result<Option<Self>, Refusal> {
+    pub(in crate::control) fn of(call: &Call<'_>) -> Result<Option<Self>, Refusal> {
         let given = |name| call.query(name).filter(|value| !value.is_empty());
         let Some(base) = given("base_api_id") else { return Ok(None) };
         let name = given("new_version_name").ok_or(Refusal::VersionName)?;
@@ -122,33 +124,49 @@ impl NewVersion {
     }
 }
 
-/// The file of a base, with a version more.
-pub(super) fn added(gateway: &Gateway, version: NewVersion, id: &str) -> Result<Change, Refusal> {
+/// The files of a base, with a version more.
+pub(in crate::control) fn added(gateway: &Gateway, version: NewVersion, id: &str) -> Result<Vec<Change>, Refusal> {
     let table = gateway.table.load();
     let base = table.by_id(&version.base).ok_or(Refusal::UnknownApi)?;
     changed(base, |definition| add(definition, version, id))
 }
 
-/// The file of the base of an API, without it.
-pub(super) fn removed(gateway: &Gateway, id: &str) -> Result<Option<Change>, Refusal> {
+/// The files of the base of an API, without it.
+pub(in crate::control) fn removed(gateway: &Gateway, id: &str) -> Result<Vec<Change>, Refusal> {
     let table = gateway.table.load();
-    base_of(&table, id).map(|base| changed(base, |definition| remove(definition, id))).transpose()
+    base_of(&table, id).map_or_else(|| Ok(Vec::new()), |base| changed(base, |definition| remove(definition, id)))
 }
 
 /// What is in the file counts, not what was loaded: there may have been changes in between.
-fn changed(base: &Api, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Change, Refusal> {
+fn changed(base: &Api, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Vec<Change>, Refusal> {
     let file = Path::new(&*base.file);
-    let read = || -> io::Result<Change> {
-        let content = files::read(file)?.ok_or(io::ErrorKind::NotFound)?;
-        let mut members: Map<String, Value> = serde_json::from_slice(&content)?;
-        change(object(&mut members, "definition"));
-        let text = format!("{:#}\n", Value::Object(members));
-        Ok(Change { file: file.to_owned(), content: Some(text.into_bytes()) })
-    };
-    read().map_err(|error| {
+    let fail = |error: io::Error| {
         tracing::error!(file = %file.display(), %error, "the versions of an API stay as they were");
         Refusal::Write
-    })
+    };
+    let read = || -> io::Result<String> {
+        let content = files::read(file)?.ok_or(io::ErrorKind::NotFound)?;
+        String::from_utf8(content).map_err(io::Error::other)
+    };
+    let text = read().map_err(fail)?;
+    if oas::is_oas(&text) {
+        let home = Home::of(file.to_owned(), &text)?;
+        // A classic form without a document is all there is.
+        if home.document.as_ref().is_none_or(|document| document.is_file()) {
+            let mut document = home.read(&base.definition.api_id)?;
+            let mut classic = gateway_model::oas::classic(&document);
+            if let Value::Object(members) = &mut classic {
+                change(object(members, "definition"));
+            }
+            gateway_model::oas::fill_versions(&classic, &mut document);
+            let text = format!("{document:#}\n");
+            return Ok(home.written(&document, text));
+        }
+    }
+    let mut members: Map<String, Value> = serde_json::from_str(&text).map_err(|error| fail(error.into()))?;
+    change(object(&mut members, "definition"));
+    let text = format!("{:#}\n", Value::Object(members));
+    Ok(vec![Change { file: file.to_owned(), content: Some(text.into_bytes()) }])
 }
 
 /// Source: Tyk, `handleAddApi` in `gateway/api.go`.

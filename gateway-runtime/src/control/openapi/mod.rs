@@ -14,6 +14,7 @@ const PARTS: &[&str] = &[
     include_str!("base.json"),
     include_str!("gateway.json"),
     include_str!("apis.json"),
+    include_str!("oas.json"),
     include_str!("policies.json"),
     include_str!("keys.json"),
     include_str!("organisations.json"),
