@@ -31,6 +31,7 @@ mod keys;
 mod life;
 mod limits;
 mod limits_report;
+mod looping;
 mod matrix;
 mod messages;
 mod org_keys;

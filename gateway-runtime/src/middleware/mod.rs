@@ -42,7 +42,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
 use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
-use crate::chain::Elsewhere;
+use crate::chain::{Elsewhere, Journey};
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
@@ -198,6 +198,14 @@ const FOR_CALLERS: [&str; 5] = [
     rate_limit::STEP.name,
     quota::STEP.name,
 ];
+
+/// Whether a step is left out for a request that goes round: limits count once, and whose token was taken is not asked
+/// for it again. Source: gateway.md §5.6.
+pub(crate) fn is_left_out(step: &str, journey: Journey, is_known: bool) -> bool {
+    const LIMITS: [&str; 4] =
+        [organisation::STEP.name, rate_limit::STEP.name, quota::STEP.name, api_rate_limit::STEP.name];
+    (!journey.checks_limits && LIMITS.contains(&step)) || (journey.is_self && is_known && step == auth_token::STEP.name)
+}
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
