@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use gateway_model::Hook;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
@@ -43,6 +44,13 @@ pub(crate) enum RequestError {
     UnresolvedPlugin { name: String, hook: Hook },
     #[error("plugin `{plugin}` panicked in hook `{hook}`: {message}")]
     PluginPanicked { plugin: &'static str, hook: Hook, message: String },
+    #[error("plugin `{plugin}` took longer than {} in hook `{hook}`", humantime::format_duration(*.limit))]
+    PluginTimedOut { plugin: &'static str, hook: Hook, limit: Duration },
+    #[error(
+        "plugin `{plugin}` of hook `{hook}` is `blocking`, and no thread can be had for it: too many calls wait already; \
+         raise `plugins.threads`"
+    )]
+    PluginsBusy { plugin: &'static str, hook: Hook },
     #[error("a plugin answered with status {status}, which cannot end a request")]
     NotFinal { status: StatusCode },
     #[error("the session of plugin `{plugin}` cannot have its policies: {error}")]
@@ -127,6 +135,12 @@ pub(crate) enum RequestError {
     MethodRefused,
     #[error("the request's body is over {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: u64 },
+    #[error("the client does not say how large the body is, and the API limits that")]
+    LengthMissing,
+    #[error("`Content-Length` is no number")]
+    LengthInvalid,
+    #[error("the request's body has {size_bytes} bytes, and may have {limit_bytes} here")]
+    OverSize { size_bytes: u64, limit_bytes: u64 },
     #[error(transparent)]
     Forward(#[from] ForwardError),
 }
@@ -194,6 +208,8 @@ impl RequestError {
             Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::PluginPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
+            Self::PluginTimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout", Plugin),
+            Self::PluginsBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", Plugin),
             Self::SessionMissing => (
                 StatusCode::BAD_REQUEST,
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",
@@ -246,6 +262,9 @@ impl RequestError {
             Self::TargetApi(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Couldn't detect target", Definition),
             Self::MethodRefused => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", Definition),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
+            Self::LengthMissing => (StatusCode::LENGTH_REQUIRED, "Content length is required for this request", Client),
+            Self::LengthInvalid => (StatusCode::BAD_REQUEST, "content length is not a valid Integer", Client),
+            Self::OverSize { .. } => (StatusCode::BAD_REQUEST, "Request is too large", Client),
             Self::Forward(error) => forward_told(error),
         }
     }
@@ -261,7 +280,7 @@ impl RequestError {
     /// Counts what a client or an upstream did, beside the answer that it led to.
     fn count(&self) {
         match self {
-            Self::BodyTooLarge { .. } => metrics::client_refused(Refused::LargeBody),
+            Self::BodyTooLarge { .. } | Self::OverSize { .. } => metrics::client_refused(Refused::LargeBody),
             Self::Forward(error) => match error {
                 ForwardError::Body(BodyError::TooLarge { .. }) => metrics::client_refused(Refused::LargeBody),
                 ForwardError::Body(error) if Stalled::is(error) => metrics::client_refused(Refused::SlowBody),

@@ -37,6 +37,7 @@
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | what `$tyk_context.…` and `$tyk_meta.…` are in texts of a definition | `variables/mod.rs` |
 //! | every error a client can see | `error.rs` |
+//! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
@@ -48,6 +49,7 @@
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
 mod about;
+mod analytics;
 mod apis;
 mod caller;
 mod certificates;
@@ -84,10 +86,15 @@ mod storage;
 mod stream;
 mod telemetry;
 mod telling;
+#[allow(dead_code, reason = "errors and bodies are rendered by it next")]
+mod template;
 mod tls;
 mod upstream;
 mod variables;
 mod written;
+#[cfg(feature = "templates")]
+#[allow(dead_code, reason = "bodies are read by it next")]
+mod xml;
 
 use std::process::ExitCode;
 

@@ -40,6 +40,7 @@ pub mod document;
 pub mod duration;
 pub mod expiry;
 pub mod finding;
+pub mod headers;
 pub mod json_path;
 mod jwt;
 pub mod lists;
@@ -65,7 +66,7 @@ pub use access::{
     AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit,
     TypeFields,
 };
-pub use api_definition::{ApiDefinition, GlobalRateLimit};
+pub use api_definition::{AnalyticsPlugin, ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
 pub use cors::Cors;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
@@ -73,6 +74,7 @@ pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
+pub use headers::{HeaderCleanup, HeaderTransform, ProcessorOptions, ResponseProcessor};
 pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use lists::{InternalPath, ListedPath, MethodAction, MockResponse, OlderPaths};
@@ -87,5 +89,6 @@ pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{
-    CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, Version, VersionData, VersionDefinition,
+    CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, TrackedPath, Version, VersionData,
+    VersionDefinition,
 };

@@ -30,6 +30,7 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
         check.version(&path(&["version_data", "versions"]).key(name), version);
     }
     check.driver();
+    check.analytics();
     check.entries();
     check.authentication();
     check.credentials();
@@ -114,6 +115,13 @@ impl Check<'_> {
             if func_name.is_empty() {
                 self.error(list.index(index).key("func_name"), "is empty; say which plugin runs");
             }
+        }
+    }
+
+    /// Source: plugin-system.md §5.
+    fn analytics(&mut self) {
+        if self.api.analytics_plugin.enable && self.api.do_not_track {
+            self.warning(path(&["analytics_plugin"]), "has no effect: `do_not_track` is true");
         }
     }
 

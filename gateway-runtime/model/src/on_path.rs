@@ -1,8 +1,9 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
+use crate::headers::HeaderTransform;
 use crate::lists::{InternalPath, ListedPath, MockResponse};
 use crate::rewrite::{MethodTransform, UrlRewrite};
-use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout};
+use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
 pub trait OnPath {
@@ -37,7 +38,18 @@ macro_rules! on_path {
     };
 }
 
-on_path!(CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, InternalPath, MethodTransform, UrlRewrite);
+on_path!(
+    CircuitBreaker,
+    EndpointRate,
+    GoPlugin,
+    HardTimeout,
+    HeaderTransform,
+    InternalPath,
+    MethodTransform,
+    SizeLimit,
+    TrackedPath,
+    UrlRewrite,
+);
 
 impl OnPath for MockResponse {
     fn is_disabled(&self) -> bool {

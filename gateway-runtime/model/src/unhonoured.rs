@@ -14,7 +14,6 @@ const REFUSED: &str = "not honoured by this gateway, and it guards access: reque
 
 /// Objects that exports write in full, and the member without which they do nothing.
 const SWITCHES: &[(&str, &str)] = &[
-    ("analytics_plugin", "enable"),
     ("cache_options", "enable_cache"),
     ("external_oauth", "enabled"),
     ("graphql", "enabled"),

@@ -95,6 +95,7 @@ fn examine(
         edge: config.edge.clone(),
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
+        has_analytics: config.analytics.is_some(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {

@@ -214,6 +214,9 @@ impl Step for Cors {
             self.mark(request, &mut exchange.ctx.asked_mut().response_headers);
             return Ok(Ran::On);
         }
+        // Source: gateway.md §8.1.
+        exchange.draft = None;
+        let request = &exchange.request;
         if is_preflight(request) {
             return Ok(Ran::Answer(Box::new(self.preflight(request))));
         }

@@ -184,7 +184,11 @@ impl Step for Lists {
             return Err(VersionError::Forbidden.into());
         }
         match self.first(request) {
-            Some(Verdict::Reply(reply)) => return Ok(Ran::Answer(reply.response())),
+            Some(Verdict::Reply(reply)) => {
+                // Source: gateway.md §8.1.
+                exchange.draft = None;
+                return Ok(Ran::Answer(reply.response()));
+            }
             Some(Verdict::Refuse) => return Err(VersionError::Forbidden.into()),
             Some(Verdict::Ignore) => Ignored::set(&mut exchange.request),
             None if self.is_closed && !is_internal => return Err(VersionError::Forbidden.into()),

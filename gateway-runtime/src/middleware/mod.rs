@@ -17,6 +17,7 @@ pub(crate) mod dispatch;
 mod expiry;
 mod granular_access;
 mod guards;
+pub(crate) mod headers;
 pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
@@ -26,8 +27,10 @@ mod method_transform;
 mod organisation;
 mod quota;
 mod rate_limit;
+mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod track_endpoint;
 mod url_rewrite;
 pub(crate) mod version_check;
 
@@ -159,7 +162,9 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
+    Row::Planned(size_limits::STEP),
     Row::Planned(context_vars::STEP),
+    Row::Planned(track_endpoint::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
@@ -169,6 +174,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(rate_limit::STEP),
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
+    Row::Planned(headers::request::STEP),
     Row::Planned(url_rewrite::STEP),
     Row::Planned(method_transform::STEP),
     Row::Plugins(Hook::Endpoint),
@@ -177,7 +183,12 @@ pub(crate) const ORDER: &[Row] = &[
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
-pub(crate) const RESPONSE: &[Row] = &[Row::Plugins(Hook::Response), Row::Planned(cors::ON_RESPONSE)];
+pub(crate) const RESPONSE: &[Row] = &[
+    Row::Planned(headers::response::STEP),
+    Row::Planned(headers::cleanup::STEP),
+    Row::Plugins(Hook::Response),
+    Row::Planned(cors::ON_RESPONSE),
+];
 
 impl Row {
     /// Whether it is for callers that are known, and left out on paths on which nobody is asked who they are. Source:

@@ -9,6 +9,7 @@ use gateway_sdk::exchange::Exchange;
 use gateway_sdk::{Method, Response};
 
 use super::{Peer, reach, serve, settle, stopped};
+use crate::analytics;
 use crate::apis::compile::Serving;
 use crate::apis::table::Route;
 use crate::chain::{self, Elsewhere, Ignored, Journey, Link, Loop, Stop};
@@ -46,11 +47,13 @@ pub(super) fn through<'a>(
         Journey { apis: journey.apis + 1, ..journey }.keep(&mut exchange.request);
         Ignored::unset(&mut exchange.request);
         exchange.ctx.enter_api(Arc::clone(&to.api.definition));
-        if journey.loops > 0 {
+        analytics::begin_again(to.api.tracking.as_ref(), exchange);
+        let response = if journey.loops > 0 {
             looped(gateway, peer, to, exchange).await
         } else {
             serve(gateway, peer, to, exchange).await
-        }
+        };
+        if exchange.draft.is_none() { response } else { analytics::finish(to, exchange, response) }
     })
 }
 
@@ -98,7 +101,9 @@ async fn round(gateway: &Gateway, peer: &Peer, from: &Route, to: Loop, exchange:
         exchange.caller = Caller::default();
     }
     exchange.ctx.enter_api(Arc::clone(&to.api.definition));
-    looped(gateway, peer, &to, exchange).await
+    analytics::begin_again(to.api.tracking.as_ref(), exchange);
+    let response = looped(gateway, peer, &to, exchange).await;
+    if exchange.draft.is_none() { response } else { analytics::finish(&to, exchange, response) }
 }
 
 /// Serves a request that goes round: some of the steps are left out.

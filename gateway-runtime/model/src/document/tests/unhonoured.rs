@@ -6,15 +6,15 @@ use super::{NO_EFFECT, REFUSED, Reading, check, read, with};
 fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
     check(
         &with(
-            r#""tags":["x"],"use_keyles":true,"tag_headers":["x"],
+            r#""oauth_meta":["x"],"use_keyles":true,"graphql":{"enabled":true},
 "custom_middleware":{"pre":[{"disabled":true,"nmae":"A"},{"disabled":true,"nmae":"B","colour":1}]},
 "version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"virtual":[{"path":"/"}]}}}},
 "config_data":{"use_keyles":true}"#,
         ),
         &[
-            &format!("warning 2:8: tags: {NO_EFFECT}"),
-            &format!("warning 2:37: use_keyles: {NO_EFFECT}; did you mean `use_keyless`?"),
-            &format!("warning 2:56: tag_headers: {NO_EFFECT}"),
+            &format!("warning 2:14: oauth_meta: {NO_EFFECT}"),
+            &format!("warning 2:33: use_keyles: {NO_EFFECT}; did you mean `use_keyless`?"),
+            &format!("warning 2:48: graphql: {NO_EFFECT}"),
             &format!("warning 3:53: custom_middleware.pre[0].nmae: {NO_EFFECT}; did you mean `name`?"),
             &format!("warning 3:95: custom_middleware.pre[1].colour: {NO_EFFECT}"),
             &format!("warning 4:83: version_data.versions.D.extended_paths.virtual: {NO_EFFECT}"),
