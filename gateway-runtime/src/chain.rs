@@ -24,11 +24,11 @@ use crate::drivers::Resolved;
 use crate::error::{Fault, RequestError};
 use crate::keyring::Keyring;
 use crate::metrics::plugins::Meter;
-use crate::middleware::{Ran, Step, Then};
+use crate::middleware::{Ran, Step, Then, dispatch};
 use crate::telemetry::{one_line, panic_text};
 
 pub(crate) use any_of::{AnyOf, Way};
-pub(crate) use elsewhere::{Elsewhere, Ignored, Journey};
+pub(crate) use elsewhere::{Elsewhere, Ignored, Journey, Loop};
 pub(crate) use guarded::PluginRules;
 pub(crate) use limits_report::LimitsReport;
 
@@ -227,7 +227,9 @@ fn advance<'a>(
                 let rest = links.get(at + 1 + links_after..).unwrap_or_default();
                 return advance(rest, exchange, listen, keyring);
             }
-            Link::Passthrough if exchange.request.method() == Method::OPTIONS => return Ok(None),
+            Link::Passthrough if exchange.request.method() == Method::OPTIONS => {
+                return advance(last_step(links), exchange, listen, keyring);
+            }
             Link::LimitsReport(_) | Link::UnlessIgnored(_) | Link::Passthrough => continue,
             Link::Unresolved { name, hook } => {
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
@@ -244,6 +246,14 @@ fn advance<'a>(
         }
     }
     Ok(None)
+}
+
+/// The step that says where a request goes, if there is one.
+pub(crate) fn last_step(links: &[Link]) -> &[Link] {
+    match links {
+        [.., last @ Link::BuiltIn { name, .. }] if *name == dispatch::NAME => std::slice::from_ref(last),
+        _ => &[],
+    }
 }
 
 /// A refusal that is the gateway's own fault is logged where it becomes an answer.

@@ -125,6 +125,12 @@ pub(crate) enum RequestError {
     OrganisationQuotaExceeded,
     #[error("the quota of the organisation cannot be counted: {0}")]
     OrganisationQuotaUnknown(StoreError),
+    #[error("the request went round more than {0} times: see where `tyk://` in `url_rewrites` leads")]
+    LoopTooDeep(u32),
+    #[error("no API has the id or the name `{0}`, where `tyk://` in `url_rewrites` leads")]
+    LoopTarget(String),
+    #[error("no API has the id or the name `{0}`, which is in `proxy.target_url`")]
+    TargetApi(String),
     #[error("`to_method` of this path is no method that requests may be given")]
     MethodRefused,
     #[error("the request's body is over {limit_bytes} bytes")]
@@ -270,6 +276,9 @@ impl RequestError {
             Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
             Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
             Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
+            Self::LoopTooDeep(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Loop level too deep", Definition),
+            Self::LoopTarget(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Can't detect loop target", Definition),
+            Self::TargetApi(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Couldn't detect target", Definition),
             Self::MethodRefused => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", Definition),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::LengthMissing => (StatusCode::LENGTH_REQUIRED, "Content length is required for this request", Client),
@@ -331,6 +340,10 @@ impl RequestError {
             }
             Self::TokenSignature(_, told) => body(config, request, Response::new(status), &told.message),
             Self::BodyRefused(told) => body(config, request, Response::new(status), &told.message),
+            Self::LoopTooDeep(most) => {
+                let message = format!("Loop level too deep. Found more than {most} loops in single request");
+                body(config, request, Response::new(status), &message)
+            }
             Self::SchemeMissing(scheme) => {
                 let message = format!("security scheme {scheme} is not configured");
                 body(config, request, Response::new(status), &message)

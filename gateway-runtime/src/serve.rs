@@ -172,6 +172,17 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
         Ok(serving) => run(gateway, peer, route, serving, exchange).await,
         Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
     };
+    settle(gateway, peer, route, served, exchange).await
+}
+
+/// What the client gets of what a request came to.
+async fn settle(
+    gateway: &Gateway,
+    peer: &Peer,
+    route: &Route,
+    served: Result<Response, Stop>,
+    exchange: &mut Exchange,
+) -> Response {
     // What request plugins set for the final response is under what a plugin answered, and beside what the upstream did.
     let mut asked = std::mem::take(&mut exchange.ctx.asked_mut().response_headers);
     if !asked.is_empty() {
@@ -216,6 +227,17 @@ async fn run(
     if !serving.request.is_empty() {
         chain::run_request(&serving.request, exchange, &route.listen, &gateway.keyring).await?;
     }
+    reach(gateway, peer, route, serving, exchange).await
+}
+
+/// The upstream, and the response's chain.
+async fn reach(
+    gateway: &Gateway,
+    peer: &Peer,
+    route: &Route,
+    serving: &Serving,
+    exchange: &mut Exchange,
+) -> Result<Response, Stop> {
     let is_head = exchange.request.method() == Method::HEAD;
     let mut response = forward(gateway, peer, route, serving, exchange).await?;
     // After it comes another protocol, not a response that anybody could change.

@@ -35,6 +35,7 @@ mod late;
 mod life;
 mod limits;
 mod limits_report;
+mod looping;
 mod matrix;
 mod messages;
 mod oas;

@@ -10,7 +10,8 @@ use crate::transport::Transport;
 pub struct Proxy {
     /// The path under which requests belong to this API; may contain `{name}` or `{name:regex}`.
     pub listen_path: String,
-    /// The upstream, as `scheme://host[:port][/path]`; schemes are `http`, `https`, `h2c`, `ws` and `wss`.
+    /// The upstream, as `scheme://host[:port][/path]`; schemes are `http`, `https`, `h2c`, `ws` and `wss`. Or an API of
+    /// this gateway, as `tyk://<its id or name>`.
     pub target_url: String,
     /// Cuts the listen path off before the request is forwarded.
     pub strip_listen_path: bool,
@@ -29,6 +30,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// The API that `target_url` names, if it names one.
+    pub fn target_api(&self) -> Option<&str> {
+        let rest = self.target_url.strip_prefix("tyk://")?;
+        rest.split(['/', '?', '#']).next()
+    }
+
     /// The members of `target_list`, each with a scheme: its own, else the API's protocol, else `http`. Source: Tyk,
     /// `gateway/reverse_proxy.go`.
     pub fn targets(&self, protocol: &str) -> impl Iterator<Item = String> {

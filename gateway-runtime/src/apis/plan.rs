@@ -32,7 +32,7 @@ use crate::session::limits::EndpointLimit;
 use crate::telemetry::panic_text;
 use crate::upstream::balance::{Balancer, Targets};
 use crate::upstream::health::{Check, CheckError, Marks};
-use crate::upstream::target::Target;
+use crate::upstream::target::{NOWHERE, Target};
 use crate::upstream::transport::Transport;
 
 pub(crate) use version::Planning;
@@ -313,7 +313,8 @@ impl Planner<'_> {
     fn targets(&mut self, api: &ApiDefinition, marks: &Marks, transport: &Transport) -> Option<Targets> {
         let proxy = &api.proxy;
         if !proxy.enable_load_balancing {
-            let target = Target::parse(&proxy.target_url, proxy, transport);
+            let url = proxy.target_api().map_or(&*proxy.target_url, |_| NOWHERE);
+            let target = Target::parse(url, proxy, transport);
             return target.map(Targets::One).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();
         }
         let mut members = Vec::new();

@@ -29,6 +29,8 @@ pub(crate) struct Table {
     apis: Vec<Arc<Api>>,
     /// To all of them, by their ids: for requests that are inside already.
     inside: HashMap<Box<str>, Arc<Route>>,
+    /// The same, by their ids in Tyk's database and by their names as [`loop_name`] writes them.
+    named: HashMap<Box<str>, Arc<Route>>,
     /// To those that have no domain.
     routes: Routes,
     /// `None`: the host of a request does not matter, as with most gateways.
@@ -128,9 +130,16 @@ impl Table {
         let route =
             |api: &Arc<Api>| Route { api: Arc::clone(api), listen: Arc::clone(&api.listen), strips: true, weight: 0 };
         // Of several with one id, the first is served.
-        let inside =
+        let inside: HashMap<Box<str>, Arc<Route>> =
             apis.iter().rev().map(|api| (api.definition.api_id.as_str().into(), Arc::new(route(api)))).collect();
-        Self { apis, inside, routes: Routes::of(here), hosts }
+        // An id is never taken for the name of another.
+        let names = apis.iter().rev().map(|api| (loop_name(&api.definition.name), api));
+        let ids = apis.iter().rev().map(|api| (api.definition.id.clone(), api));
+        let named = names.chain(ids).filter(|(name, _)| !name.is_empty());
+        let named =
+            named.filter_map(|(name, api)| Some((name.into(), Arc::clone(inside.get(&*api.definition.api_id)?))));
+        let named = named.collect();
+        Self { apis, inside, named, routes: Routes::of(here), hosts }
     }
 
     /// The API for a path of a host: the longest listen path wins. The host is asked for only where it matters.
@@ -163,6 +172,12 @@ impl Table {
 
     pub(crate) fn apis(&self) -> &[Arc<Api>] {
         &self.apis
+    }
+
+    /// The same, by its id, its id in Tyk's database, or its name. Source: gateway.md §5.6.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Route>> {
+        let found = self.inside(name).or_else(|| self.named.get(name));
+        found.or_else(|| self.named.get(&*loop_name(name)))
     }
 
     /// The way to an API for a request that is inside already, whether the API is `internal` or not.
@@ -216,6 +231,21 @@ impl Routes {
         }
         best
     }
+}
+
+/// The name of an API as URLs have it: in lower case, with `-` for whatever is neither a letter nor a digit, and without
+/// its categories.
+fn loop_name(name: &str) -> String {
+    let name = name.split('#').next().unwrap_or_default().trim();
+    let mut written = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() => written.push(c.to_ascii_lowercase()),
+            _ if written.ends_with('-') => {}
+            _ => written.push('-'),
+        }
+    }
+    written
 }
 
 /// Whether a prefix of `path` ends where a segment does.

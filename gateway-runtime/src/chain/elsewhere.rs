@@ -9,6 +9,21 @@ use gateway_sdk::Request;
 pub(crate) enum Elsewhere {
     /// An API, by its id: all of its chain runs, from the start.
     Api(Arc<str>),
+    /// Where a URL leads that the request was rewritten to.
+    Loop(Loop),
+    /// The API that the `target_url` of this one names, by its id or its name.
+    Target(Arc<str>),
+}
+
+/// Where a `tyk://` URL leads, and how often that may go on.
+#[derive(Debug)]
+pub(crate) struct Loop {
+    /// An id or a name; `None` is the API itself.
+    pub(crate) name: Option<Arc<str>>,
+    /// How often the request may go round; 0: the URL does not say.
+    pub(crate) most: u32,
+    /// Rates and quotas count once more.
+    pub(crate) checks_limits: bool,
 }
 
 /// How a request came to the API that it is at; kept with it once it has been at another.
@@ -19,6 +34,12 @@ pub(crate) struct Journey {
     /// How many of these did because they were told to go to a `tyk://` address: to such requests `internal` paths are
     /// open.
     pub(crate) loops: u32,
+    /// How many of these there may be, as the first of them said that said so; 0: none did.
+    pub(crate) most: u32,
+    /// The last of them led to the API that the request was at already.
+    pub(crate) is_self: bool,
+    /// The last of them asked for rates and quotas to count once more.
+    pub(crate) checks_limits: bool,
 }
 
 impl Journey {

@@ -1,23 +1,32 @@
-//! Gives a request the method and the URL that earlier steps have chosen for it. It is the last step: plugins and
-//! built-ins before it see what the client sent.
+//! Gives a request the method and the URL that earlier steps have chosen for it, and sends it to another API if that is
+//! where these lead, or where the API's own target is. It is the last step: plugins and built-ins before it see what the
+//! client sent.
 //!
 //! Source: gateway.md §5.3 (step 14), §12.14; Tyk, `gateway/api_loader.go`.
+
+use std::sync::Arc;
 
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::uri::PathAndQuery;
 use gateway_sdk::{Method, Request, Uri};
 
 use super::method_transform::MethodTo;
+use super::url_rewrite::looping::Controls;
 use super::url_rewrite::rewritten::{Place, Rewritten};
 use super::{PlannedMiddleware, Ran, Step};
 use crate::apis::plan::Planning;
+use crate::chain::{Elsewhere, Loop};
 use crate::error::RequestError;
 
-pub(super) const STEP: PlannedMiddleware = PlannedMiddleware { name: "dispatch", plan };
+pub(super) const STEP: PlannedMiddleware = PlannedMiddleware { name: NAME, plan };
+
+pub(crate) const NAME: &str = "dispatch";
 
 struct Dispatch {
     /// That of `target_url`, which goes to other upstreams too.
     query: Option<Box<str>>,
+    /// The API that `target_url` names.
+    target: Option<Arc<str>>,
 }
 
 /// The request as the client sent it.
@@ -33,10 +42,11 @@ fn plan(planning: &mut Planning<'_, '_>) -> Option<Box<dyn Step>> {
         paths.url_rewrites.iter().any(|entry| !entry.disabled)
             || paths.method_transforms.iter().any(|entry| !entry.disabled)
     });
-    is_asked.then(|| {
-        let target = planning.api().proxy.target_url.split_once('?');
-        let query = target.map(|(_, query)| query).filter(|query| !query.is_empty());
-        Box::new(Dispatch { query: query.map(Box::from) }) as Box<dyn Step>
+    let proxy = &planning.api().proxy;
+    let target = proxy.target_api().map(Arc::from);
+    (is_asked || target.is_some()).then(|| {
+        let query = proxy.target_url.split_once('?').map(|(_, query)| query).filter(|query| !query.is_empty());
+        Box::new(Dispatch { query: query.map(Box::from), target }) as Box<dyn Step>
     })
 }
 
@@ -46,10 +56,9 @@ impl Step for Dispatch {
         let method = request.extensions_mut().remove::<MethodTo>();
         let rewritten = request.extensions_mut().remove::<Rewritten>();
         if method.is_none() && rewritten.is_none() {
-            return Ok(Ran::On);
+            return Ok(self.on());
         }
         let sent = AsSent { method: request.method().clone(), uri: request.uri().clone() };
-        request.extensions_mut().insert(sent);
         if let Some(MethodTo(method)) = method {
             request.set_method(method);
         }
@@ -59,13 +68,40 @@ impl Step for Dispatch {
             Some(Rewritten { place: Place::Upstream(upstream), rest }) => {
                 request.set_upstream(upstream);
                 request.set_uri(self.with_query(rest).into());
+                request.extensions_mut().insert(sent);
+                return Ok(Ran::On);
+            }
+            Some(Rewritten { place: Place::Api(name), rest }) => {
+                return Ok(Ran::Elsewhere(round(request, &name, &rest)));
             }
         }
-        Ok(Ran::On)
+        let on = self.on();
+        // Another API knows it as it is now.
+        if matches!(on, Ran::On) {
+            request.extensions_mut().insert(sent);
+        }
+        Ok(on)
     }
 }
 
+/// To the API of a `tyk://` URL.
+fn round(request: &mut Request, name: &str, rest: &PathAndQuery) -> Elsewhere {
+    let (Controls { method, most, checks_limits }, rest) = Controls::take(rest);
+    if let Some(method) = method {
+        request.set_method(method);
+    }
+    request.set_uri(rest.into());
+    let name = (name != "self").then(|| name.into());
+    Elsewhere::Loop(Loop { name, most, checks_limits })
+}
+
 impl Dispatch {
+    /// To the upstream, or to the API in its place.
+    fn on(&self) -> Ran {
+        let target = self.target.as_ref();
+        target.map_or(Ran::On, |name| Ran::Elsewhere(Elsewhere::Target(Arc::clone(name))))
+    }
+
     /// A path and a query, with the target's query before its own.
     fn with_query(&self, rest: PathAndQuery) -> PathAndQuery {
         let Some(query) = &self.query else { return rest };

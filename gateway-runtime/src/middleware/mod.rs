@@ -48,7 +48,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
 use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
-use crate::chain::Elsewhere;
+use crate::chain::{Elsewhere, Journey};
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
@@ -220,6 +220,14 @@ const FOR_CALLERS: [&str; 5] = [
 pub(crate) fn token_of(api: &ApiDefinition, request: &Request) -> Option<String> {
     let found = credential::Places::of(api.token_source()).find(request)?;
     Some(credential::without_scheme(&found).to_owned())
+}
+
+/// Whether a step is left out for a request that goes round: limits count once, and whose token was taken is not asked
+/// for it again. Source: gateway.md §5.6.
+pub(crate) fn is_left_out(step: &str, journey: Journey, is_known: bool) -> bool {
+    const LIMITS: [&str; 4] =
+        [organisation::STEP.name, rate_limit::STEP.name, quota::STEP.name, api_rate_limit::STEP.name];
+    (!journey.checks_limits && LIMITS.contains(&step)) || (journey.is_self && is_known && step == auth_token::STEP.name)
 }
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted

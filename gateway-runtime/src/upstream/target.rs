@@ -94,9 +94,15 @@ pub(crate) enum TargetError {
     NoHost,
     #[error("the port is not a number up to 65535")]
     Port,
-    #[error("`{0}` upstreams are not served by this gateway: schemes are `http`, `https`, `h2c`, `ws` and `wss`")]
+    #[error(
+        "`{0}` upstreams are not served by this gateway: schemes are `http`, `https`, `h2c`, `ws`, `wss` and `tyk`"
+    )]
     Scheme(String),
 }
+
+/// Where requests would go of an API whose target is another API. They never get there: the name is nobody's. Source:
+/// RFC 2606 §2.
+pub(crate) const NOWHERE: &str = "http://tyk.invalid/";
 
 impl Target {
     /// A target of a definition.

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | when a trigger fires, and what it remembers | `trigger.rs` |
 //! | what a rewritten text means: a path, another upstream, another API | `rewritten.rs` |
+//! | what a URL of another API asks of the gateway | `looping.rs` |
 //!
 //! Source: gateway.md §5.6; Tyk, `gateway/mw_url_rewrite.go`.
 
+pub(super) mod looping;
 pub(super) mod rewritten;
 mod trigger;
 

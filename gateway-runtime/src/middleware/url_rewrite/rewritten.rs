@@ -21,7 +21,12 @@ pub(in crate::middleware) enum Place {
     /// The API's own upstream.
     Here,
     Upstream(Uri),
+    /// An API, by its id or its name, or `self`.
+    Api(Box<str>),
 }
+
+/// The scheme of URLs that lead to APIs of this gateway.
+pub(in crate::middleware) const LOOP: &str = "tyk";
 
 /// A text that is no URL.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,9 @@ impl Rewritten {
             return Ok(Self { place: Place::Here, rest: path_and_query(text)? });
         };
         let (host, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if scheme == LOOP {
+            return Ok(Self { place: Place::Api(host.into()), rest: path_and_query(rest)? });
+        }
         let upstream = Uri::builder()
             .scheme(scheme.parse::<Scheme>()?)
             .authority(host.parse::<Authority>()?)
@@ -83,6 +91,7 @@ mod tests {
         match Rewritten::of(text) {
             Ok(Rewritten { place: Place::Here, rest }) => rest.to_string(),
             Ok(Rewritten { place: Place::Upstream(uri), rest }) => format!("{uri} {rest}"),
+            Ok(Rewritten { place: Place::Api(name), rest }) => format!("API {name}: {rest}"),
             Err(error) => error.to_string(),
         }
     }
@@ -99,6 +108,8 @@ mod tests {
             ("http://h:1", "http://h:1/ /"),
             ("https://h/a/b?c", "https://h/ /a/b?c"),
             ("https://h?c", "https://h/ /?c"),
+            ("tyk://self/a?b", "API self: /a?b"),
+            ("tyk://My API (2)?b", "API My API (2): /?b"),
             ("/a%2", "`%` is not followed by two hexadecimal digits"),
             ("/a%zz", "`%` is not followed by two hexadecimal digits"),
         ] {
