@@ -120,6 +120,8 @@ pub(crate) enum RequestError {
     OrganisationQuotaExceeded,
     #[error("the quota of the organisation cannot be counted: {0}")]
     OrganisationQuotaUnknown(StoreError),
+    #[error("`to_method` of this path is no method that requests may be given")]
+    MethodRefused,
     #[error("the request's body is over {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: u64 },
     #[error("the client does not say how large the body is, and the API limits that")]
@@ -254,6 +256,7 @@ impl RequestError {
             Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
             Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
             Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
+            Self::MethodRefused => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", Definition),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
             Self::LengthMissing => (StatusCode::LENGTH_REQUIRED, "Content length is required for this request", Client),
             Self::LengthInvalid => (StatusCode::BAD_REQUEST, "content length is not a valid Integer", Client),

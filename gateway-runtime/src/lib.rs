@@ -34,6 +34,7 @@
 //! | where policies come from | `policies.rs` |
 //! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
+//! | what `$tyk_context.…` and `$tyk_meta.…` are in texts of a definition | `variables/mod.rs` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
@@ -83,6 +84,7 @@ mod telemetry;
 mod telling;
 mod tls;
 mod upstream;
+mod variables;
 mod written;
 
 use std::process::ExitCode;

@@ -26,6 +26,7 @@ use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Entrance, Gateway, Phase};
 use crate::middleware::headers::request::HiddenClient;
+use crate::middleware::dispatch;
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -235,7 +236,8 @@ async fn forward(
         None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
         Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,
     };
-    if let Some(kept) = kept {
+    if let Some(mut kept) = kept {
+        dispatch::hand_over(&mut exchange.request, &mut kept);
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
         exchange.request.headers_mut().insert(CONTENT_TYPE, media_type);

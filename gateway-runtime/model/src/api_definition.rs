@@ -162,6 +162,8 @@ pub struct ApiDefinition {
     pub ip_access_control_disabled: bool,
     /// What is done to every response, beside what `version_data` says.
     pub response_processors: Vec<ResponseProcessor>,
+    /// Lets texts of the definition name what is known of a request: `$tyk_context.…`.
+    pub enable_context_vars: bool,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Takes the API out of the routing; only other APIs reach it.

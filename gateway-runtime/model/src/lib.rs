@@ -6,6 +6,7 @@
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
+//! | [`rewrite`] | [`UrlRewrite`], [`MethodTransform`]: what upstreams get instead of what clients send |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
 //! | [`security`] | which ways of authentication are enough, by the OpenAPI document beside a definition |
@@ -46,6 +47,7 @@ pub mod on_path;
 pub mod plugin_name;
 pub mod policy;
 pub mod proxy;
+pub mod rewrite;
 pub mod security;
 pub mod session;
 pub mod transport;
@@ -77,6 +79,7 @@ pub use meaning::host_mistake;
 pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
+pub use rewrite::{METHODS_TO, MethodTransform, RewriteTrigger, TriggerOptions, UrlRewrite, ValueMatch};
 pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};

@@ -10,6 +10,7 @@ use crate::version::{GoPlugin, Version};
 
 mod credentials;
 mod jwt;
+mod rewrites;
 mod traffic;
 
 /// One mistake, not yet located.
@@ -95,6 +96,7 @@ impl Check<'_> {
     fn version(&mut self, at: &JsonPath, version: &Version) {
         self.expiry(at.key("expires"), &version.expires);
         self.version_traffic(at, version);
+        self.rewrites(at, version);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {

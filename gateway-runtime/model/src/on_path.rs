@@ -1,6 +1,7 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
 use crate::headers::HeaderTransform;
+use crate::rewrite::{MethodTransform, UrlRewrite};
 use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
@@ -32,4 +33,13 @@ macro_rules! on_path {
     };
 }
 
-on_path!(CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, HeaderTransform, SizeLimit);
+on_path!(
+    CircuitBreaker,
+    EndpointRate,
+    GoPlugin,
+    HardTimeout,
+    HeaderTransform,
+    MethodTransform,
+    SizeLimit,
+    UrlRewrite,
+);

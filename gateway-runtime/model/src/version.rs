@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::{DurationError, duration};
 use crate::headers::HeaderTransform;
+use crate::rewrite::{MethodTransform, UrlRewrite};
 
 /// The versions of an API. Source: Tyk, `VersionData` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,6 +75,10 @@ pub struct ExtendedPaths {
     pub transform_response_headers: Vec<HeaderTransform>,
     /// How large the body of a request may be; the first that matches counts.
     pub size_limits: Vec<SizeLimit>,
+    /// Other methods for the upstream; the first that matches counts.
+    pub method_transforms: Vec<MethodTransform>,
+    /// Other URLs for the upstream; the first that matches counts.
+    pub url_rewrites: Vec<UrlRewrite>,
 }
 
 /// How large a request to one path may be. Source: Tyk, `RequestSizeMeta` in `apidef/api_definitions.go`.

@@ -10,7 +10,9 @@ mod auth_token;
 pub(crate) mod basic_auth;
 pub(crate) mod certificate_check;
 mod client_certificate;
+mod context_vars;
 mod credential;
+pub(crate) mod dispatch;
 mod expiry;
 mod granular_access;
 mod guards;
@@ -19,12 +21,14 @@ pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
+mod method_transform;
 mod organisation;
 mod quota;
 mod rate_limit;
 mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod url_rewrite;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -148,6 +152,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
     Row::Planned(size_limits::STEP),
+    Row::Planned(context_vars::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
@@ -158,8 +163,11 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
     Row::Planned(headers::request::STEP),
+    Row::Planned(url_rewrite::STEP),
+    Row::Planned(method_transform::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
+    Row::Planned(dispatch::STEP),
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.

@@ -119,7 +119,7 @@ impl Check<'_> {
         }
     }
 
-    fn endpoint(&mut self, at: &JsonPath, path: &str, method: &str) {
+    pub(super) fn endpoint(&mut self, at: &JsonPath, path: &str, method: &str) {
         if path.is_empty() {
             self.error(at.key("path"), "is empty; say which path it is for");
         }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod meaning;
+mod rewrites;
 mod shape;
 mod unhonoured;
 
