@@ -130,26 +130,28 @@ pub(crate) async fn run_request(
 }
 
 /// Runs one step alone, whatever it waits for.
-pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchange) -> Result<(), RequestError> {
+pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchange) -> Result<(), Stop> {
     match step.run(exchange) {
         Ok(Ran::On) => Ok(()),
         Ok(Ran::Wait(answer)) => Box::pin(finish(name, answer, exchange)).await,
+        Ok(Ran::Answer(response)) => Err(Stop::Answer(response)),
         Err(error) => {
             log_refusal(exchange, name, &error);
-            Err(error)
+            Err(error.into())
         }
     }
 }
 
 /// Waits for whatever a step waits for, until it has let the request go on.
-async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut Exchange) -> Result<(), RequestError> {
+async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut Exchange) -> Result<(), Stop> {
     loop {
         match answer.await(exchange) {
             Ok(Ran::On) => return Ok(()),
             Ok(Ran::Wait(next)) => answer = next,
+            Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
             Err(error) => {
                 log_refusal(exchange, name, &error);
-                return Err(error);
+                return Err(error.into());
             }
         }
     }
@@ -167,6 +169,7 @@ fn advance<'a>(
             Link::BuiltIn { name, step } => match step.run(exchange) {
                 Ok(Ran::On) => continue,
                 Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), &links[at + 1..]))),
+                Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
                 Err(error) => {
                     log_refusal(exchange, name, &error);
                     return Err(error.into());

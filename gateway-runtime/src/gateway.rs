@@ -13,6 +13,7 @@ use crate::apis::table::Table;
 use crate::config::Config;
 use crate::keyring::Keyring;
 use crate::middleware::jwt::sets::KeySets;
+use crate::responses::Responses;
 use crate::storage::Store;
 use crate::tls::Tls;
 use crate::upstream::Rules;
@@ -33,6 +34,8 @@ pub(crate) struct Gateway {
     pub(crate) changing: Mutex<()>,
     /// Keys, counters and signals.
     pub(crate) store: Store,
+    /// Answers that are kept.
+    pub(crate) responses: Arc<Responses>,
     /// `None`: clients speak plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
@@ -72,7 +75,7 @@ impl Gateway {
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
-        let Services { host, keyring, key_sets, ground, .. } = services.clone();
+        let Services { host, keyring, key_sets, responses, ground, .. } = services.clone();
         let store = keyring.store().clone();
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self {
@@ -83,6 +86,7 @@ impl Gateway {
             keyring,
             key_sets,
             store,
+            responses,
             ground,
             changing: Mutex::new(()),
             tls,

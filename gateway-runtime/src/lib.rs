@@ -73,6 +73,7 @@ mod middleware;
 mod notify;
 mod policies;
 mod quiet;
+mod responses;
 mod serve;
 mod server;
 mod session;

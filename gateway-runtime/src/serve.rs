@@ -2,7 +2,7 @@
 
 pub(crate) mod body;
 mod normal;
-mod rates;
+pub(crate) mod rates;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,8 +25,8 @@ use crate::clock::Deadline;
 use crate::control;
 use crate::error::{self, RequestError};
 use crate::gateway::{Entrance, Gateway, Phase};
-use crate::middleware::headers::request::HiddenClient;
 use crate::middleware::dispatch;
+use crate::middleware::headers::request::HiddenClient;
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -205,7 +205,7 @@ async fn run(
         exchange.response = Some(response);
         response = Box::pin(respond(gateway, &serving.response, exchange, is_head)).await?;
     }
-    rates::on_answer(&gateway.config, response.headers_mut(), exchange);
+    rates::on_answer(gateway.config.rate_headers, response.headers_mut(), exchange);
     Ok(response)
 }
 

@@ -42,6 +42,7 @@ mod proxying;
 mod raw;
 mod reload;
 mod resolution;
+mod response_cache;
 mod retries;
 mod routing;
 mod secure;

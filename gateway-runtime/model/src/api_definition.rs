@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
+use crate::cache::CacheOptions;
 use crate::custom_middleware::MiddlewareSection;
 use crate::headers::ResponseProcessor;
 use crate::jwt::{JwksUri, Scopes};
@@ -164,6 +165,8 @@ pub struct ApiDefinition {
     pub response_processors: Vec<ResponseProcessor>,
     /// Lets texts of the definition name what is known of a request: `$tyk_context.…`.
     pub enable_context_vars: bool,
+    /// Which answers are kept for those who ask the same.
+    pub cache_options: CacheOptions,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Takes the API out of the routing; only other APIs reach it.

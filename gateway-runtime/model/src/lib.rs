@@ -33,6 +33,7 @@
 pub mod access;
 pub mod api_definition;
 pub mod auth;
+pub mod cache;
 pub mod configuration;
 pub mod custom_middleware;
 pub mod document;
@@ -66,6 +67,7 @@ pub use access::{
 };
 pub use api_definition::{ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
+pub use cache::{CacheEntry, CacheOptions, SAFE_METHODS};
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};

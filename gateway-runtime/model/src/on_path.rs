@@ -1,5 +1,6 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
+use crate::cache::CacheEntry;
 use crate::headers::HeaderTransform;
 use crate::rewrite::{MethodTransform, UrlRewrite};
 use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit};
@@ -12,6 +13,21 @@ pub trait OnPath {
     fn path(&self) -> &str;
     /// The method; `None` is any. What is for the empty method is for none.
     fn method(&self) -> Option<&str>;
+}
+
+/// A path alone, for any method.
+impl OnPath for String {
+    fn is_disabled(&self) -> bool {
+        false
+    }
+
+    fn path(&self) -> &str {
+        self
+    }
+
+    fn method(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// For entries that have the fields `disabled`, `path` and `method`.
@@ -34,6 +50,7 @@ macro_rules! on_path {
 }
 
 on_path!(
+    CacheEntry,
     CircuitBreaker,
     EndpointRate,
     GoPlugin,

@@ -16,7 +16,6 @@ const REFUSED: &str = "not honoured by this gateway, and it guards access: reque
 const SWITCHES: &[(&str, &str)] = &[
     ("CORS", "enable"),
     ("analytics_plugin", "enable"),
-    ("cache_options", "enable_cache"),
     ("definition", "enabled"),
     ("external_oauth", "enabled"),
     ("graphql", "enabled"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CacheEntry;
 use crate::duration::{DurationError, duration};
 use crate::headers::HeaderTransform;
 use crate::rewrite::{MethodTransform, UrlRewrite};
@@ -79,6 +80,10 @@ pub struct ExtendedPaths {
     pub method_transforms: Vec<MethodTransform>,
     /// Other URLs for the upstream; the first that matches counts.
     pub url_rewrites: Vec<UrlRewrite>,
+    /// Paths whose answers to `GET`, `HEAD` and `OPTIONS` are kept.
+    pub cache: Vec<String>,
+    /// The same with more to say; the first that matches counts, after those of `cache`.
+    pub advance_cache_config: Vec<CacheEntry>,
 }
 
 /// How large a request to one path may be. Source: Tyk, `RequestSizeMeta` in `apidef/api_definitions.go`.

@@ -13,7 +13,7 @@ use crate::config::PathRules;
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{[^{}/]+\}").expect("a fixed pattern"));
 
 /// Which paths an entry is for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     /// A text that every matching path contains; without regard to case if `fold`.
     pub(super) literal: Option<Box<str>>,
@@ -23,7 +23,7 @@ pub(crate) struct Pattern {
 }
 
 /// What decides, once the literal was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Test {
     /// That it was found, and where.
     Literal {

@@ -114,7 +114,10 @@ impl Way {
                 while let Ran::Wait(answer) = ran {
                     ran = answer.await(exchange)?;
                 }
-                Ok(None)
+                match ran {
+                    Ran::Answer(response) => Err(Stop::Answer(response)),
+                    Ran::On | Ran::Wait(_) => Ok(None),
+                }
             }
             Self::Plugin(call) => {
                 let (came, unsaved) = call.call(exchange, keyring).await;

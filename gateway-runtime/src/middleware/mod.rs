@@ -8,6 +8,7 @@ mod admission;
 mod api_rate_limit;
 mod auth_token;
 pub(crate) mod basic_auth;
+pub(crate) mod cache;
 pub(crate) mod certificate_check;
 mod client_certificate;
 mod context_vars;
@@ -35,17 +36,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_model::{ApiDefinition, AuthMethod, Hook};
+use gateway_sdk::Response;
 use gateway_sdk::exchange::{BoxFuture, Exchange};
 
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
 use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
+use crate::config::RateHeaders;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::basic_auth::credentials::FromBody;
+use crate::middleware::cache::CacheRules;
 use crate::middleware::jwt::sets::KeySets;
+use crate::responses::Responses;
 use crate::session::limits::EndpointLimit;
 
 pub(crate) use rate_limit::counted_id;
@@ -62,6 +67,8 @@ pub(crate) enum Ran {
     On,
     /// Somebody has to answer first. Only a step that asks somebody outside of the process comes to this.
     Wait(BoxFuture<'static, Then>),
+    /// The client gets this, and no more is asked.
+    Answer(Box<Response>),
 }
 
 /// How a step goes on with the answer that it waited for.
@@ -113,6 +120,13 @@ pub(crate) struct Building<'a> {
     pub(crate) limiter: &'a Arc<Limiter>,
     /// Where public keys are fetched.
     pub(crate) key_sets: &'a KeySets,
+    /// Where answers are kept.
+    pub(crate) responses: &'a Arc<Responses>,
+    pub(crate) rate_headers: RateHeaders,
+    /// Which entry of `X-Forwarded-For` is the client's.
+    pub(crate) depth: i64,
+    /// Which answers are kept.
+    pub(crate) caching: Option<Arc<CacheRules>>,
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
     pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
@@ -165,14 +179,19 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(headers::request::STEP),
     Row::Planned(url_rewrite::STEP),
     Row::Planned(method_transform::STEP),
+    Row::BuiltIn(cache::read::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
     Row::Planned(dispatch::STEP),
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
-pub(crate) const RESPONSE: &[Row] =
-    &[Row::Planned(headers::response::STEP), Row::Planned(headers::cleanup::STEP), Row::Plugins(Hook::Response)];
+pub(crate) const RESPONSE: &[Row] = &[
+    Row::Planned(headers::response::STEP),
+    Row::Planned(headers::cleanup::STEP),
+    Row::Plugins(Hook::Response),
+    Row::BuiltIn(cache::write::STEP),
+];
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.
