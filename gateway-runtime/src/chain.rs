@@ -1,6 +1,7 @@
 //! The chain: runs the links of an API in order, stops at an answer, and contains every plugin's panic.
 
 mod any_of;
+mod elsewhere;
 mod limits_report;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,10 +10,10 @@ use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 
 use gateway_model::Hook;
-use gateway_sdk::Response;
 use gateway_sdk::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
 use gateway_sdk::flow::Answer;
 use gateway_sdk::registry::{HookEntry, Plugin};
+use gateway_sdk::{Method, Response};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apis::listen_path::ListenPath;
@@ -24,6 +25,7 @@ use crate::middleware::{Ran, Step, Then};
 use crate::telemetry::{one_line, panic_text};
 
 pub(crate) use any_of::{AnyOf, Way};
+pub(crate) use elsewhere::{Elsewhere, Ignored, Journey};
 pub(crate) use limits_report::LimitsReport;
 
 /// One link of an API's chain.
@@ -38,6 +40,10 @@ pub(crate) enum Link {
     Endpoints(OnPaths<Result<PluginCall, String>>),
     AnyOf(AnyOf),
     LimitsReport(LimitsReport),
+    /// So many links after it are for callers that are known, and left out where nobody is asked who they are.
+    UnlessIgnored(usize),
+    /// `OPTIONS` goes straight to the upstream.
+    Passthrough,
     /// The definition names a plugin that is not there: nothing passes.
     Unresolved {
         name: String,
@@ -54,6 +60,8 @@ pub(crate) enum Stop {
         head: Box<Response>,
         message: String,
     },
+    /// Somebody else serves the request.
+    Elsewhere(Elsewhere),
     Error(RequestError),
 }
 
@@ -135,6 +143,7 @@ pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchang
         Ok(Ran::On) => Ok(()),
         Ok(Ran::Wait(answer)) => Box::pin(finish(name, answer, exchange)).await,
         Ok(Ran::Answer(response)) => Err(Stop::Answer(response)),
+        Ok(Ran::Elsewhere(to)) => Err(Stop::Elsewhere(to)),
         Err(error) => {
             log_refusal(exchange, name, &error);
             Err(error.into())
@@ -149,6 +158,7 @@ async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut
             Ok(Ran::On) => return Ok(()),
             Ok(Ran::Wait(next)) => answer = next,
             Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
+            Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
             Err(error) => {
                 log_refusal(exchange, name, &error);
                 return Err(error.into());
@@ -170,6 +180,7 @@ fn advance<'a>(
                 Ok(Ran::On) => continue,
                 Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), &links[at + 1..]))),
                 Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
+                Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
                 Err(error) => {
                     log_refusal(exchange, name, &error);
                     return Err(error.into());
@@ -187,7 +198,12 @@ fn advance<'a>(
             Link::LimitsReport(report) if report.is_asked(exchange, listen) => {
                 return Ok(Some((Waits::Report(report), &[])));
             }
-            Link::LimitsReport(_) => continue,
+            Link::UnlessIgnored(links_after) if Ignored::is_set(&exchange.request) => {
+                let rest = links.get(at + 1 + links_after..).unwrap_or_default();
+                return advance(rest, exchange, listen, keyring);
+            }
+            Link::Passthrough if exchange.request.method() == Method::OPTIONS => return Ok(None),
+            Link::LimitsReport(_) | Link::UnlessIgnored(_) | Link::Passthrough => continue,
             Link::Unresolved { name, hook } => {
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }

@@ -18,6 +18,7 @@ use crate::middleware::basic_auth::credentials::NoCredentials;
 use crate::middleware::http_signature::SignatureError;
 use crate::middleware::jwt::JwtError;
 use crate::middleware::token_signature::TokenSignatureError;
+use crate::middleware::version_check::VersionError;
 use crate::serve::body::Stalled;
 use crate::session::apply::ApplyError;
 use crate::storage::StoreError;
@@ -34,12 +35,8 @@ pub(crate) enum RequestError {
     Connect,
     #[error("the definition has fields that guard access and that this gateway does not honour: {}", .0.join(", "))]
     UnhonouredGuards(Vec<String>),
-    #[error("more than one version and none named `Default`")]
-    AmbiguousVersion,
-    #[error("the API is past its `expiration`")]
-    ApiExpired,
-    #[error("the version of the API is past its `expires`")]
-    VersionExpired,
+    #[error(transparent)]
+    Version(#[from] VersionError),
     #[error("the API does not load: {0}")]
     Broken(String),
     #[error("plugin `{name}` of hook `{hook}` is not in this binary")]
@@ -193,19 +190,7 @@ impl RequestError {
             Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } | Self::SchemeMissing(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
-            Self::AmbiguousVersion => {
-                (StatusCode::FORBIDDEN, "Ambiguous default API version for this non-versioned API found", Definition)
-            }
-            Self::ApiExpired => (
-                StatusCode::FORBIDDEN,
-                "API has expired, please check documentation or contact administrator",
-                Definition,
-            ),
-            Self::VersionExpired => (
-                StatusCode::FORBIDDEN,
-                "Api Version has expired, please check documentation or contact administrator",
-                Definition,
-            ),
+            Self::Version(error) => version(error),
             Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::PluginPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
@@ -324,6 +309,26 @@ impl RequestError {
         }
         response
     }
+}
+
+/// The same for a request that no version, or no path of one, serves. Source: gateway.md §5.4.
+fn version(error: &VersionError) -> (StatusCode, &'static str, Fault) {
+    use Fault::{Client, Definition};
+    let (message, fault) = match error {
+        VersionError::Ambiguous => ("Ambiguous default API version for this non-versioned API found", Definition),
+        VersionError::NoDefault => ("No default API version for this non-versioned API found", Definition),
+        VersionError::Missing => ("Version information not found", Client),
+        VersionError::Unknown => return (StatusCode::NOT_FOUND, "This API version does not seem to exist", Client),
+        VersionError::TooManyApis { .. } => return (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition),
+        VersionError::ApiExpired => {
+            ("API has expired, please check documentation or contact administrator", Definition)
+        }
+        VersionError::Expired => {
+            ("Api Version has expired, please check documentation or contact administrator", Definition)
+        }
+        VersionError::Forbidden => ("Requested endpoint is forbidden", Client),
+    };
+    (StatusCode::FORBIDDEN, message, fault)
 }
 
 /// The same for a request that was not answered by its upstream.

@@ -21,6 +21,7 @@
 //! | how a name in a definition becomes a function | `drivers/` |
 //! | how a definition becomes an API | `apis/plan.rs`, then `apis/compile.rs` |
 //! | how an entry of `extended_paths` is found for a request | `apis/matcher.rs` |
+//! | how one API's chain is left for all of another's | `serve/through.rs` |
 //! | what a path asks of the way upstream: time, circuit breaker | `apis/policies.rs`, `upstream/breaker.rs` |
 //! | which of several upstreams it is, and which are down | `upstream/balance.rs`, `upstream/health.rs` |
 //! | what happens at start, reload and end | `server.rs`, `server/cycle.rs`, `apis/load.rs` |
@@ -41,8 +42,8 @@
 //!
 //! # Invariants
 //! - This crate never names a plugin.
-//! - A request waits for no lock that another core may hold, and looks up no name: names are resolved when an API
-//!   loads. What a plugin asks of the store or writes to the log is that plugin's own cost.
+//! - A request waits for no lock that another core may hold, and looks up no name but that of an API which is a version of
+//!   the one it came to: all others are resolved when an API loads. What a plugin asks of the store or writes to the log is that plugin's own cost.
 //! - One runtime per core; what is shared is read-only, and swapped whole.
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
@@ -73,6 +74,7 @@ mod middleware;
 mod notify;
 mod policies;
 mod quiet;
+mod request_path;
 mod responses;
 mod serve;
 mod server;

@@ -3,6 +3,7 @@
 pub(crate) mod body;
 mod normal;
 pub(crate) mod rates;
+mod through;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use crate::error::{self, RequestError};
 use crate::gateway::{Entrance, Gateway, Phase};
 use crate::middleware::dispatch;
 use crate::middleware::headers::request::HiddenClient;
+use crate::middleware::version_check::VersionError;
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -177,6 +179,10 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
             }
             response
         }
+        Err(Stop::Elsewhere(to)) => {
+            exchange.ctx.asked_mut().response_headers = asked;
+            Box::pin(through::elsewhere(gateway, peer, route, to, exchange)).await
+        }
         Err(stop) => {
             let mut response = stopped(gateway, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
@@ -265,7 +271,11 @@ async fn respond(gateway: &Gateway, links: &[Link], exchange: &mut Exchange, is_
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }
             Link::BuiltIn { name, step } => chain::run_step(name, &**step, exchange).await?,
-            Link::Endpoints(_) | Link::AnyOf(_) | Link::LimitsReport(_) => {}
+            Link::Endpoints(_)
+            | Link::AnyOf(_)
+            | Link::LimitsReport(_)
+            | Link::UnlessIgnored(_)
+            | Link::Passthrough => {}
         }
     }
     let response = exchange.response.take().unwrap_or_else(|| Response::new(StatusCode::BAD_GATEWAY));
@@ -305,6 +315,8 @@ fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
         Stop::Refused { head, message } => {
             sent_by_plugin(gateway, exchange, error::body(config, headers, *head, &message))
         }
+        // It was taken where it came up: nothing behind the chain comes to it.
+        Stop::Elsewhere(_) => RequestError::from(VersionError::Unknown).response(config, headers),
         Stop::Error(error) => {
             let api_id = &exchange.ctx.api().api_id;
             if error.status().is_server_error() {

@@ -219,12 +219,17 @@ async fn an_api_that_relies_on_a_guard_that_is_not_here_refuses_everybody() {
     assert_eq!(upstream.seen().len(), 0);
 }
 
-/// Source: Tyk, `gateway/mw_version_check.go`.
+/// Source: gateway.md §5.4; Tyk, `gateway/mw_version_check.go`.
 #[tokio::test]
-async fn versions_of_which_none_is_the_default_refuse() {
+async fn versions_of_which_none_or_more_than_one_is_the_default_refuse() {
     let upstream = Upstream::start();
-    let two = json!({"v1": {"name": "v1"}, "v2": {"name": "v2"}});
-    let gateway = Gateway::serving(&api("two", upstream.address).set("/version_data/versions", two)).await;
-    gateway.get("/two/get").await.is_error(403, "Ambiguous default API version for this non-versioned API found");
+    for (keys, told) in [
+        (["v1", "v2"], "No default API version for this non-versioned API found"),
+        (["Default", "default"], "Ambiguous default API version for this non-versioned API found"),
+    ] {
+        let two: serde_json::Map<_, _> = keys.map(|key| (key.to_owned(), json!({"name": key}))).into_iter().collect();
+        let gateway = Gateway::serving(&api("two", upstream.address).set("/version_data/versions", two)).await;
+        gateway.get("/two/get").await.is_error(403, told);
+    }
     assert_eq!(upstream.seen().len(), 0);
 }

@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::cache::CacheOptions;
+use crate::cors::Cors;
 use crate::custom_middleware::MiddlewareSection;
 use crate::headers::ResponseProcessor;
 use crate::jwt::{JwksUri, Scopes};
 use crate::proxy::Proxy;
 use crate::uptime::UptimeTests;
-use crate::version::VersionData;
+use crate::version::{VersionData, VersionDefinition};
 
 /// One API. Source: Tyk, `APIDefinition` in `apidef/api_definitions.go`.
 ///
@@ -142,6 +143,11 @@ pub struct ApiDefinition {
     pub pinned_public_keys: BTreeMap<String, String>,
     /// Leaves `pinned_public_keys` out.
     pub certificate_pinning_disabled: bool,
+    /// Which pages of other origins may read its answers.
+    #[serde(rename = "CORS")]
+    pub cors: Cors,
+    /// How requests name a version, and which APIs are versions of this one.
+    pub definition: VersionDefinition,
     /// Its versions.
     pub version_data: VersionData,
     /// Its plugins.

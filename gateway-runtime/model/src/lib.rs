@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`transport`], [`version`] |
+//! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`transport`], [`cors`], [`version`], [`lists`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
@@ -35,6 +35,7 @@ pub mod api_definition;
 pub mod auth;
 pub mod cache;
 pub mod configuration;
+pub mod cors;
 pub mod custom_middleware;
 pub mod document;
 pub mod duration;
@@ -43,6 +44,7 @@ pub mod finding;
 pub mod headers;
 pub mod json_path;
 mod jwt;
+pub mod lists;
 pub mod locate;
 pub mod on_path;
 pub mod plugin_name;
@@ -68,6 +70,7 @@ pub use access::{
 pub use api_definition::{ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
 pub use cache::{CacheEntry, CacheOptions, SAFE_METHODS};
+pub use cors::Cors;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
 pub use duration::{DurationError, duration};
@@ -76,6 +79,7 @@ pub use finding::{Finding, Position, Severity};
 pub use headers::{HeaderCleanup, HeaderTransform, ProcessorOptions, ResponseProcessor};
 pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
+pub use lists::{InternalPath, ListedPath, MethodAction, MockResponse, OlderPaths};
 pub use locate::locate;
 pub use meaning::host_mistake;
 pub use on_path::OnPath;
@@ -88,4 +92,5 @@ pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{
     CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, Version, VersionData,
+    VersionDefinition,
 };

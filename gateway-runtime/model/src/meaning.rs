@@ -10,6 +10,7 @@ use crate::version::{GoPlugin, Version};
 
 mod credentials;
 mod jwt;
+mod lists;
 mod rewrites;
 mod traffic;
 
@@ -97,6 +98,7 @@ impl Check<'_> {
         self.expiry(at.key("expires"), &version.expires);
         self.version_traffic(at, version);
         self.rewrites(at, version);
+        self.version_lists(at, version);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {

@@ -2,6 +2,7 @@
 
 use crate::cache::CacheEntry;
 use crate::headers::HeaderTransform;
+use crate::lists::{InternalPath, ListedPath, MockResponse};
 use crate::rewrite::{MethodTransform, UrlRewrite};
 use crate::version::{CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit};
 
@@ -13,6 +14,10 @@ pub trait OnPath {
     fn path(&self) -> &str;
     /// The method; `None` is any. What is for the empty method is for none.
     fn method(&self) -> Option<&str>;
+    /// Whether the path matches without regard to case, whatever is said of all paths.
+    fn ignores_case(&self) -> bool {
+        false
+    }
 }
 
 /// A path alone, for any method.
@@ -56,7 +61,44 @@ on_path!(
     GoPlugin,
     HardTimeout,
     HeaderTransform,
+    InternalPath,
     MethodTransform,
     SizeLimit,
     UrlRewrite,
 );
+
+impl OnPath for MockResponse {
+    fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn method(&self) -> Option<&str> {
+        Some(&self.method)
+    }
+
+    fn ignores_case(&self) -> bool {
+        self.ignore_case
+    }
+}
+
+impl OnPath for ListedPath {
+    fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn method(&self) -> Option<&str> {
+        (!self.method.is_empty()).then_some(&self.method)
+    }
+
+    fn ignores_case(&self) -> bool {
+        self.ignore_case
+    }
+}

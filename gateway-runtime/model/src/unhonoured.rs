@@ -14,9 +14,7 @@ const REFUSED: &str = "not honoured by this gateway, and it guards access: reque
 
 /// Objects that exports write in full, and the member without which they do nothing.
 const SWITCHES: &[(&str, &str)] = &[
-    ("CORS", "enable"),
     ("analytics_plugin", "enable"),
-    ("definition", "enabled"),
     ("external_oauth", "enabled"),
     ("graphql", "enabled"),
     ("request_signing", "is_enabled"),
@@ -25,57 +23,24 @@ const SWITCHES: &[(&str, &str)] = &[
 /// Ways of authentication, which guard whatever is not keyless.
 const AUTHENTICATION: &[&[&str]] = &[&["use_oauth2"], &["use_openid"], &["external_oauth", "enabled"]];
 
-/// What switches a guard off.
-enum Unless {
-    Never,
-    /// This field is set.
-    Set(&'static str),
-}
-
-/// Guards of every API.
-const GUARDS: &[(&[&str], Unless)] = &[
-    (&["definition", "enabled"], Unless::Never),
+/// Guards of every API, and the field that switches each off.
+const GUARDS: &[(&[&str], &str)] = &[
     // A bundle brings plugins of its own, and these may be what guards the API.
-    (&["custom_middleware_bundle"], Unless::Set("custom_middleware_bundle_disabled")),
+    (&["custom_middleware_bundle"], "custom_middleware_bundle_disabled"),
 ];
-
-impl Unless {
-    fn holds(&self, document: &Value) -> bool {
-        match self {
-            Self::Never => false,
-            Self::Set(off) => is_set(document, &[off]),
-        }
-    }
-}
 
 /// The paths of all fields that guard access and that nothing here enforces.
 pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
     let root = JsonPath::default();
     let ways_in = AUTHENTICATION.iter().filter(|_| !api.use_keyless).copied();
-    let others = GUARDS.iter().filter(|(_, unless)| !unless.holds(document));
+    let others = GUARDS.iter().filter(|(_, off)| !is_set(document, &[off]));
     let mut found: Vec<JsonPath> = ways_in
         .chain(others.map(|(path, _)| *path))
         .filter(|path| is_set(document, path))
         .map(|path| path.iter().fold(root.clone(), |path, key| path.key(*key)))
         .collect();
-
-    let versions = root.key("version_data").key("versions");
-    if !api.version_data.not_versioned && api.version_data.versions.len() > 1 {
+    if !api.version_data.not_versioned && api.version_data.versions.len() > 1 && !api.definition.enabled {
         found.push(root.key("version_data").key("not_versioned"));
-    }
-    for (name, version) in &api.version_data.versions {
-        // Source: Tyk, `gateway/api_definition.go`: `paths` are the older form of `extended_paths`.
-        let (lists, names) = if version.use_extended_paths {
-            ("extended_paths", ["white_list", "black_list", "internal"].as_slice())
-        } else {
-            ("paths", ["white_list", "black_list"].as_slice())
-        };
-        let at = versions.key(name);
-        let Some(written) = get(document, at.segments()) else {
-            continue;
-        };
-        let listed = names.iter().filter(|list| is_set(written, &[lists, list]));
-        found.extend(listed.map(|list| at.key(lists).key(*list)));
     }
     found
 }

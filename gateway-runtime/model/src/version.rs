@@ -8,7 +8,37 @@ use serde::{Deserialize, Serialize};
 use crate::cache::CacheEntry;
 use crate::duration::{DurationError, duration};
 use crate::headers::HeaderTransform;
+use crate::lists::{InternalPath, ListedPath, MockResponse, OlderPaths};
 use crate::rewrite::{MethodTransform, UrlRewrite};
+
+/// How requests name a version, and the APIs that are versions of this one. Source: Tyk, `VersionDefinition` in
+/// `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct VersionDefinition {
+    /// The versions are APIs of their own: `versions`.
+    pub enabled: bool,
+    /// What this API itself is called among them.
+    pub name: String,
+    /// The version of a request that names none; `self` is this API.
+    pub default: String,
+    /// Where a request names a version: `header`, `url-param`, or `url`, the first segment after the listen path.
+    pub location: String,
+    /// The name of the header, or of the parameter.
+    pub key: String,
+    /// An older name of `strip_versioning_data`, for the segment alone.
+    pub strip_path: bool,
+    /// The name of the version is taken out of the request.
+    pub strip_versioning_data: bool,
+    /// A segment is taken out only if it is like this.
+    pub url_versioning_pattern: String,
+    /// A request for a version that is not there is for the default one.
+    pub fallback_to_default: bool,
+    /// The ids of APIs, by the names of versions.
+    pub versions: BTreeMap<String, String>,
+    /// Kept: the id of the API that this one is a version of.
+    pub base_id: String,
+}
 
 /// The versions of an API. Source: Tyk, `VersionData` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +60,10 @@ pub struct Version {
     pub name: String,
     /// When the version is switched off, as [`expiry`](crate::expiry::expiry) reads it.
     pub expires: String,
-    /// Without it, `extended_paths` has no effect.
+    /// Without it, `extended_paths` has no effect, and `paths` has.
     pub use_extended_paths: bool,
+    /// An older form of the lists of `extended_paths`.
+    pub paths: OlderPaths,
     /// What happens on single paths.
     pub extended_paths: ExtendedPaths,
     /// Paths of `extended_paths` match without regard to case.
@@ -62,6 +94,16 @@ pub struct Version {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
 pub struct ExtendedPaths {
+    /// Paths that the gateway answers itself, before anybody is asked who they are.
+    pub mock_response: Vec<MockResponse>,
+    /// Paths on which nobody is asked who they are, and on which no key is limited.
+    pub ignored: Vec<ListedPath>,
+    /// Paths that are refused.
+    pub black_list: Vec<ListedPath>,
+    /// Where there are some, all other paths are refused.
+    pub white_list: Vec<ListedPath>,
+    /// Paths that only the gateway itself asks for.
+    pub internal: Vec<InternalPath>,
     /// Plugins that answer or change requests to one path; the first that matches runs.
     pub go_plugin: Vec<GoPlugin>,
     /// How long the upstream may take for its answer; the first that matches counts.

@@ -222,6 +222,13 @@ impl Ctx {
         self.services.plugin = Some(plugin);
     }
 
+    /// Which API serves the request from here on. For the runtime.
+    #[doc(hidden)]
+    pub fn enter_api(&mut self, api: Arc<ApiDefinition>) {
+        self.services.api = api;
+        self.services.plugin = None;
+    }
+
     /// What was asked for so far. For the runtime.
     #[doc(hidden)]
     pub fn asked_mut(&mut self) -> &mut Asked {

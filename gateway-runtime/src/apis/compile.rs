@@ -24,6 +24,7 @@ use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
 use crate::middleware::headers::request::may_hide_client;
 use crate::middleware::jwt::sets::KeySets;
+use crate::middleware::lists;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::responses::Responses;
 use crate::telemetry::panic_text;
@@ -184,6 +185,11 @@ async fn start(
     }
 }
 
+/// Whether `OPTIONS` goes straight to the upstream. Nothing goes by a guard that is not there. Source: gateway.md §5.3.
+fn passes_options(api: &ApiDefinition) -> bool {
+    api.cors.options_passthrough && api.unhonoured_guards.is_empty()
+}
+
 /// Which plugin serves which hook, each once, and what nothing serves.
 fn register(calls: &Calls, endpoints: &[Endpoint]) -> (Vec<(&'static Plugin, Hook)>, Vec<Unresolved>) {
     let mut uses: Vec<(&'static Plugin, Hook)> = Vec::new();
@@ -219,10 +225,11 @@ impl Builder {
     fn request(&self, building: &Building<'_>, endpoints: Vec<Endpoint>) -> Vec<Link> {
         let mut endpoints = self.endpoints(endpoints, building.listen).map(Link::Endpoints);
         let mut links: Vec<Link> = self.limits_report(building).into_iter().collect();
+        links.extend(passes_options(building.api).then_some(Link::Passthrough));
         for row in ORDER {
             match row {
                 Row::Plugins(Hook::Endpoint) => links.extend(endpoints.take()),
-                row => links.extend(self.row(row, building)),
+                row => links.extend(self.unless_ignored(row, building)),
             }
         }
         links
@@ -230,8 +237,17 @@ impl Builder {
 
     /// What tells a caller its limits, where anybody is asked who they are.
     fn limits_report(&self, building: &Building<'_>) -> Option<Link> {
-        let links = || middleware::access().flat_map(|row| self.row(row, building)).collect();
+        let links = || middleware::access().flat_map(|row| self.unless_ignored(row, building)).collect();
         (!building.api.use_keyless).then(|| Link::LimitsReport(LimitsReport(links())))
+    }
+
+    /// A row, which is left out on some paths if the API says so.
+    fn unless_ignored(&self, row: &Row, building: &Building<'_>) -> Vec<Link> {
+        let mut links = self.row(row, building);
+        if !links.is_empty() && row.is_for_callers() && lists::ignores(building.api) {
+            links.insert(0, Link::UnlessIgnored(links.len()));
+        }
+        links
     }
 
     fn row(&self, row: &Row, building: &Building<'_>) -> Vec<Link> {
@@ -269,7 +285,11 @@ impl Builder {
             Link::BuiltIn { step, .. } => Some(Way::BuiltIn(step)),
             Link::Plugin(call) => Some(Way::Plugin(call)),
             Link::Unresolved { name, hook } => Some(Way::Unresolved { name, hook }),
-            Link::Endpoints(_) | Link::AnyOf(_) | Link::LimitsReport(_) => None,
+            Link::Endpoints(_)
+            | Link::AnyOf(_)
+            | Link::LimitsReport(_)
+            | Link::UnlessIgnored(_)
+            | Link::Passthrough => None,
         };
         let of = |(method, row): &(AuthMethod, Row)| {
             let method = *method;

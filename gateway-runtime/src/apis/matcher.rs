@@ -58,9 +58,9 @@ impl<const KINDS: usize> Matcher<KINDS> {
         Self { entries: entries.into(), literals, of_literal, others, fold }
     }
 
-    /// What a request is for. Its path counts without the listen path, once more without it, and without escapes:
-    /// upstreams see through escapes, and so must a rule (`/a%2Fb` is for the entry `/a/b` too). Source: Tyk,
-    /// `gateway/model_apispec.go`.
+    /// What a request is for. Its path counts without the listen path, once more without it, as a whole, and without
+    /// escapes: upstreams see through escapes, and so must a rule (`/a%2Fb` is for the entry `/a/b` too). Source: Tyk,
+    /// `gateway/model_apispec.go`; gateway.md §5.2.
     pub(crate) fn find(&self, method: &str, path: &str, listen: &ListenPath) -> Found<KINDS> {
         let mut found = [None; KINDS];
         self.find_among(method, path, listen, &mut found);
@@ -69,14 +69,22 @@ impl<const KINDS: usize> Matcher<KINDS> {
 
     /// The same, for another spelling of the path.
     pub(crate) fn find_among(&self, method: &str, path: &str, listen: &ListenPath, found: &mut Found<KINDS>) {
-        let path = listen.strip(path);
+        let whole = path;
+        let path = listen.strip(whole);
         self.search(method, &path, found);
         let again = listen.strip(&path);
         if again != path {
             self.search(method, &again, found);
         }
+        let has_more = path != whole;
+        if has_more {
+            self.search(method, whole, found);
+        }
         if path.contains('%') {
             self.search(method, &decoded(&path), found);
+            if has_more {
+                self.search(method, &decoded(whole), found);
+            }
         }
     }
 
@@ -208,8 +216,11 @@ mod tests {
 
     /// One entry after the other, as the definition has them.
     fn one_by_one(entries: &[(usize, Option<&str>, Regex)], method: &str, path: &str, listen: &ListenPath) -> Found<3> {
-        let path = listen.strip(path);
-        let spellings = [path.clone(), listen.strip(&path), decoded(&path)];
+        let whole = path;
+        let path = listen.strip(whole);
+        let escaped = path.contains('%');
+        let mut spellings = vec![path.clone(), listen.strip(&path), decoded(&path), whole.into()];
+        spellings.extend(escaped.then(|| decoded(whole)));
         let mut found = [None; 3];
         for (at, (kind, meant, regex)) in entries.iter().enumerate() {
             let is_for = meant.is_none_or(|meant| meant == method);

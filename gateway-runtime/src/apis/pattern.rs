@@ -53,6 +53,11 @@ impl Pattern {
         };
         Ok(Self { literal, test, fold })
     }
+
+    /// Whether case makes no difference.
+    pub(crate) fn folds(&self) -> bool {
+        self.fold
+    }
 }
 
 /// A configured path as a regular expression by itself.

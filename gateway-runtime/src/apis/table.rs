@@ -27,6 +27,8 @@ pub(crate) struct Route {
 #[derive(Default)]
 pub(crate) struct Table {
     apis: Vec<Arc<Api>>,
+    /// To all of them, by their ids: for requests that are inside already.
+    inside: HashMap<Box<str>, Arc<Route>>,
     /// To those that have no domain.
     routes: Routes,
     /// `None`: the host of a request does not matter, as with most gateways.
@@ -123,7 +125,12 @@ impl Table {
         let hostname = edge.hostname.as_deref().and_then(|name| Host::new(name).ok());
         let matters = !domains.is_empty() || hostname.is_some();
         let hosts = matters.then(|| Box::new(ByHost { domains, hostname }));
-        Self { apis, routes: Routes::of(here), hosts }
+        let route =
+            |api: &Arc<Api>| Route { api: Arc::clone(api), listen: Arc::clone(&api.listen), strips: true, weight: 0 };
+        // Of several with one id, the first is served.
+        let inside =
+            apis.iter().rev().map(|api| (api.definition.api_id.as_str().into(), Arc::new(route(api)))).collect();
+        Self { apis, inside, routes: Routes::of(here), hosts }
     }
 
     /// The API for a path of a host: the longest listen path wins. The host is asked for only where it matters.
@@ -156,6 +163,11 @@ impl Table {
 
     pub(crate) fn apis(&self) -> &[Arc<Api>] {
         &self.apis
+    }
+
+    /// The way to an API for a request that is inside already, whether the API is `internal` or not.
+    pub(crate) fn inside(&self, api_id: &str) -> Option<&Arc<Route>> {
+        self.inside.get(api_id)
     }
 
     pub(crate) fn by_id(&self, api_id: &str) -> Option<&Arc<Api>> {

@@ -115,8 +115,9 @@ impl Way {
                     ran = answer.await(exchange)?;
                 }
                 match ran {
-                    Ran::Answer(response) => Err(Stop::Answer(response)),
                     Ran::On | Ran::Wait(_) => Ok(None),
+                    Ran::Answer(response) => Err(Stop::Answer(response)),
+                    Ran::Elsewhere(to) => Err(Stop::Elsewhere(to)),
                 }
             }
             Self::Plugin(call) => {

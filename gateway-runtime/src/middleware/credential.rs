@@ -65,7 +65,7 @@ impl Places {
 }
 
 /// The URI without a query parameter; `None` if it has none of that name.
-fn without_param(uri: &Uri, name: &str) -> Option<Uri> {
+pub(super) fn without_param(uri: &Uri, name: &str) -> Option<Uri> {
     let query = uri.query()?;
     let is_other = |pair: &&str| key(pair) != name;
     if query.split('&').all(|pair| is_other(&pair)) {

@@ -7,7 +7,7 @@ use gateway_model::{ApiDefinition, expiry};
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::{HeaderName, HeaderValue};
 
-use super::version_check::default_version;
+use super::version_check::{VersionError, default_version};
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 
@@ -37,13 +37,13 @@ impl Expiry {
         Some(Self { api, version, header: rfc1123(first) })
     }
 
-    fn check(&self, now: SystemTime) -> Result<(), RequestError> {
+    fn check(&self, now: SystemTime) -> Result<(), VersionError> {
         let is_over = |moment: Option<SystemTime>| moment.is_some_and(|moment| moment <= now);
         if is_over(self.api) {
-            return Err(RequestError::ApiExpired);
+            return Err(VersionError::ApiExpired);
         }
         if is_over(self.version) {
-            return Err(RequestError::VersionExpired);
+            return Err(VersionError::Expired);
         }
         Ok(())
     }
@@ -96,15 +96,15 @@ mod tests {
         let expiry = Expiry::of(&api("2030-01-01 00:00", "")).expect("a step");
         let end = at("2030-01-01 00:00");
         assert!(expiry.check(end - Duration::from_secs(1)).is_ok());
-        assert!(matches!(expiry.check(end), Err(RequestError::ApiExpired)));
+        assert!(matches!(expiry.check(end), Err(VersionError::ApiExpired)));
     }
 
     #[test]
     fn the_api_is_asked_before_its_version() {
         let expiry = Expiry::of(&api("2031-01-01 00:00", "2030-01-01 00:00")).expect("a step");
         assert!(expiry.check(at("2029-12-31 23:59")).is_ok());
-        assert!(matches!(expiry.check(at("2030-01-01 00:00")), Err(RequestError::VersionExpired)));
-        assert!(matches!(expiry.check(at("2031-01-01 00:00")), Err(RequestError::ApiExpired)));
+        assert!(matches!(expiry.check(at("2030-01-01 00:00")), Err(VersionError::Expired)));
+        assert!(matches!(expiry.check(at("2031-01-01 00:00")), Err(VersionError::ApiExpired)));
     }
 
     #[test]
@@ -118,6 +118,6 @@ mod tests {
     #[test]
     fn what_is_no_date_is_over() {
         let expiry = Expiry::of(&api("soon", "")).expect("a step");
-        assert!(matches!(expiry.check(SystemTime::now()), Err(RequestError::ApiExpired)));
+        assert!(matches!(expiry.check(SystemTime::now()), Err(VersionError::ApiExpired)));
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod cache;
 pub(crate) mod certificate_check;
 mod client_certificate;
 mod context_vars;
+mod cors;
 mod credential;
 pub(crate) mod dispatch;
 mod expiry;
@@ -22,6 +23,7 @@ pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
+pub(crate) mod lists;
 mod method_transform;
 mod organisation;
 mod quota;
@@ -43,6 +45,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
 use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
+use crate::chain::Elsewhere;
 use crate::config::RateHeaders;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
@@ -69,6 +72,8 @@ pub(crate) enum Ran {
     Wait(BoxFuture<'static, Then>),
     /// The client gets this, and no more is asked.
     Answer(Box<Response>),
+    /// Somebody else serves the request.
+    Elsewhere(Elsewhere),
 }
 
 /// How a step goes on with the answer that it waited for.
@@ -159,8 +164,10 @@ const AUTHENTICATION: &[(AuthMethod, Row)] = &[
 /// What a request meets, in this order.
 pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(guards::STEP),
-    Row::BuiltIn(version_check::STEP),
+    Row::Planned(version_check::STEP),
     Row::BuiltIn(expiry::STEP),
+    Row::Planned(lists::STEP),
+    Row::Planned(cors::STEP),
     Row::Plugins(Hook::Pre),
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
@@ -191,6 +198,27 @@ pub(crate) const RESPONSE: &[Row] = &[
     Row::Planned(headers::cleanup::STEP),
     Row::Plugins(Hook::Response),
     Row::BuiltIn(cache::write::STEP),
+    Row::Planned(cors::ON_RESPONSE),
+];
+
+impl Row {
+    /// Whether it is for callers that are known, and left out on paths on which nobody is asked who they are. Source:
+    /// gateway.md §5.3.
+    pub(crate) fn is_for_callers(&self) -> bool {
+        match self {
+            Self::ClientCertificate(_) | Self::Authentication(_) => true,
+            Self::BuiltIn(Middleware { name, .. }) => FOR_CALLERS.contains(name),
+            Self::Planned(_) | Self::Plugins(_) => false,
+        }
+    }
+}
+
+const FOR_CALLERS: [&str; 5] = [
+    key_expired::STEP.name,
+    access_rights::STEP.name,
+    granular_access::STEP.name,
+    rate_limit::STEP.name,
+    quota::STEP.name,
 ];
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted

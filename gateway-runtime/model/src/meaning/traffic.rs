@@ -125,7 +125,12 @@ impl Check<'_> {
         }
         if method.is_empty() {
             self.warning(at.key("method"), "is empty, so no request is meant; say which method it is for");
-        } else if method.contains(|c: char| c.is_ascii_lowercase()) {
+        }
+        self.method(at, method);
+    }
+
+    pub(super) fn method(&mut self, at: &JsonPath, method: &str) {
+        if method.contains(|c: char| c.is_ascii_lowercase()) {
             let reason = format!(
                 "`{method}` is no method that clients send, so no request is meant; write `{}`",
                 method.to_ascii_uppercase()

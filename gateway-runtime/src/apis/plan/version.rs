@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{ApiDefinition, ExtendedPaths, Hook, JsonPath, OnPath, Segment, Severity, Version, duration};
+use gateway_model::{
+    ApiDefinition, ExtendedPaths, Hook, JsonPath, OlderPaths, OnPath, Segment, Severity, Version, duration,
+};
 
 use super::{Ground, Planner};
 use crate::apis::listen_path::{ListenPath, mistake};
@@ -94,7 +96,8 @@ impl<'a> Planning<'_, 'a> {
                 continue;
             }
             let Some(what) = what(self, entry, &place) else { continue };
-            match Pattern::new(entry.path(), self.rules) {
+            let rules = PathRules { ignore_case: self.rules.ignore_case || entry.ignores_case(), ..self.rules };
+            match Pattern::new(entry.path(), rules) {
                 Ok(pattern) => planned.push(Planned { pattern, method: entry.method().map(ToOwned::to_owned), what }),
                 Err(error) => self.refuse(&place.key("path"), mistake(&error)),
             }
@@ -111,6 +114,22 @@ impl<'a> Planning<'_, 'a> {
     ) -> Option<OnPaths<T>> {
         let planned = self.planned(list, entries, what);
         OnPaths::new(planned, self.listen()?)
+    }
+
+    /// The patterns of a list in the older form, which has paths alone.
+    pub(crate) fn older(&mut self, list: &str, paths: impl FnOnce(&'a OlderPaths) -> &'a [String]) -> Vec<Pattern> {
+        let Some((_, version)) = self.version.filter(|(_, version)| !version.use_extended_paths) else {
+            return Vec::new();
+        };
+        let list = self.of_version("paths").key(list);
+        let mut patterns = Vec::new();
+        for (index, path) in paths(&version.paths).iter().enumerate() {
+            match Pattern::new(path, self.rules) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => self.refuse(&list.index(index), mistake(&error)),
+            }
+        }
+        patterns
     }
 
     /// The built-in steps that are made of the definition alone, by their names.

@@ -268,3 +268,41 @@ fn numbers_that_are_none_are_told_one_by_one() {
     assert_eq!(found.len(), 4, "{found:?}");
     assert_eq!(found[0], "invalid type: string \"80\", expected a whole number");
 }
+
+/// Source: gateway.md §3.3, §3.4.
+#[test]
+fn lists_in_the_form_that_does_not_count_are_told() {
+    let version = |inside: &str| format!(r#""version_data":{{"not_versioned":true,"versions":{{"D":{{{inside}}}}}}}"#);
+    let unused = "has no effect: `use_extended_paths` of this version is ";
+    check(
+        &with(&version(r#""use_extended_paths":true,"paths":{"white_list":["/"],"ignored":[]}"#)),
+        &[&format!(
+            "warning 2:103: version_data.versions.D.paths.white_list: {unused}true; move it to `extended_paths`"
+        )],
+    );
+    check(
+        &with(&version(
+            r#""paths":{"white_list":["/"]},"extended_paths":{"black_list":[{"path":"/"}],"internal":[{"disabled":true}]}"#,
+        )),
+        &[&format!("warning 2:115: version_data.versions.D.extended_paths.black_list: {unused}false")],
+    );
+}
+
+/// Source: gateway.md §3.4.
+#[test]
+fn an_action_that_is_none_and_a_method_that_no_client_sends_are_told() {
+    let lists = r#""ignored":[{"path":"/a","method":"get","method_actions":{"GET":{"action":"dance"}}}],
+"mock_response":[{"path":"","method":"GET"}]"#;
+    check(
+        &with(&format!(
+            r#""version_data":{{"not_versioned":true,"versions":{{"D":{{"use_extended_paths":true,"extended_paths":{{{lists}}}}}}}}}"#
+        )),
+        &[
+            "warning 2:132: version_data.versions.D.extended_paths.ignored[0].method: `get` is no method that clients \
+             send, so no request is meant; write `GET`",
+            "warning 2:172: version_data.versions.D.extended_paths.ignored[0].method_actions.GET.action: `dance` is no \
+             action, so requests are refused; write `no_action` or `reply`",
+            "error 3:26: version_data.versions.D.extended_paths.mock_response[0].path: is empty; say which path it is for",
+        ],
+    );
+}

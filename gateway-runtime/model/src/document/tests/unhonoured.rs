@@ -6,13 +6,13 @@ use super::{NO_EFFECT, REFUSED, Reading, check, read, with};
 fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
     check(
         &with(
-            r#""CORS":{"enable":true},"use_keyles":true,"tag_headers":["x"],
+            r#""tags":["x"],"use_keyles":true,"tag_headers":["x"],
 "custom_middleware":{"pre":[{"disabled":true,"nmae":"A"},{"disabled":true,"nmae":"B","colour":1}]},
 "version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"virtual":[{"path":"/"}]}}}},
 "config_data":{"use_keyles":true}"#,
         ),
         &[
-            &format!("warning 2:8: CORS: {NO_EFFECT}"),
+            &format!("warning 2:8: tags: {NO_EFFECT}"),
             &format!("warning 2:37: use_keyles: {NO_EFFECT}; did you mean `use_keyless`?"),
             &format!("warning 2:56: tag_headers: {NO_EFFECT}"),
             &format!("warning 3:53: custom_middleware.pre[0].nmae: {NO_EFFECT}; did you mean `name`?"),
@@ -41,17 +41,8 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         ("use_openid", r#""use_openid":true"#),
         ("external_oauth.enabled", r#""external_oauth":{"enabled":true}"#),
     ];
-    let version =
-        |inside: &str| format!(r#""version_data":{{"not_versioned":true,"versions":{{"D.1":{{{inside}}}}}}}"#);
-    let extended =
-        |list: &str| version(&format!(r#""use_extended_paths":true,"extended_paths":{{"{list}":[{{"path":"/"}}]}}"#));
     let always = [
-        ("definition.enabled", r#""definition":{"enabled":true,"location":"header"}"#.to_owned()),
         ("custom_middleware_bundle", r#""custom_middleware_bundle":"b.zip""#.to_owned()),
-        (r#"version_data.versions["D.1"].extended_paths.white_list"#, extended("white_list")),
-        (r#"version_data.versions["D.1"].extended_paths.black_list"#, extended("black_list")),
-        (r#"version_data.versions["D.1"].extended_paths.internal"#, extended("internal")),
-        (r#"version_data.versions["D.1"].paths.black_list"#, version(r#""paths":{"black_list":["/x"]}"#)),
         ("version_data.not_versioned", r#""version_data":{"versions":{"a":{},"b":{}}}"#.to_owned()),
     ];
     let told = |path: &str, text: &str| {
@@ -74,16 +65,10 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
 
 #[test]
 fn a_guard_that_is_switched_off_guards_nothing() {
-    for members in [
-        r#""custom_middleware_bundle":"x","custom_middleware_bundle_disabled":true"#,
-        r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"paths":{"white_list":["/"]}}}}"#,
-        r#""version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"white_list":[{"path":"/"}]}}}}"#,
-        r#""version_data":{"not_versioned":true,"versions":{"D":{"use_extended_paths":true,"extended_paths":{"internal":[{"disabled":true}]}}}}"#,
-    ] {
-        let Reading { definition, findings, .. } = read(&with(members));
-        assert!(findings.iter().all(|finding| finding.reason == NO_EFFECT), "{findings:?}");
-        assert!(definition.unwrap().unhonoured_guards.is_empty(), "{members}");
-    }
+    let members = r#""custom_middleware_bundle":"x","custom_middleware_bundle_disabled":true"#;
+    let Reading { definition, findings, .. } = read(&with(members));
+    assert!(findings.iter().all(|finding| finding.reason == NO_EFFECT), "{findings:?}");
+    assert!(definition.unwrap().unhonoured_guards.is_empty());
 }
 
 #[test]
