@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::events::Handlers;
 use crate::keyring::Keyring;
 use crate::middleware::jwt::sets::KeySets;
+use crate::responses::Responses;
 use crate::storage::Store;
 use crate::tls::Tls;
 use crate::upstream::Rules;
@@ -36,6 +37,8 @@ pub(crate) struct Gateway {
     pub(crate) changing: Mutex<()>,
     /// Keys, counters and signals.
     pub(crate) store: Store,
+    /// Answers that are kept.
+    pub(crate) responses: Arc<Responses>,
     /// `None`: clients speak plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
@@ -75,7 +78,7 @@ impl Gateway {
         reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
     ) -> Self {
         let rules = Rules::of(&config);
-        let Services { host, keyring, key_sets, ground, .. } = services.clone();
+        let Services { host, keyring, key_sets, responses, ground, .. } = services.clone();
         let store = keyring.store().clone();
         let events = Handlers::new(&config.events, &ground.events);
         let phase = AtomicU8::new(Phase::Starting as u8);
@@ -88,6 +91,7 @@ impl Gateway {
             key_sets,
             store,
             events,
+            responses,
             ground,
             changing: Mutex::new(()),
             tls,

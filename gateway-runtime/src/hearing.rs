@@ -24,6 +24,11 @@ async fn heed(gateway: Arc<Gateway>, limiter: Arc<Limiter>, mut signals: Subscri
             Signal::Message(text) => match gateway.config.notices.read(&text) {
                 Ok(Notice::Reload) => reload(&gateway),
                 Ok(Notice::Keys(ids)) => ids.iter().for_each(|id| gateway.keyring.forget(id)),
+                Ok(Notice::Responses(api_id)) => {
+                    if let Err(error) = gateway.responses.forget(&api_id).await {
+                        tracing::warn!(api_id, %error, "kept responses of an API stay");
+                    }
+                }
                 // Gateways with tags serve other APIs than this one, which has none.
                 Ok(Notice::Load(load)) if load.tag_hash.is_empty() => hear_of(&limiter, &load),
                 Ok(Notice::Load(load)) => tracing::debug!(tags = load.tag_hash, "a gateway of other APIs"),

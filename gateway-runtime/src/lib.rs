@@ -80,6 +80,7 @@ mod notify;
 mod policies;
 mod quiet;
 mod request_path;
+mod responses;
 mod serve;
 mod server;
 mod session;

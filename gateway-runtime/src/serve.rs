@@ -2,7 +2,7 @@
 
 pub(crate) mod body;
 mod normal;
-mod rates;
+pub(crate) mod rates;
 mod through;
 
 use std::convert::Infallible;
@@ -246,7 +246,7 @@ async fn reach(
         exchange.response = Some(response);
         response = Box::pin(respond(gateway, &serving.response, exchange, is_head)).await?;
     }
-    rates::on_answer(&gateway.config, response.headers_mut(), exchange);
+    rates::on_answer(gateway.config.rate_headers, response.headers_mut(), exchange);
     Ok(response)
 }
 

@@ -34,6 +34,7 @@ use crate::memory;
 use crate::middleware::jwt::sets::KeySets;
 use crate::notify;
 use crate::policies::PoliciesError;
+use crate::responses::Responses;
 use crate::session::key::NoRandomness;
 use crate::session::nodes::Nodes;
 use crate::sockets::{SocketError, Sockets};
@@ -151,6 +152,8 @@ fn services(
         host: Arc::new(GatewayHost::new(outgoing(outbound)?)),
         keyring: Arc::new(Keyring::new(store.clone(), config.keys.clone())),
         limiter: Arc::new(Limiter::new(config.rates, nodes(config, myself), store.clone())),
+        responses: Arc::new(Responses::new(store.clone())),
+        rate_headers: config.rate_headers,
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets, events),
         plugins: PluginRules::new(&config.plugins),
@@ -370,6 +373,7 @@ async fn supervise(
                 gateway.keyring.sweep();
                 services.limiter.sweep();
                 gateway.store.engine().sweep();
+                gateway.responses.sweep();
                 continue;
             }
             Some(done) = reloads.recv() => waiting.push(done),

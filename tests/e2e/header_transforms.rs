@@ -54,6 +54,26 @@ async fn a_request_meets_the_version_and_then_the_path() {
     }
 }
 
+/// Source: gateway.md §5.7. What cannot be in a header is not in it, and neither is what the client said there.
+#[tokio::test]
+async fn values_may_name_what_is_known_of_a_request() {
+    let upstream = Upstream::start();
+    let headers = json!({
+        "X-Path": "of $tyk_context.path, $1",
+        "X-Unknown": "<$tyk_meta.none>",
+        "X-Split": "$tyk_context.request_data_a",
+    });
+    let fields =
+        json!({"global_headers": headers, "global_response_headers": {"X-Agent": "$tyk_context.headers_X_Agent"}});
+    let gateway = Gateway::serving(&with(&upstream, fields).set("/enable_context_vars", true)).await;
+    let path = "/some/get?a=1%0d%0aX-Other:%202";
+    let client = [("x-split", "client"), ("x-agent", "ada")];
+    for (name, expected) in [("X-Path", "of /some/get, $1"), ("X-Unknown", "<>"), ("X-Split", ""), ("X-Other", "")] {
+        assert_eq!(sent(&gateway, path, &client, name).await, expected, "{name}");
+    }
+    assert_eq!(gateway.ask(get("/some/get").header("x-agent", "ada")).await.header("x-agent"), "ada");
+}
+
 #[tokio::test]
 async fn what_is_switched_off_does_nothing() {
     let upstream = Upstream::start();

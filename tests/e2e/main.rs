@@ -47,6 +47,7 @@ mod proxying;
 mod raw;
 mod reload;
 mod resolution;
+mod response_cache;
 mod retries;
 mod rewriting;
 mod routing;

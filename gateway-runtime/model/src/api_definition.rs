@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
+use crate::cache::CacheOptions;
 use crate::cors::Cors;
 use crate::custom_middleware::MiddlewareSection;
 use crate::events::EventHandlers;
@@ -175,6 +176,8 @@ pub struct ApiDefinition {
     pub enable_context_vars: bool,
     /// Who is told of its events.
     pub event_handlers: EventHandlers,
+    /// Which answers are kept for those who ask the same.
+    pub cache_options: CacheOptions,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
     /// Analytics records hold requests and responses whole.

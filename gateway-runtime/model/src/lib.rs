@@ -34,6 +34,7 @@
 pub mod access;
 pub mod api_definition;
 pub mod auth;
+pub mod cache;
 pub mod configuration;
 pub mod cors;
 pub mod custom_middleware;
@@ -71,6 +72,7 @@ pub use access::{
 };
 pub use api_definition::{AnalyticsPlugin, ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
+pub use cache::{CacheEntry, CacheOptions, SAFE_METHODS};
 pub use cors::Cors;
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};

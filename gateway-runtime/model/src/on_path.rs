@@ -1,5 +1,6 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
+use crate::cache::CacheEntry;
 use crate::headers::HeaderTransform;
 use crate::lists::{InternalPath, ListedPath, MockResponse};
 use crate::rewrite::{MethodTransform, UrlRewrite};
@@ -18,6 +19,21 @@ pub trait OnPath {
     /// Whether the path matches without regard to case, whatever is said of all paths.
     fn ignores_case(&self) -> bool {
         false
+    }
+}
+
+/// A path alone, for any method.
+impl OnPath for String {
+    fn is_disabled(&self) -> bool {
+        false
+    }
+
+    fn path(&self) -> &str {
+        self
+    }
+
+    fn method(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -42,6 +58,7 @@ macro_rules! on_path {
 
 on_path!(
     BodyTemplate,
+    CacheEntry,
     CircuitBreaker,
     EndpointRate,
     GoPlugin,

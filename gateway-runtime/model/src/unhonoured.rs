@@ -14,7 +14,6 @@ pub(crate) const REFUSED: &str = "not honoured by this gateway, and it guards ac
 
 /// Objects that exports write in full, and the member without which they do nothing.
 const SWITCHES: &[(&str, &str)] = &[
-    ("cache_options", "enable_cache"),
     ("external_oauth", "enabled"),
     ("graphql", "enabled"),
     ("request_signing", "is_enabled"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cache::CacheEntry;
 use crate::duration::{DurationError, duration};
 use crate::headers::HeaderTransform;
 use crate::lists::{InternalPath, ListedPath, MockResponse, OlderPaths};
@@ -122,6 +123,10 @@ pub struct ExtendedPaths {
     pub method_transforms: Vec<MethodTransform>,
     /// Other URLs for the upstream; the first that matches counts.
     pub url_rewrites: Vec<UrlRewrite>,
+    /// Paths whose answers to `GET`, `HEAD` and `OPTIONS` are kept.
+    pub cache: Vec<String>,
+    /// The same with more to say; the first that matches counts, after those of `cache`.
+    pub advance_cache_config: Vec<CacheEntry>,
     /// Paths whose analytics records carry the path of the entry in place of the request's; the first that matches counts.
     pub track_endpoints: Vec<TrackedPath>,
     /// Paths that have no analytics records.

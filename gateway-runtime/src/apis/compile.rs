@@ -18,6 +18,7 @@ use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
 use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
+use crate::config::RateHeaders;
 use crate::drivers::{Resolved, Unresolved};
 use crate::events::Handlers;
 use crate::keyring::Keyring;
@@ -27,6 +28,7 @@ use crate::middleware::headers::request::may_hide_client;
 use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::lists;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
+use crate::responses::Responses;
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -83,6 +85,9 @@ pub(crate) struct Services {
     pub(crate) key_sets: Arc<KeySets>,
     /// `None`: there are none.
     pub(crate) analytics: Option<Arc<Analytics>>,
+    /// Where answers are kept.
+    pub(crate) responses: Arc<Responses>,
+    pub(crate) rate_headers: RateHeaders,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
     /// How long plugins may take, and what is counted of them.
@@ -123,6 +128,7 @@ pub(crate) async fn compile(
         policies,
         rates,
         steps,
+        caching,
         from_body,
         enforced,
         plugins,
@@ -142,6 +148,10 @@ pub(crate) async fn compile(
         certificates: &services.ground.edge.certificates,
         limiter: &services.limiter,
         key_sets: &services.key_sets,
+        responses: &services.responses,
+        rate_headers: services.rate_headers,
+        depth: services.ground.trust.xff_depth,
+        caching,
         listen: &listen,
         rates,
         from_body: from_body.map(Arc::new),
@@ -288,7 +298,8 @@ impl Builder {
     fn ways(&self, ways: &[(AuthMethod, Row)], building: &Building<'_>) -> Vec<(AuthMethod, Way)> {
         let api = ApiDefinition { base_identity_provided_by: String::new(), ..building.api.clone() };
         let (rates, from_body) = (building.rates.clone(), building.from_body.clone());
-        let building = Building { api: &api, rates, from_body, ..*building };
+        // Nobody authenticates by answers that are kept.
+        let building = Building { api: &api, rates, from_body, caching: None, ..*building };
         let way = |link| match link {
             Link::BuiltIn { step, .. } => Some(Way::BuiltIn(step)),
             Link::Plugin(call) => Some(Way::Plugin(call)),

@@ -27,6 +27,7 @@ use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::events::{self, Handlers, Of, Queue};
 use crate::middleware::basic_auth::credentials::FromBody;
+use crate::middleware::cache::CacheRules;
 use crate::middleware::{Steps, jwt};
 use crate::session::limits::EndpointLimit;
 use crate::telemetry::panic_text;
@@ -76,6 +77,8 @@ pub(crate) struct Plan {
     pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
     /// Built-in steps that are made of the definition alone.
     pub(crate) steps: Steps,
+    /// Which answers are kept.
+    pub(crate) caching: Option<Arc<CacheRules>>,
     /// How passwords are found in bodies.
     pub(crate) from_body: Option<FromBody>,
     /// The time of an answer to what has none of its own.
@@ -172,6 +175,7 @@ impl Planner<'_> {
         let endpoints = version.endpoints();
         let (policies, enforced) = version.policies();
         let (rates, steps) = (version.rates(), version.steps());
+        let caching = CacheRules::plan(&mut version).map(Arc::new);
         let from_body =
             FromBody::of(&definition).map_err(|(field, error)| self.refuse(field, mistake(&error))).ok().flatten();
         for (path, reason) in jwt::mistakes(&definition) {
@@ -190,6 +194,7 @@ impl Planner<'_> {
             policies,
             rates,
             steps,
+            caching,
             from_body,
             enforced,
             plugins,

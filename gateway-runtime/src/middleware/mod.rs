@@ -9,6 +9,7 @@ mod api_rate_limit;
 mod auth_token;
 pub(crate) mod basic_auth;
 mod body;
+pub(crate) mod cache;
 pub(crate) mod certificate_check;
 mod client_certificate;
 mod context_vars;
@@ -49,11 +50,14 @@ use crate::apis::paths::OnPaths;
 use crate::apis::plan::Planning;
 use crate::certificates::Certificates;
 use crate::chain::{Elsewhere, Journey};
+use crate::config::RateHeaders;
 use crate::error::RequestError;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::basic_auth::credentials::FromBody;
+use crate::middleware::cache::CacheRules;
 use crate::middleware::jwt::sets::KeySets;
+use crate::responses::Responses;
 use crate::session::limits::EndpointLimit;
 
 pub(crate) use rate_limit::counted_id;
@@ -125,6 +129,13 @@ pub(crate) struct Building<'a> {
     pub(crate) limiter: &'a Arc<Limiter>,
     /// Where public keys are fetched.
     pub(crate) key_sets: &'a KeySets,
+    /// Where answers are kept.
+    pub(crate) responses: &'a Arc<Responses>,
+    pub(crate) rate_headers: RateHeaders,
+    /// Which entry of `X-Forwarded-For` is the client's.
+    pub(crate) depth: i64,
+    /// Which answers are kept.
+    pub(crate) caching: Option<Arc<CacheRules>>,
     pub(crate) listen: &'a Arc<ListenPath>,
     /// Of single paths.
     pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
@@ -182,6 +193,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(headers::request::STEP),
     Row::Planned(url_rewrite::STEP),
     Row::Planned(method_transform::STEP),
+    Row::BuiltIn(cache::read::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
     Row::Planned(dispatch::STEP),
@@ -193,6 +205,7 @@ pub(crate) const RESPONSE: &[Row] = &[
     Row::Planned(headers::response::STEP),
     Row::Planned(headers::cleanup::STEP),
     Row::Plugins(Hook::Response),
+    Row::BuiltIn(cache::write::STEP),
     Row::Planned(cors::ON_RESPONSE),
 ];
 

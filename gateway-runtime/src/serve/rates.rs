@@ -14,8 +14,8 @@ static NAMES: [HeaderName; 3] = [
 ];
 
 /// On what an upstream answered; what it says there itself is not for our clients.
-pub(super) fn on_answer(config: &Config, headers: &mut HeaderMap, exchange: &Exchange) {
-    match (config.rate_headers, rate(exchange)) {
+pub(crate) fn on_answer(told: RateHeaders, headers: &mut HeaderMap, exchange: &Exchange) {
+    match (told, rate(exchange)) {
         (RateHeaders::Quotas, _) => write(headers, quota(exchange)),
         (RateHeaders::Rates, Some(rate)) => write(headers, rate),
         (RateHeaders::Rates, None) => NAMES.iter().for_each(|name| _ = headers.remove(name)),

@@ -66,9 +66,15 @@ impl Algorithm {
     }
 }
 
+/// [`Algorithm::Murmur128`] of what need not be a text.
+pub(crate) fn murmur128(bytes: &[u8]) -> String {
+    let (first, second) = halves(&mut Cursor::new(bytes));
+    format!("{first:016x}{second:016x}")
+}
+
 /// The halves of the hash of 128 bits; the first of them is the hash of 64 bits.
 #[expect(clippy::cast_possible_truncation, reason = "each half is what is meant")]
-fn halves(text: &mut Cursor<&str>) -> (u64, u64) {
+fn halves(text: &mut Cursor<impl AsRef<[u8]>>) -> (u64, u64) {
     let both = murmur3::murmur3_x64_128(text, 0).unwrap_or_default();
     (both as u64, (both >> 64) as u64)
 }

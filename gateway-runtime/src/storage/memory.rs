@@ -25,7 +25,14 @@ pub(crate) struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { keys: Arc::new(Expiring::new(KEYS)), tallies: Tallies::new(NAME), hub: Hub::default() }
+        Self::within(KEYS)
+    }
+}
+
+impl Memory {
+    /// One whose keys take `room` bytes at most.
+    pub(crate) fn within(room: usize) -> Self {
+        Self { keys: Arc::new(Expiring::new(room)), tallies: Tallies::new(NAME), hub: Hub::default() }
     }
 }
 

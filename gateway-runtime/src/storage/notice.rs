@@ -26,6 +26,8 @@ pub(crate) enum Notice {
     Reload,
     /// The keys that are stored under these ids are others: `KeySpaceUpdateNotification`.
     Keys(Vec<String>),
+    /// The kept responses of an API go: `DeleteAPICache`.
+    Responses(String),
     /// A gateway is there: `NoticeGatewayDRLNotification`.
     Load(Load),
     /// One that nothing here depends on, by its name.
@@ -102,6 +104,8 @@ pub(crate) struct Notices {
 
 /// A load, as others tell theirs.
 const LOAD: &str = "NoticeGatewayDRLNotification";
+/// Kept responses are to go.
+const RESPONSES: &str = "DeleteAPICache";
 /// Keys have changed.
 const KEYS: &str = "KeySpaceUpdateNotification";
 
@@ -111,6 +115,7 @@ impl Notices {
         let (command, payload) = match notice {
             Notice::Reload => ("GroupReload", String::new()),
             Notice::Keys(ids) => (KEYS, ids.join(",")),
+            Notice::Responses(api_id) => (RESPONSES, api_id.clone()),
             Notice::Load(load) => (LOAD, serde_json::to_string(load).expect("texts and numbers")),
             Notice::Other(command) => (command.as_str(), String::new()),
         };
@@ -130,6 +135,7 @@ impl Notices {
         Ok(match &*command {
             "ApiAdded" | "ApiUpdated" | "ApiRemoved" | "PolicyChanged" | "GroupReload" => Notice::Reload,
             KEYS => Notice::Keys(ids(&payload)),
+            RESPONSES => Notice::Responses(payload.into_owned()),
             LOAD => Notice::Load(serde_json::from_str(&payload).map_err(|error| NoticeError::Payload(LOAD, error))?),
             _ => Notice::Other(command.into_owned()),
         })

@@ -22,7 +22,6 @@ pub(crate) use context::{Context, canonical, context, context_text, remember, re
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// As they are.
-    #[allow(dead_code, reason = "for texts that are no URLs: those of headers and bodies")]
     Plain,
     /// Fit for a query of a URL, unless they begin with `http`.
     Escaped,
@@ -41,7 +40,6 @@ pub(crate) enum Variable<'t> {
 }
 
 /// A text of a definition with its variables filled in. What is not known is empty.
-#[allow(dead_code, reason = "for texts that are no URLs: those of headers and bodies")]
 pub(crate) fn substitute<'t>(text: &'t str, exchange: &Exchange, form: Form) -> Cow<'t, str> {
     fill(text, |variable| value(variable, exchange, form))
 }

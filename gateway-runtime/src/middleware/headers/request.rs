@@ -56,13 +56,11 @@ pub(crate) fn may_hide_client(api: &ApiDefinition) -> bool {
 
 impl Step for TransformHeaders {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        let request = &mut exchange.request;
-        // What the version takes off has no part in which path it is.
-        let on_path = self.on_paths.as_ref().and_then(|paths| paths.find(request));
+        let on_path = self.on_paths.as_ref().and_then(|paths| paths.find(&exchange.request));
         for change in self.everywhere.iter().chain(on_path) {
-            change.apply(request.headers_mut());
+            change.apply(exchange, |exchange| Some(exchange.request.headers_mut()));
             if change.removes(&FORWARDED_FOR) {
-                request.extensions_mut().insert(HiddenClient);
+                exchange.request.extensions_mut().insert(HiddenClient);
             }
         }
         Ok(Ran::On)

@@ -82,12 +82,9 @@ fn tell_unknown(planning: &mut Planning<'_, '_>) {
 
 impl Step for TransformHeaders {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        let Exchange { request, response, .. } = exchange;
-        if let Some(response) = response {
-            let on_path = self.on_paths.as_ref().and_then(|paths| paths.find(request));
-            for change in on_path.into_iter().chain(&self.everywhere) {
-                change.apply(response.headers_mut());
-            }
+        let on_path = self.on_paths.as_ref().and_then(|paths| paths.find(&exchange.request));
+        for change in on_path.into_iter().chain(&self.everywhere) {
+            change.apply(exchange, |exchange| Some(exchange.response.as_mut()?.headers_mut()));
         }
         Ok(Ran::On)
     }

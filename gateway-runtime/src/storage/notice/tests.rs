@@ -18,6 +18,7 @@ fn what_is_signed_is_read_by_who_has_the_secret() {
     let notices = [
         Notice::Reload,
         Notice::Keys(vec!["a\"b".to_owned()]),
+        Notice::Responses("api".to_owned()),
         Notice::Load(Load { id: "solo-1".to_owned(), load_per_sec: 7, ..Load::default() }),
         Notice::Other("NoticeConfigUpdated".to_owned()),
     ];
