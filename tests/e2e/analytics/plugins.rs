@@ -58,8 +58,8 @@ async fn a_plugin_masks_what_nobody_is_to_read() {
 async fn what_plugins_answer_has_records() {
     let upstream = Upstream::start();
     let definition = api("some", upstream.address).set("/enable_detailed_recording", true);
-    let definition = definition.endpoint("GET", "/answer", "MyPluginPost@goplugins.so");
-    let gateway = serving(&definition.endpoint("GET", "/refuse", "RejectWithBody@goplugins.so")).await;
+    let definition = definition.endpoint("GET", "/answer", "MyPluginPost@goplugins");
+    let gateway = serving(&definition.endpoint("GET", "/refuse", "RejectWithBody@goplugins")).await;
     assert_eq!((gateway.get("/some/answer").await.status, gateway.get("/some/refuse").await.status), (200, 403));
     let [answered, refused] = records(&gateway, 2).await.try_into().expect("two");
     assert_eq!((&answered["path"], &answered["response_code"]), (&json!("/some/answer"), &json!(200)));
