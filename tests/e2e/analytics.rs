@@ -224,7 +224,7 @@ async fn what_is_kept_of_a_body_is_bounded_and_the_client_gets_all_of_it() {
     let body = "x".repeat(1 << 20);
     let gateway = conf(json!({"enable_detailed_recording": true})).with(&api("some", upstream.address)).start().await;
     let answer = gateway.ask(post("/some/big", body.clone())).await;
-    assert!(answer.text().contains(&body), "the upstream got all of it, and so did the client");
+    assert_eq!(answer.json()["Body"].as_str().map(str::len), Some(body.len()), "the upstream tells what it was sent");
     let [record] = records(&gateway, 1).await.try_into().expect("one");
     for which in ["raw_request", "raw_response"] {
         let kept = raw(&record, which);

@@ -82,6 +82,26 @@ fn every_hook_of_a_classic_definition_is_listed_with_its_place() {
 }
 
 #[test]
+fn the_plugin_of_analytics_records_is_listed_in_both_forms() {
+    let plugin = r#""analytics_plugin": {"enable": true, "func_name": "A", "plugin_path": "a.so"}"#;
+    let expected = "a.json:2 analytics_plugin.func_name: analytics A [a.so] (goplugin)";
+    assert_eq!(names(&[("a.json", &classic(&format!(",\n{plugin}")))]), [expected]);
+    let off = plugin.replace("true", "false");
+    for idle in [format!(",\n{off}"), format!(",\n{plugin}, \"do_not_track\": true")] {
+        assert!(names(&[("a.json", &classic(&idle))]).is_empty(), "{idle}");
+    }
+    let logs = |is_on: bool| {
+        document(&format!(
+            r#"{{"middleware":{{"global":{{"trafficLogs":{{"enabled":{is_on},"plugins":[
+{{"enabled":true,"functionName":"A","path":"a.so"}},{{"enabled":true,"functionName":"B"}}]}}}}}}}}"#
+        ))
+    };
+    let listed = names(&[("a-oas.json", &logs(true))]);
+    assert!(listed.len() == 1 && listed[0].ends_with("functionName: analytics A [a.so] (goplugin)"), "{listed:?}");
+    assert!(names(&[("a-oas.json", &logs(false))]).is_empty());
+}
+
+#[test]
 fn what_never_runs_is_not_asked_for() {
     let section = r#","custom_middleware":{"driver":"goplugin","auth_check":{"name":"C"},"post_key_auth":[{"name":"D"}],
         "pre":[{"name":"A","disabled":true},{"name":""}]}"#;

@@ -25,7 +25,7 @@ pub(super) fn who(exchange: &Exchange, depth: i64) -> Option<String> {
     match exchange.caller.session() {
         None => Some(client_ip(exchange, depth).map_or_else(String::new, |address| address.to_string())),
         Some(session) if session.key_id.is_empty() => None,
-        Some(_) => exchange.caller.id().map(|id| id.to_string()),
+        Some(_) => exchange.caller.id().map(ToString::to_string),
     }
 }
 
