@@ -241,10 +241,20 @@ pub enum AnsweredBy {
     Gateway,
     /// A plugin, with an error.
     Plugin,
-    /// A plugin, a cache or a mock, with what stands for the upstream's answer.
+    /// A plugin or a mock, with what stands for the upstream's answer.
     Here,
+    /// A cache, with what the upstream has answered before.
+    Cache,
     /// The upstream.
     Upstream,
+}
+
+impl AnsweredBy {
+    /// Whether the gateway has answered in the upstream's place, and not with an error.
+    #[must_use]
+    pub fn is_here(self) -> bool {
+        matches!(self, Self::Here | Self::Cache)
+    }
 }
 
 /// A message as it passes, up to a bound. Clones are of the same.

@@ -98,7 +98,7 @@ pub(crate) fn answered(exchange: &mut Exchange, sent: Instant, has_answered: boo
 
 /// The request has ended without the upstream's answer.
 pub(crate) fn stopped(draft: &mut Draft, stop: &Stop) {
-    if draft.answered == AnsweredBy::Here {
+    if draft.answered.is_here() {
         return;
     }
     draft.answered = match stop {
@@ -106,7 +106,7 @@ pub(crate) fn stopped(draft: &mut Draft, stop: &Stop) {
         Stop::Answer(_) | Stop::Refused { .. } => AnsweredBy::Plugin,
         Stop::Error(_) | Stop::Elsewhere(_) => AnsweredBy::Gateway,
     };
-    if draft.answered != AnsweredBy::Here {
+    if !draft.answered.is_here() {
         draft.upstream = Duration::ZERO;
     }
 }
@@ -153,11 +153,7 @@ pub(crate) fn finish(route: &Route, exchange: &mut Exchange, response: Response)
 fn path_of_client<'a>(route: &Route, draft: &'a Draft, request: &'a Request) -> Cow<'a, str> {
     let asked = draft.asked.as_deref().map_or_else(|| decoded(request.path()), Cow::Borrowed);
     let strips = route.api.definition.proxy.strip_listen_path && route.strips;
-    if strips && draft.answered != AnsweredBy::Here {
-        Cow::Owned(route.listen.strip(&asked).into_owned())
-    } else {
-        asked
-    }
+    if strips && !draft.answered.is_here() { Cow::Owned(route.listen.strip(&asked).into_owned()) } else { asked }
 }
 
 fn tag_headers(tracking: &Tracking, headers: &HeaderMap, tags: &mut Vec<String>) {

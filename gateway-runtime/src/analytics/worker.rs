@@ -210,6 +210,9 @@ fn complete(record: &mut AnalyticsRecord, answered: AnsweredBy, session: Option<
     }
     record.tags.extend(of_headers);
     record.tags.extend(definition.tags.iter().cloned());
+    if answered == AnsweredBy::Cache {
+        record.tags.push("cached-response".to_owned());
+    }
     if answered == AnsweredBy::Plugin {
         // What it wrote is nobody else's. Source: plugin-system.md §4.4.
         record.raw_response = Vec::new();

@@ -16,8 +16,8 @@ use crate::chain::{self, Elsewhere, Ignored, Journey, Link, Loop, Stop};
 use crate::error::RequestError;
 use crate::events;
 use crate::gateway::Gateway;
-use crate::middleware;
 use crate::middleware::version_check::VersionError;
+use crate::middleware::{self, cache};
 use crate::request_path::set_path;
 
 /// How many APIs one request may be handed on by. Those that hand it to each other would never end.
@@ -47,6 +47,7 @@ pub(super) fn through<'a>(
         }
         Journey { apis: journey.apis + 1, ..journey }.keep(&mut exchange.request);
         Ignored::unset(&mut exchange.request);
+        cache::forget(&mut exchange.request);
         exchange.ctx.enter_api(Arc::clone(&to.api.definition));
         analytics::begin_again(to.api.tracking.as_ref(), exchange);
         let response = if journey.loops > 0 {
@@ -94,6 +95,7 @@ async fn round(gateway: &Gateway, peer: &Peer, from: &Route, to: Loop, exchange:
     let is_self = name.is_none();
     Journey { loops: journey.loops + 1, most, is_self, checks_limits, ..journey }.keep(&mut exchange.request);
     Ignored::unset(&mut exchange.request);
+    cache::forget(&mut exchange.request);
     let Some(name) = name else { return looped(gateway, peer, from, exchange).await };
     let Some(to) = gateway.table.load().named(&name).cloned() else {
         return refused(gateway, from, exchange, RequestError::LoopTarget(name.as_ref().to_owned()));

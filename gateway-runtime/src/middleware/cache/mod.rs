@@ -69,6 +69,11 @@ struct Wanted {
     keep: Keep,
 }
 
+/// The answer to a request is kept under no name that it was given so far: another chain has its own.
+pub(crate) fn forget(request: &mut Request) {
+    request.extensions_mut().remove::<Wanted>();
+}
+
 impl CacheRules {
     /// `None` where nothing is kept, or its mistakes are told.
     pub(crate) fn plan(planning: &mut Planning<'_, '_>) -> Option<Self> {

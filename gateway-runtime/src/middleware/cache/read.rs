@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gateway_sdk::analytics::AnsweredBy;
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::{ETAG, IF_NONE_MATCH, RANGE};
 use gateway_sdk::{Body, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -95,7 +96,7 @@ impl Read {
         }
     }
 
-    fn found(&self, found: Result<Option<Bytes>, StoreError>, exchange: &Exchange) -> Ran {
+    fn found(&self, found: Result<Option<Bytes>, StoreError>, exchange: &mut Exchange) -> Ran {
         let to_head = exchange.request.method() == Method::HEAD;
         let kept = match found {
             Ok(kept) => kept.and_then(|kept| record::read(&kept, unix_now(), to_head)),
@@ -105,7 +106,11 @@ impl Read {
                 None
             }
         };
-        kept.map_or(Ran::On, |kept| Ran::Answer(Box::new(self.answer(kept, exchange))))
+        let Some(kept) = kept else { return Ran::On };
+        if let Some(draft) = &mut exchange.draft {
+            draft.answered = AnsweredBy::Cache;
+        }
+        Ran::Answer(Box::new(self.answer(kept, exchange)))
     }
 
     fn answer(&self, mut response: Response, exchange: &Exchange) -> Response {
