@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gateway_tests::wire::Wire;
 use gateway_tests::{Conf, Definition, Gateway, Upstream, api, ask, binary, post};
 use http::Method;
 use serde_json::{Value, json};
@@ -64,8 +65,10 @@ async fn a_large_body_is_validated_and_one_that_is_too_large_is_told() {
     let large = |n: &str| format!(r#"{{"name": "{}", "n": {n}}}"#, "x".repeat(1024 * 1024));
     assert_eq!(gateway.ask(post("/some/orders", large("2"))).await.status, 200);
     assert_eq!(gateway.ask(post("/some/orders", large("1"))).await.status, 422);
-    let huge = format!(r#"{{"name": "{}"}}"#, "x".repeat(8 * 1024 * 1024));
-    assert_eq!(gateway.ask(post("/some/orders", huge)).await.status, 413);
+    let mut wire = Wire::connect(gateway.address).await;
+    let length = 8 * 1024 * 1024;
+    wire.write(&format!("POST /some/orders HTTP/1.1\r\nHost: g\r\nContent-Length: {length}\r\n\r\n")).await;
+    assert_eq!(wire.response(false).await.status(), 413, "it is refused before it is sent");
 }
 
 #[tokio::test]
