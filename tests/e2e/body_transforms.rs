@@ -34,8 +34,7 @@ async fn the_body_of_a_request_is_what_the_template_makes_of_it() {
     for (body, expected) in [
         (r#"{"name": "Ann", "a": 1.50}"#, r#"{"n": "Ann", "sum": 1.5, "all": x}"#),
         (r#"{"name": "Ann", "a": 3}"#, r#"{"n": "Ann", "sum": 3, "all": x}"#),
-        // Go reads every number as a `float64`.
-        (r#"{"name": "Ann", "a": 12345678}"#, r#"{"n": "Ann", "sum": 1.2345678e+07, "all": x}"#),
+        (r#"{"name": "Ann", "a": 12345678}"#, r#"{"n": "Ann", "sum": 12345678, "all": x}"#),
         ("[1, 2]", r#"{"n": "<no value>", "sum": <no value>, "all": [1][2]x}"#),
         ("", r#"{"n": "<no value>", "sum": <no value>, "all": x}"#),
     ] {
