@@ -39,6 +39,9 @@
 //! | every error a client can see | `error.rs` |
 //! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
 //! | what happens, and who is told of it | `events/mod.rs` |
+//! | what is written down of each request, and where | `analytics/mod.rs` |
+//! | answers that are kept, and where | `middleware/cache/mod.rs`, `responses.rs` |
+//! | which address a client has | `client_ip.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
