@@ -199,11 +199,13 @@ fn advance<'a>(
     listen: &ListenPath,
     keyring: &Arc<Keyring>,
 ) -> Result<Option<(Waits<'a>, &'a [Link])>, Stop> {
-    for (at, link) in links.iter().enumerate() {
+    let mut rest = links;
+    while let Some((link, after)) = rest.split_first() {
+        rest = after;
         let call = match link {
             Link::BuiltIn { name, step } => match step.run(exchange) {
                 Ok(Ran::On) => continue,
-                Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), &links[at + 1..]))),
+                Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), rest))),
                 Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
                 Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
                 Err(error) => {
@@ -219,16 +221,17 @@ fn advance<'a>(
                 }
                 None => continue,
             },
-            Link::AnyOf(groups) => return Ok(Some((Waits::AnyOf(groups), &links[at + 1..]))),
+            Link::AnyOf(groups) => return Ok(Some((Waits::AnyOf(groups), rest))),
             Link::LimitsReport(report) if report.is_asked(exchange, listen) => {
                 return Ok(Some((Waits::Report(report), &[])));
             }
             Link::UnlessIgnored(links_after) if Ignored::is_set(&exchange.request) => {
-                let rest = links.get(at + 1 + links_after..).unwrap_or_default();
-                return advance(rest, exchange, listen, keyring);
+                rest = after.get(*links_after..).unwrap_or_default();
+                continue;
             }
             Link::Passthrough if exchange.request.method() == Method::OPTIONS => {
-                return advance(last_step(links), exchange, listen, keyring);
+                rest = last_step(after);
+                continue;
             }
             Link::LimitsReport(_) | Link::UnlessIgnored(_) | Link::Passthrough => continue,
             Link::Unresolved { name, hook } => {
@@ -238,11 +241,11 @@ fn advance<'a>(
         let (came, unsaved) = match call.how {
             How::Now(function) => call.run_now(function, exchange, keyring),
             How::Timed(function) => call.run_timed(function, exchange, keyring),
-            How::Blocking(_) | How::Async(_) => return Ok(Some((Waits::Plugin(call), &links[at + 1..]))),
+            How::Blocking(_) | How::Async(_) => return Ok(Some((Waits::Plugin(call), rest))),
         };
         match unsaved.and_then(|unsaved| unsaved.save(keyring)) {
             None => came?,
-            Some(save) => return Ok(Some((Waits::Save(save, came), &links[at + 1..]))),
+            Some(save) => return Ok(Some((Waits::Save(save, came), rest))),
         }
     }
     Ok(None)

@@ -120,7 +120,7 @@ fn every_field_that_is_not_honoured_is_named() {
     let conf = "{\n \"streams\": {\"type\": \"redis\"}, \"dns_cache\": true, \"enable_jsvm\": false,\n \"enable_key_logging\": true,\n \
                 \"http_server_options\": {\"max_response_body_size\": 9, \"read_timeout\": 5}\n}";
     let here =
-        place(&[("tyk.conf", conf), ("apps/a.json", &classic(",\n \"use_oauth2\": true, \"tag_headers\": [\"x\"]"))]);
+        place(&[("tyk.conf", conf), ("apps/a.json", &classic(",\n \"use_oauth2\": true, \"oauth_meta\": [\"x\"]"))]);
     let output = import(here.path(), &["--apis", "apps", "--conf", "tyk.conf"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let told = stderr(&output);
@@ -133,7 +133,7 @@ fn every_field_that_is_not_honoured_is_named() {
             "warning: tyk.conf:3:24: enable_key_logging",
             "warning: tyk.conf:4:52: http_server_options.max_response_body_size",
             "warning: apps/a.json:2:16: use_oauth2",
-            "warning: apps/a.json:2:37: tag_headers",
+            "warning: apps/a.json:2:36: oauth_meta",
         ]
     );
     let port = manifest(here.path(), "gw.toml")["image"]["port"].as_integer();
