@@ -12,6 +12,7 @@ const KINDS: [&str; 3] = ["LateSync", "LateAsync", "LateBlocking"];
 /// What these plugins may take, and what the gateway may take more.
 const DEADLINE: Duration = Duration::from_millis(100);
 const MORE: Duration = Duration::from_millis(50);
+const TRIES: usize = 20;
 
 /// An API with one plugin, in one hook.
 fn with_plugin_in(hook: &str, plugin: &str, upstream: &Upstream) -> Definition {
@@ -42,15 +43,16 @@ fn calls(scrape: &Scrape, plugin: &str, hook: &str, outcome: &str) -> f64 {
     }
 }
 
-/// Asks twice, and gives how long the faster of the two took: this machine does other things too.
-async fn fails(client: &mut Client, act: &str, status: u16, message: &str) -> Duration {
-    let mut fastest = Duration::MAX;
-    for _ in 0..2 {
+/// Overruns until the answer was in time: this machine does other things too. Gives how often that was.
+async fn overruns(client: &mut Client, what: &str) -> usize {
+    for times in 1..=TRIES {
         let began = Instant::now();
-        client.ask(get("/late/act").header("x-act", act)).await.is_error(status, message);
-        fastest = fastest.min(began.elapsed());
+        client.ask(get("/late/act").header("x-act", "overrun")).await.is_error(504, "Gateway Timeout");
+        if (DEADLINE..DEADLINE + MORE).contains(&began.elapsed()) {
+            return times;
+        }
     }
-    fastest
+    panic!("{what}: no answer was in time");
 }
 
 #[tokio::test]
@@ -60,19 +62,18 @@ async fn a_plugin_that_fails_ends_its_request_in_time_and_nothing_else() {
             let upstream = Upstream::start();
             let gateway = Gateway::serving(&with_plugin_in(hook, plugin, &upstream)).await;
             let mut client = gateway.connect().await;
-            let took = fails(&mut client, "overrun", 504, "Gateway Timeout").await;
-            assert!((DEADLINE..DEADLINE + MORE).contains(&took), "{plugin} in {hook}: {took:?}");
-            fails(&mut client, "panic", 500, "Internal Server Error").await;
+            let late = overruns(&mut client, &format!("{plugin} in {hook}")).await;
+            client.ask(get("/late/act").header("x-act", "panic")).await.is_error(500, "Internal Server Error");
             assert_eq!(client.ask(get("/late/act")).await.status, 200, "{plugin} in {hook}");
 
             let scrape = scrape(&gateway).await;
             let counted = ["timeout", "panic", "continue"].map(|outcome| calls(&scrape, plugin, hook, outcome));
-            assert_eq!(counted, [2.0, 2.0, 0.0], "{plugin} in {hook}");
-            let late = format!("plugin `{plugin}` took longer than 100ms in hook `{hook}`");
-            let line = gateway.log().wait("the late plugin", |line| line.field("error") == late).await;
+            assert_eq!(counted, [late as f64, 1.0, 0.0], "{plugin} in {hook}");
+            let told = format!("plugin `{plugin}` took longer than 100ms in hook `{hook}`");
+            let line = gateway.log().wait("the late plugin", |line| line.field("error") == told).await;
             let told = (line.message(), line.field("api_id"), line.field("fault"));
             assert_eq!(told, ("request failed", "late", "plugin"));
-            let expected = if hook == "response" { 5 } else { 1 };
+            let expected = if hook == "response" { late + 2 } else { 1 };
             assert_eq!(upstream.seen().len(), expected, "{plugin} in {hook}");
         }
     }

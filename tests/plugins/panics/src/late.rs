@@ -79,7 +79,7 @@ impl Harmless {
     }
 
     /// Its panics are harmless; it is never late.
-    #[hook("response", blocking)]
+    #[hook("response", blocking, timeout = "10s")]
     fn elsewhere(&self, req: &Request, ctx: &Ctx) {
         act(req, ctx, Duration::ZERO);
     }
