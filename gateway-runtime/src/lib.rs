@@ -36,6 +36,7 @@
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
 //! | every error a client can see | `error.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
+//! | what is told to StatsD; the access log | `statsd.rs`; `access_log.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
 //! # Invariants
@@ -46,6 +47,7 @@
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
 mod about;
+mod access_log;
 mod apis;
 mod caller;
 mod certificates;
@@ -76,6 +78,7 @@ mod serve;
 mod server;
 mod session;
 mod sockets;
+mod statsd;
 #[allow(dead_code, reason = "an engine can do more than is asked of it yet")]
 mod storage;
 mod stream;

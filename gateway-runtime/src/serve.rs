@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use gateway_sdk::caller::Caller;
 use gateway_sdk::context::Ctx;
@@ -18,6 +19,7 @@ use gateway_sdk::http::{Version, request};
 use gateway_sdk::{Body, ClientTls, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::access_log::Entry;
 use crate::apis::compile::Serving;
 use crate::apis::table::Route;
 use crate::chain::{self, Link, Stop};
@@ -79,7 +81,13 @@ pub(crate) async fn answer<B>(
                     let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address)).with_tls(peer.tls.clone());
                     let request = Request::from_parts(head, body);
                     let mut exchange = Exchange { request, response: None, caller: Caller::default(), ctx };
-                    serve(gateway, peer, &route, &mut exchange).await
+                    let log = gateway.config.access_log.as_ref();
+                    let mut entry = log.map(|log| Box::new(log.begin(&exchange, peer.address)));
+                    let response = serve(gateway, peer, &route, &mut exchange, entry.as_deref_mut()).await;
+                    if let (Some(log), Some(entry)) = (log, entry) {
+                        log.write(*entry, &exchange, response.status());
+                    }
+                    response
                 }
                 Err(error) => refused(gateway, &route, &error, &head.headers),
             },
@@ -156,9 +164,15 @@ fn host(head: &request::Parts) -> Option<&str> {
 }
 
 /// A request that belongs to an API.
-async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exchange) -> Response {
+async fn serve(
+    gateway: &Gateway,
+    peer: &Peer,
+    route: &Route,
+    exchange: &mut Exchange,
+    entry: Option<&mut Entry>,
+) -> Response {
     let served = match &route.api.serving {
-        Ok(serving) => run(gateway, peer, route, serving, exchange).await,
+        Ok(serving) => run(gateway, peer, route, serving, exchange, entry).await,
         Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
     };
     // What request plugins set for the final response is under what a plugin answered, and beside what the upstream did.
@@ -191,12 +205,13 @@ async fn run(
     route: &Route,
     serving: &Serving,
     exchange: &mut Exchange,
+    entry: Option<&mut Entry>,
 ) -> Result<Response, Stop> {
     if !serving.request.is_empty() {
         chain::run_request(&serving.request, exchange, &route.listen, &gateway.keyring).await?;
     }
     let is_head = exchange.request.method() == Method::HEAD;
-    let mut response = forward(gateway, peer, route, serving, exchange).await?;
+    let mut response = forward(gateway, peer, route, serving, exchange, entry).await?;
     // After it comes another protocol, not a response that anybody could change.
     let is_final = response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if is_final && !serving.response.is_empty() {
@@ -213,6 +228,7 @@ async fn forward(
     route: &Route,
     serving: &Serving,
     exchange: &mut Exchange,
+    entry: Option<&mut Entry>,
 ) -> Result<Response, Stop> {
     let sent_elsewhere = exchange.request.upstream().is_some();
     let aim = serving.targets.aim(sent_elsewhere).map_err(|AllDown| RequestError::from(ForwardError::AllDown))?;
@@ -229,10 +245,14 @@ async fn forward(
         client: Some(&peer.forwarded),
         rules: gateway.rules,
     };
+    let asked = entry.map(|entry| (entry, upstream_of(exchange, &how), Instant::now()));
     let forwarded = match &serving.policies {
         None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
         Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,
     };
+    if let Some((entry, address, began)) = asked {
+        entry.asked(address, exchange.request.uri().path(), began.elapsed());
+    }
     if let Some(kept) = kept {
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
@@ -246,6 +266,13 @@ async fn forward(
             Err(error.into())
         }
     }
+}
+
+/// Where a request goes.
+#[cold]
+fn upstream_of(exchange: &Exchange, how: &Forward<'_>) -> String {
+    let chosen = exchange.request.upstream().and_then(|uri| uri.authority().map(ToString::to_string));
+    chosen.unwrap_or_else(|| how.aim.target().origin.to_string())
 }
 
 /// The response's chain. What a plugin answers or refuses with takes the upstream's place, and those after it see that.

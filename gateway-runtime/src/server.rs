@@ -35,6 +35,7 @@ use crate::policies::PoliciesError;
 use crate::session::key::NoRandomness;
 use crate::session::nodes::Nodes;
 use crate::sockets::{SocketError, Sockets};
+use crate::statsd::StatsD;
 use crate::storage::{self, Load};
 use crate::telling;
 use crate::tls::{Tls, TlsError};
@@ -146,6 +147,7 @@ fn services(
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets),
         plugins: PluginRules::new(&config.plugins),
+        statsd: config.statsd.clone().map(StatsD::start),
         retired,
     })
 }

@@ -1,5 +1,6 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
+mod access_log;
 mod adversity;
 mod any_of;
 mod bad_upstreams;
@@ -52,6 +53,7 @@ mod signatures;
 mod sizes;
 mod slow;
 mod smuggling;
+mod statsd;
 mod storage;
 mod streaming;
 mod timeouts;
