@@ -1,0 +1,154 @@
+//! Versions of an API. Source: gateway.md §3.3, §5.4, §12.4.
+
+use gateway_tests::client::Ask;
+use gateway_tests::{Conf, Definition, Gateway, Upstream, api, get};
+use serde_json::{Value, json};
+
+const UNKNOWN: &str = "This API version does not seem to exist";
+const MISSING: &str = "Version information not found";
+
+/// A base with the versions `v1`, which is the base itself, `v2`, an API that only it reaches, and `v9`, which is not there.
+struct Apis {
+    base: Upstream,
+    two: Upstream,
+    gateway: Gateway,
+}
+
+fn base(upstream: &Upstream, definition: Value) -> Definition {
+    let mut members = json!({
+        "enabled": true, "name": "v1", "default": "", "location": "header", "key": "x-api-version",
+        "versions": {"v2": "two", "v9": "nobody"},
+    });
+    for (key, value) in definition.as_object().expect("members") {
+        members[key] = value.clone();
+    }
+    api("base", upstream.address).set("/definition", members)
+}
+
+async fn serving(definition: Value) -> Apis {
+    let (base_upstream, two_upstream) = (Upstream::start(), Upstream::start());
+    let two = api("two", two_upstream.address).set("/internal", true).plugins("pre", &["OrderB"]);
+    let base = base(&base_upstream, definition).plugins("pre", &["OrderA"]);
+    let gateway = Conf::default().with(&base).with(&two).start().await;
+    Apis { base: base_upstream, two: two_upstream, gateway }
+}
+
+fn version(path: &str, version: &str) -> Ask {
+    get(path).header("x-api-version", version)
+}
+
+#[tokio::test]
+async fn a_header_chooses_the_api_whose_whole_chain_serves() {
+    let apis = serving(json!({})).await;
+    let answer = apis.gateway.ask(version("/base/get?a=1", "v2")).await;
+    assert_eq!((answer.status, answer.all("x-order")), (200, vec!["b"]));
+    // The listen path of the base is taken off.
+    assert_eq!(apis.two.last().first(), "GET /get?a=1 HTTP/1.1");
+    assert_eq!(apis.two.last().header("x-api-version"), "v2");
+    for name in ["v1", "self"] {
+        let answer = apis.gateway.ask(version("/base/get", name)).await;
+        assert_eq!((answer.status, answer.all("x-order")), (200, vec!["a"]));
+    }
+    assert_eq!(apis.base.seen().len(), 2);
+    apis.gateway.ask(version("/base/get", "v3")).await.is_error(404, UNKNOWN);
+    apis.gateway.ask(version("/base/get", "v9")).await.is_error(404, UNKNOWN);
+    apis.gateway.get("/base/get").await.is_error(403, MISSING);
+    // Nobody else reaches the version.
+    assert_eq!(apis.gateway.get("/two/get").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_request_that_names_no_version_is_for_the_default_one() {
+    for (default, expected) in [("v2", "b"), ("self", "a"), ("v1", "a")] {
+        let apis = serving(json!({"default": default})).await;
+        let answer = apis.gateway.get("/base/get").await;
+        assert_eq!((answer.status, answer.header("x-order")), (200, expected), "{default}");
+        apis.gateway.ask(version("/base/get", "v3")).await.is_error(404, UNKNOWN);
+    }
+    let apis = serving(json!({"default": "v2", "fallback_to_default": true})).await;
+    assert_eq!(apis.gateway.ask(version("/base/get", "v3")).await.header("x-order"), "b");
+    let apis = serving(json!({"fallback_to_default": true})).await;
+    apis.gateway.ask(version("/base/get", "v3")).await.is_error(404, UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_parameter_or_a_segment_chooses_too_and_may_be_taken_out() {
+    let apis = serving(json!({"location": "url-param", "key": "v"})).await;
+    assert_eq!(apis.gateway.get("/base/get?a=%20&v=v2&b").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /get?a=%20&v=v2&b HTTP/1.1");
+    let apis = serving(json!({"location": "url-param", "key": "v", "strip_versioning_data": true})).await;
+    assert_eq!(apis.gateway.get("/base/get?a=%20&v=v2&b").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /get?a=%20&b HTTP/1.1");
+    let apis = serving(json!({"strip_versioning_data": true})).await;
+    assert_eq!(apis.gateway.ask(version("/base/get", "v2")).await.status, 200);
+    assert_eq!(apis.two.last().all("x-api-version").len(), 0);
+
+    let apis = serving(json!({"location": "url", "key": ""})).await;
+    assert_eq!(apis.gateway.get("/base/v2/get?q").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /v2/get?q HTTP/1.1");
+    let apis = serving(json!({"location": "url", "strip_versioning_data": true})).await;
+    assert_eq!(apis.gateway.get("/base/v2/get?q").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /get?q HTTP/1.1");
+    assert_eq!(apis.gateway.get("/base/v1/get").await.status, 200);
+    assert_eq!(apis.base.last().first(), "GET /get HTTP/1.1");
+    // Without a pattern, any segment is one of a version.
+    let default =
+        json!({"location": "url", "strip_versioning_data": true, "default": "v2", "fallback_to_default": true});
+    let apis = serving(default.clone()).await;
+    assert_eq!(apis.gateway.get("/base/users/get").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /get HTTP/1.1");
+    let mut patterned = default;
+    patterned["url_versioning_pattern"] = json!("^v[0-9]+$");
+    let apis = serving(patterned).await;
+    assert_eq!(apis.gateway.get("/base/users/get").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /users/get HTTP/1.1");
+    assert_eq!(apis.gateway.get("/base/v2/users").await.status, 200);
+    assert_eq!(apis.two.last().first(), "GET /users HTTP/1.1");
+}
+
+/// The base asks for a token, and its version does not; and the other way about.
+#[tokio::test]
+async fn the_authentication_is_that_of_the_version_alone() {
+    let upstream = Upstream::start();
+    let two = api("two", upstream.address).set("/internal", true);
+    let keyed = |definition: &Definition| definition.clone().set("/use_keyless", false);
+    let base = base(&upstream, json!({}));
+    let gateway = Conf::default().with(&keyed(&base)).with(&two).start().await;
+    assert_eq!(gateway.ask(version("/base/get", "v2")).await.status, 200);
+    gateway.ask(version("/base/get", "v1")).await.is_error(401, "Authorization field missing");
+    let gateway = Conf::default().with(&base).with(&keyed(&two)).start().await;
+    gateway.ask(version("/base/get", "v2")).await.is_error(401, "Authorization field missing");
+    assert_eq!(gateway.ask(version("/base/get", "v1")).await.status, 200);
+}
+
+/// A version that does not load is closed, and one that is its own base ends.
+#[tokio::test]
+async fn versions_that_hand_a_request_to_each_other_end() {
+    let upstream = Upstream::start();
+    let to = |id: &str, other: &str| {
+        let versions =
+            json!({"enabled": true, "default": "x", "location": "header", "key": "v", "versions": {"x": other}});
+        api(id, upstream.address).set("/definition", versions)
+    };
+    let broken = api("broken", upstream.address).set("/expiration", "soon");
+    let apis = Conf::default().with(&to("a", "b")).with(&to("b", "a")).with(&to("c", "broken")).with(&broken);
+    let gateway = apis.start().await;
+    gateway.get("/a/get").await.is_error(500, "Internal Server Error");
+    gateway.get("/c/get").await.is_error(500, "Internal Server Error");
+    assert_eq!(upstream.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_name_a_version_is_told() {
+    let upstream = Upstream::start();
+    for (definition, told) in [
+        (json!({"location": "cookie"}), "definition.location: unknown location `cookie`"),
+        (json!({"key": "a b"}), "definition.key: `a b` is no name of a header"),
+        (json!({"location": "url-param", "key": ""}), "definition.key: is empty"),
+        (json!({"url_versioning_pattern": "("}), "definition.url_versioning_pattern: not a regular expression"),
+    ] {
+        let gateway = Gateway::serving(&base(&upstream, definition)).await;
+        let line = gateway.log().message("API definition").await;
+        assert!(line.field("finding").contains(told), "{}", line.text);
+    }
+}
