@@ -163,6 +163,14 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
         Ok(serving) => run(gateway, peer, route, serving, exchange).await,
         Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
     };
+    match served {
+        Err(Stop::Elsewhere(to)) => Box::pin(through::elsewhere(gateway, peer, route, to, exchange)).await,
+        served => answered(gateway, exchange, served),
+    }
+}
+
+/// What the client gets, with all that was set for it.
+fn answered(gateway: &Gateway, exchange: &mut Exchange, served: Result<Response, Stop>) -> Response {
     // What request plugins set for the final response is under what a plugin answered, and beside what the upstream did.
     let mut asked = std::mem::take(&mut exchange.ctx.asked_mut().response_headers);
     if !asked.is_empty() {
@@ -176,10 +184,6 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
                 append(response.headers_mut(), asked);
             }
             response
-        }
-        Err(Stop::Elsewhere(to)) => {
-            exchange.ctx.asked_mut().response_headers = asked;
-            Box::pin(through::elsewhere(gateway, peer, route, to, exchange)).await
         }
         Err(stop) => {
             let mut response = stopped(gateway, exchange, stop);

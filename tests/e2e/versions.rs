@@ -152,3 +152,86 @@ async fn a_place_that_cannot_name_a_version_is_told() {
         assert!(line.field("finding").contains(told), "{}", line.text);
     }
 }
+
+/// An API with the versions `one` and `two` in its definition; their keys and names differ.
+fn within(upstream: &Upstream, other: &Upstream) -> Definition {
+    let paths = |list: &str| json!({list: [{"path": "/listed"}]});
+    let versions = json!({
+        "one": {"name": "first", "use_extended_paths": true, "extended_paths": paths("black_list")},
+        "two": {"name": "second", "use_extended_paths": true, "extended_paths": paths("ignored"),
+                "override_target": format!("http://{}/base/", other.address)},
+    });
+    api("some", upstream.address)
+        .set("/definition", json!({"location": "header", "key": "x-api-version"}))
+        .set("/version_data", json!({"not_versioned": false, "default_version": "", "versions": versions}))
+}
+
+/// Source: gateway.md §5.4, §12.4: a version is asked for by its key; what its lists say is its own.
+#[tokio::test]
+async fn a_version_of_the_definition_has_a_chain_of_its_own() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let definition = within(&upstream, &other).set("/use_keyless", false);
+    let gateway = Gateway::serving(&definition).await;
+    gateway.ask(version("/some/listed", "one")).await.is_error(403, "Requested endpoint is forbidden");
+    gateway.ask(version("/some/get", "one")).await.is_error(401, "Authorization field missing");
+    assert_eq!(gateway.ask(version("/some/listed", "two")).await.status, 200);
+    assert_eq!(other.last().first(), "GET /base/listed HTTP/1.1");
+    gateway.ask(version("/some/listed", "first")).await.is_error(403, UNKNOWN);
+    gateway.ask(version("/some/listed", "three")).await.is_error(403, UNKNOWN);
+    gateway.get("/some/listed").await.is_error(403, MISSING);
+    assert_eq!(upstream.seen().len(), 0);
+}
+
+/// Source: gateway.md §1.2 (`version_header`), §5.4.
+#[tokio::test]
+async fn the_default_version_is_told_to_who_names_none() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let definition = within(&upstream, &other).set("/version_data/default_version", "one");
+    let gateway = Conf::default().set("version_header", "x-served").with(&definition).start().await;
+    let answer = gateway.get("/some/get").await;
+    assert_eq!((answer.status, answer.header("x-served")), (200, "first"));
+    assert_eq!(gateway.ask(version("/some/get", "one")).await.all("x-served").len(), 0);
+    gateway.ask(version("/some/get", "three")).await.is_error(403, UNKNOWN);
+    let falls_back = definition.set("/definition/fallback_to_default", true);
+    let gateway = Gateway::serving(&falls_back).await;
+    assert_eq!(gateway.ask(version("/some/get", "three")).await.status, 200);
+}
+
+/// Source: gateway.md §5.4.
+#[tokio::test]
+async fn a_version_of_the_definition_ends_by_itself() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let definition = within(&upstream, &other)
+        .set("/version_data/versions/one/expires", "2006-01-02 15:04")
+        .set("/version_data/versions/two/expires", "2999-01-02 15:04");
+    let gateway = Gateway::serving(&definition).await;
+    let told = "Api Version has expired, please check documentation or contact administrator";
+    gateway.ask(version("/some/get", "one")).await.is_error(403, told);
+    let answer = gateway.ask(version("/some/get", "two")).await;
+    assert_eq!((answer.status, answer.header("x-tyk-api-expires")), (200, "Wed, 02 Jan 2999 15:04:00 UTC"));
+}
+
+/// Source: gateway.md §5.15: of an API with versions, a key may have some.
+#[tokio::test]
+async fn a_session_may_have_access_to_some_versions() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let rights = json!({"some": {"api_id": "some", "versions": ["two"]}});
+    let definition =
+        within(&upstream, &other).auth("SetSession").config("SetSession", json!({"access_rights": rights}));
+    let gateway = Gateway::serving(&definition).await;
+    let asked = |name: &str| version("/some/get", name).header("authorization", "abc");
+    gateway.ask(asked("one")).await.is_error(403, "Access to this API has been disallowed");
+    assert_eq!(gateway.ask(asked("two")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_segment_names_a_version_of_the_definition_and_may_be_taken_out() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let url = json!({"location": "url", "strip_path": true});
+    let gateway = Gateway::serving(&within(&upstream, &other).set("/definition", url)).await;
+    assert_eq!(gateway.get("/some/one/get?a").await.status, 200);
+    assert_eq!(upstream.last().first(), "GET /get?a HTTP/1.1");
+    assert_eq!(gateway.get("/some/two/get").await.status, 200);
+    assert_eq!(other.last().first(), "GET /base/get HTTP/1.1");
+    gateway.get("/some/three/get").await.is_error(403, UNKNOWN);
+}

@@ -63,6 +63,8 @@ pub(crate) struct Serving {
     pub(crate) response: Vec<Link>,
     /// The response's chain asks for the request: its head is kept while the upstream works.
     pub(crate) keeps_request: bool,
+    /// The versions that requests choose among: then this chain chooses, and theirs serve.
+    pub(crate) versions: Vec<Serving>,
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -98,6 +100,21 @@ pub(crate) async fn compile(
     services: &Services,
     previous: Option<&Api>,
 ) -> Result<Api, StartError> {
+    let before = previous.and_then(|api| api.serving.as_ref().ok());
+    compile_one(plan, (file, text), services, before, &mut Vec::new()).await
+}
+
+/// Plugins that run.
+type Started = Vec<(&'static Plugin, Arc<Running>)>;
+
+/// An API, or one of its versions; what was started for another of them is used here too.
+async fn compile_one(
+    plan: Plan,
+    (file, text): (Arc<str>, Arc<str>),
+    services: &Services,
+    previous: Option<&Serving>,
+    started: &mut Started,
+) -> Result<Api, StartError> {
     let Plan {
         definition,
         listen,
@@ -114,13 +131,16 @@ pub(crate) async fn compile(
         enforced,
         plugins,
         alternatives,
+        versions,
+        version,
     } = plan;
-    let mut started = Vec::new();
     for (plugin, prepared) in plugins {
-        started.push((plugin, start(plugin, prepared, &definition, services).await?));
+        if !started.iter().any(|(other, _)| std::ptr::eq(*other, plugin)) {
+            started.push((plugin, start(plugin, prepared, &definition, services).await?));
+        }
     }
-    let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls, steps, allowed: edge.allowed.clone(), alternatives };
+    let (mut uses, mut unresolved) = register(&calls, &endpoints);
+    let builder = Builder { started: started.clone(), calls, steps, allowed: edge.allowed.clone(), alternatives };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -130,8 +150,12 @@ pub(crate) async fn compile(
         listen: &listen,
         rates,
         from_body: from_body.map(Arc::new),
+        version: version.as_deref(),
     };
-    let mut request = builder.request(&building, endpoints);
+    let mut request = match versions.as_slice() {
+        [] => builder.request(&building, endpoints),
+        _ => builder.choice(&building),
+    };
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
@@ -140,9 +164,26 @@ pub(crate) async fn compile(
         Link::Plugin(call) => call.entry.takes_request,
         _ => true,
     });
-    let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
+    let before = previous.and_then(|serving| serving.policies.as_ref());
     let policies = Policies::new(&definition, policies, enforced, before);
-    let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
+    let mut serving =
+        Serving { targets, transport, checks, policies, request, response, keeps_request, versions: Vec::new() };
+    for (at, version) in versions.into_iter().enumerate() {
+        let (origin, before) = ((Arc::clone(&file), Arc::clone(&text)), previous.and_then(|old| old.versions.get(at)));
+        let api = Box::pin(compile_one(version, origin, services, before, started)).await?;
+        serving.versions.extend(api.serving.ok());
+        for (plugin, hook) in api.uses {
+            if !uses.iter().any(|(other, used)| std::ptr::eq(*other, plugin) && *used == hook) {
+                uses.push((plugin, hook));
+            }
+        }
+        for missing in api.unresolved {
+            if !unresolved.iter().any(|other| other.name == missing.name && other.hook == missing.hook) {
+                unresolved.push(missing);
+            }
+        }
+    }
+    let serving = Ok(serving);
     Ok(Api { definition, file, text, document: None, listen, edge, serving, uses, unresolved })
 }
 
@@ -198,7 +239,7 @@ type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 type Endpoint = Planned<Result<Resolved, Unresolved>>;
 
 struct Builder {
-    started: Vec<(&'static Plugin, Arc<Running>)>,
+    started: Started,
     calls: Calls,
     steps: Steps,
     allowed: Option<Arc<Allowed>>,
@@ -218,6 +259,12 @@ impl Builder {
             }
         }
         links
+    }
+
+    /// What chooses among versions, each of which has a chain of its own.
+    fn choice(&self, building: &Building<'_>) -> Vec<Link> {
+        let passthrough = passes_options(building.api).then_some(Link::Passthrough);
+        passthrough.into_iter().chain(middleware::choice().flat_map(|row| self.row(row, building))).collect()
     }
 
     /// What tells a caller its limits, where anybody is asked who they are.

@@ -3,6 +3,7 @@
 //!
 //! `plan/version.rs` is what a version says, and what the built-in steps are made of.
 
+mod legacy;
 mod version;
 
 use std::collections::BTreeMap;
@@ -75,6 +76,10 @@ pub(crate) struct Plan {
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
     /// Groups of ways of authentication of which one is enough.
     pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
+    /// The versions that requests choose among, in the definition's order; each is planned as if it were the only one.
+    pub(crate) versions: Vec<Plan>,
+    /// Which of them this is.
+    pub(crate) version: Option<String>,
 }
 
 /// What came of a definition's text.
@@ -101,6 +106,7 @@ pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, grou
     };
     let mut planner = Planner { text, definition: &definition, found: Vec::new(), broken: false };
     let plan = planner.plan(document, ground);
+    let plan = plan.map(|plan| planner.with_versions(plan, document, ground));
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -164,6 +170,8 @@ impl Planner<'_> {
             enforced,
             plugins,
             alternatives,
+            versions: Vec::new(),
+            version: None,
             definition,
         })
     }
@@ -265,6 +273,10 @@ impl Planner<'_> {
     /// Where requests go; each target is parsed, and the wrong ones are told one by one.
     fn targets(&mut self, api: &ApiDefinition, marks: &Marks, transport: &Transport) -> Option<Targets> {
         let proxy = &api.proxy;
+        if let Some((place, url)) = version::override_target(api) {
+            let target = Target::parse(url, proxy, transport);
+            return target.map(Targets::One).map_err(|error| self.refuse(&place, error.to_string())).ok();
+        }
         if !proxy.enable_load_balancing {
             let target = Target::parse(&proxy.target_url, proxy, transport);
             return target.map(Targets::One).map_err(|error| self.refuse("proxy.target_url", error.to_string())).ok();

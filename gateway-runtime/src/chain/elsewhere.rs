@@ -9,6 +9,12 @@ use gateway_sdk::Request;
 pub(crate) enum Elsewhere {
     /// An API, by its id: all of its chain runs, from the start.
     Api(Arc<str>),
+    /// A version of the API itself, by its place among them.
+    Version {
+        at: usize,
+        /// The request has named none.
+        is_default: bool,
+    },
 }
 
 /// How a request came to the API that it is at; kept with it once it has been at another.

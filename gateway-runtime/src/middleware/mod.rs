@@ -120,6 +120,8 @@ pub(crate) struct Building<'a> {
     pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
     /// How passwords are found in bodies.
     pub(crate) from_body: Option<Arc<FromBody>>,
+    /// Which of the versions that requests choose among this is.
+    pub(crate) version: Option<&'a str>,
 }
 
 /// One row of [`ORDER`] or [`RESPONSE`].
@@ -190,6 +192,13 @@ const FOR_CALLERS: [&str; 5] = [
     rate_limit::STEP.name,
     quota::STEP.name,
 ];
+
+/// The rows up to the one that chooses a version.
+pub(crate) fn choice() -> impl Iterator<Item = &'static Row> {
+    let is_last = |row: &&Row| matches!(row, Row::Planned(middleware) if middleware.name == version_check::STEP.name);
+    let last = ORDER.iter().take_while(|row| !is_last(row)).count();
+    ORDER.iter().take(last + 1)
+}
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
 /// but for an organisation. Source: Tyk, `gateway/api_loader.go`.

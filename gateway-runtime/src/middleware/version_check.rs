@@ -35,6 +35,8 @@ pub(crate) enum VersionError {
     Missing,
     #[error("the request is for a version that is not there")]
     Unknown,
+    #[error("the request is for a version that is not among those of the API")]
+    UnknownHere,
     #[error("the request went through {most} APIs, which hand it on to each other: see their versions")]
     TooManyApis { most: u32 },
     #[error("the API is past its `expiration`")]
@@ -64,6 +66,9 @@ fn plan(planning: &mut Planning<'_, '_>) -> Option<Box<dyn Step>> {
     if api.definition.enabled {
         let step = Apis { named: Named::plan(planning)?, own, ..Apis::of(api) };
         return Some(Box::new(step));
+    }
+    if api.version_data.is_versioned() {
+        return Some(Box::new(Versions { named: Named::plan(planning)?, ..Versions::of(api) }));
     }
     own.map(|unclear| Box::new(Refuse(unclear)) as Box<dyn Step>)
 }
@@ -122,6 +127,43 @@ impl Step for Apis {
         }
         let fallback = || if self.falls_back && !self.default.is_empty() { self.find(&self.default) } else { None };
         self.find(version).or_else(fallback).unwrap_or(Err(VersionError::Unknown.into()))
+    }
+}
+
+/// Versions within the definition.
+struct Versions {
+    named: Named,
+    /// Their places, by their keys.
+    places: HashMap<String, usize>,
+    /// The version of a request that names none; empty: there is none.
+    default: String,
+    /// It is that of a request too that names one which is not there.
+    falls_back: bool,
+}
+
+impl Versions {
+    fn of(api: &ApiDefinition) -> Self {
+        let data = &api.version_data;
+        Self {
+            named: Named::default(),
+            places: data.versions.keys().enumerate().map(|(at, key)| (key.clone(), at)).collect(),
+            default: data.default_version.clone(),
+            falls_back: api.definition.fallback_to_default,
+        }
+    }
+}
+
+impl Step for Versions {
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        let asked = self.named.take(&mut exchange.request).unwrap_or_default();
+        let is_default = asked.is_empty();
+        let version = if is_default { &self.default } else { &asked };
+        if version.is_empty() {
+            return Err(VersionError::Missing.into());
+        }
+        let fallback = || self.places.get(&self.default).filter(|_| self.falls_back);
+        let at = *self.places.get(version).or_else(fallback).ok_or(VersionError::UnknownHere)?;
+        Ok(Ran::Elsewhere(Elsewhere::Version { at, is_default }))
     }
 }
 

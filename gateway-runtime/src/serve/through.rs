@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use gateway_sdk::Response;
 use gateway_sdk::exchange::Exchange;
+use gateway_sdk::{HeaderValue, Response};
 
-use super::{Peer, serve, stopped};
+use super::{Peer, answered, run, serve};
 use crate::apis::table::Route;
 use crate::chain::{self, Elsewhere, Ignored, Journey};
 use crate::error::RequestError;
@@ -48,7 +48,12 @@ pub(super) async fn elsewhere(
     to: Elsewhere,
     exchange: &mut Exchange,
 ) -> Response {
-    let Elsewhere::Api(id) = to;
+    let id = match to {
+        Elsewhere::Api(id) => id,
+        Elsewhere::Version { at, is_default } => {
+            return Box::pin(version(gateway, peer, from, (at, is_default), exchange)).await;
+        }
+    };
     let Some(to) = gateway.table.load().inside(&id).cloned() else {
         return refused(gateway, exchange, VersionError::Unknown);
     };
@@ -59,8 +64,30 @@ pub(super) async fn elsewhere(
     through(gateway, peer, &to, exchange).await
 }
 
+/// Serves a request by one of the versions of its API, which has a chain of its own.
+async fn version(
+    gateway: &Gateway,
+    peer: &Peer,
+    route: &Route,
+    (at, is_default): (usize, bool),
+    exchange: &mut Exchange,
+) -> Response {
+    let Some(serving) = route.api.serving.as_ref().ok().and_then(|serving| serving.versions.get(at)) else {
+        return refused(gateway, exchange, VersionError::UnknownHere);
+    };
+    let served = route.api.definition.version_data.versions.values().nth(at);
+    if is_default
+        && let (Some(header), Some(version)) = (&gateway.config.version_header, served)
+        && let Ok(name) = HeaderValue::try_from(version.name.as_str())
+    {
+        exchange.ctx.set_response_header(header.clone(), name);
+    }
+    let served = run(gateway, peer, route, serving, exchange).await;
+    answered(gateway, exchange, served)
+}
+
 fn refused(gateway: &Gateway, exchange: &mut Exchange, error: VersionError) -> Response {
     let error = RequestError::from(error);
     chain::log_refusal(exchange, "version_check", &error);
-    stopped(gateway, exchange, error.into())
+    answered(gateway, exchange, Err(error.into()))
 }
