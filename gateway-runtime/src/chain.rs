@@ -1,12 +1,13 @@
 //! The chain: runs the links of an API in order, stops at an answer, and contains every plugin's panic.
 
 mod any_of;
+mod guarded;
 mod limits_report;
+pub(crate) mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::Poll;
 
 use gateway_model::Hook;
 use gateway_sdk::Response;
@@ -18,12 +19,15 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::OnPaths;
 use crate::caller::{self, By, Save, Unsaved};
+use crate::drivers::Resolved;
 use crate::error::{Fault, RequestError};
 use crate::keyring::Keyring;
+use crate::metrics::plugins::Meter;
 use crate::middleware::{Ran, Step, Then};
 use crate::telemetry::{one_line, panic_text};
 
 pub(crate) use any_of::{AnyOf, Way};
+pub(crate) use guarded::PluginRules;
 pub(crate) use limits_report::LimitsReport;
 
 /// One link of an API's chain.
@@ -70,6 +74,20 @@ pub(crate) struct PluginCall {
     instance: Arc<Running>,
     /// It was said that its sessions have no key.
     warned: AtomicBool,
+    how: How,
+    rules: PluginRules,
+    meter: Arc<Meter>,
+}
+
+/// How a plugin's function is called.
+#[derive(Clone, Copy)]
+enum How {
+    Now(fn(&Instance, &mut Exchange) -> Outcome),
+    /// The same, with a look at the clock.
+    Timed(fn(&Instance, &mut Exchange) -> Outcome),
+    /// On another thread.
+    Blocking(fn(&Instance, &mut Exchange) -> Outcome),
+    Async(for<'a> fn(&'a Instance, &'a mut Exchange) -> BoxFuture<'a, Outcome>),
 }
 
 /// A started plugin. When the last request that may call it is over, it is sent to be shut down.
@@ -94,6 +112,9 @@ impl Drop for Running {
     }
 }
 
+/// What a plugin's call came to; and a session to be saved first, whatever it came to.
+type Came = (Result<(), Stop>, Option<Unsaved>);
+
 /// What has to be waited for.
 enum Waits<'a> {
     Step(&'static str, BoxFuture<'static, Then>),
@@ -117,7 +138,11 @@ pub(crate) async fn run_request(
         match waits {
             Waits::Plugin(call) => call.run(exchange, keyring).await?,
             Waits::AnyOf(groups) => groups.run(exchange, keyring).await?,
-            Waits::Report(report) => return Err(report.run(exchange, listen, keyring).await),
+            Waits::Report(report) => {
+                // Source: gateway.md §8.1.
+                exchange.draft = None;
+                return Err(report.run(exchange, listen, keyring).await);
+            }
             // They are rare: who does not wait for them has no room for them either.
             Waits::Step(name, answer) => Box::pin(finish(name, answer, exchange)).await?,
             Waits::Save(save, came) => {
@@ -189,15 +214,14 @@ fn advance<'a>(
                 return Err(RequestError::UnresolvedPlugin { name: name.clone(), hook: *hook }.into());
             }
         };
-        match call.entry.call {
-            Call::Sync(function) => {
-                let (came, unsaved) = call.run_now(function, exchange, keyring);
-                match unsaved.and_then(|unsaved| unsaved.save(keyring)) {
-                    None => came?,
-                    Some(save) => return Ok(Some((Waits::Save(save, came), &links[at + 1..]))),
-                }
-            }
-            Call::Async(_) => return Ok(Some((Waits::Plugin(call), &links[at + 1..]))),
+        let (came, unsaved) = match call.how {
+            How::Now(function) => call.run_now(function, exchange, keyring),
+            How::Timed(function) => call.run_timed(function, exchange, keyring),
+            How::Blocking(_) | How::Async(_) => return Ok(Some((Waits::Plugin(call), &links[at + 1..]))),
+        };
+        match unsaved.and_then(|unsaved| unsaved.save(keyring)) {
+            None => came?,
+            Some(save) => return Ok(Some((Waits::Save(save, came), &links[at + 1..]))),
         }
     }
     Ok(None)
@@ -214,8 +238,27 @@ pub(crate) fn log_refusal(exchange: &Exchange, step: &str, error: &RequestError)
 }
 
 impl PluginCall {
-    pub(crate) fn new(plugin: &'static Plugin, entry: &'static HookEntry, instance: Arc<Running>) -> Self {
-        Self { plugin, entry, instance, warned: AtomicBool::new(false) }
+    /// Its plugin's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.plugin.name
+    }
+
+    /// `api_id` is the API that calls it.
+    pub(crate) fn new(
+        Resolved { plugin, entry }: &Resolved,
+        instance: Arc<Running>,
+        rules: &PluginRules,
+        api_id: &str,
+    ) -> Self {
+        let rules = rules.of(&entry.guard);
+        let how = match entry.call {
+            Call::Sync(function) if entry.guard.blocking => How::Blocking(function),
+            Call::Sync(function) if rules.timeout.is_some() || rules.measures => How::Timed(function),
+            Call::Sync(function) => How::Now(function),
+            Call::Async(function) => How::Async(function),
+        };
+        let meter = Meter::of(plugin, entry.hook, api_id);
+        Self { plugin, entry, instance, warned: AtomicBool::new(false), how, rules, meter }
     }
 
     pub(crate) async fn run(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<(), Stop> {
@@ -227,17 +270,12 @@ impl PluginCall {
     }
 
     /// Calls it, and leaves it to the caller to save its session.
-    async fn call(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> (Result<(), Stop>, Option<Unsaved>) {
-        match self.entry.call {
-            Call::Sync(function) => self.run_now(function, exchange, keyring),
-            Call::Async(function) => {
-                let instance = match self.enter(exchange) {
-                    Ok(instance) => instance,
-                    Err(error) => return (Err(error.into()), None),
-                };
-                let called = catch_panic(function(instance, exchange)).await;
-                self.conclude(called, exchange, keyring)
-            }
+    async fn call(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Came {
+        match self.how {
+            How::Now(function) => self.run_now(function, exchange, keyring),
+            How::Timed(function) => self.run_timed(function, exchange, keyring),
+            How::Blocking(function) => Box::pin(self.run_elsewhere(function, exchange, keyring)).await,
+            How::Async(function) => self.run_async(function, exchange, keyring).await,
         }
     }
 
@@ -246,7 +284,7 @@ impl PluginCall {
         function: fn(&Instance, &mut Exchange) -> Outcome,
         exchange: &mut Exchange,
         keyring: &Arc<Keyring>,
-    ) -> (Result<(), Stop>, Option<Unsaved>) {
+    ) -> Came {
         let instance = match self.enter(exchange) {
             Ok(instance) => instance,
             Err(error) => return (Err(error.into()), None),
@@ -261,25 +299,25 @@ impl PluginCall {
         self.conclude(called, exchange, keyring)
     }
 
+    /// Its panic, as an error.
+    fn told(&self, panic: &(dyn std::any::Any + Send)) -> RequestError {
+        let message = one_line(panic_text(panic).to_owned());
+        RequestError::PluginPanicked { plugin: self.plugin.name, hook: self.entry.hook, message }
+    }
+
     fn enter(&self, exchange: &mut Exchange) -> Result<&Instance, RequestError> {
         exchange.ctx.enter(self.plugin);
         self.instance.instance.as_ref().ok_or_else(|| RequestError::Broken("the plugin has ended".to_owned()))
     }
 
-    /// What a call came to, for the request; and a session to be saved first, whatever it came to.
-    fn conclude(
-        &self,
-        called: std::thread::Result<Outcome>,
-        exchange: &mut Exchange,
-        keyring: &Arc<Keyring>,
-    ) -> (Result<(), Stop>, Option<Unsaved>) {
+    /// What a call came to, for the request.
+    fn conclude(&self, called: std::thread::Result<Outcome>, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Came {
         let outcome = match called {
             Ok(outcome) => outcome,
-            Err(panic) => {
-                let message = one_line(panic_text(panic.as_ref()).to_owned());
-                let error = RequestError::PluginPanicked { plugin: self.plugin.name, hook: self.entry.hook, message };
-                return (Err(error.into()), None);
-            }
+            Err(panic) => match self.panicked(self.told(panic.as_ref()), exchange) {
+                Ok(outcome) => outcome,
+                Err(error) => return (Err(error.into()), None),
+            },
         };
         let by = By { plugin: self.plugin.name, warned: &self.warned };
         match caller::take(exchange, &by, keyring) {
@@ -290,7 +328,7 @@ impl PluginCall {
 
     fn answer(&self, outcome: Outcome, exchange: &Exchange) -> Result<(), Stop> {
         match outcome {
-            Outcome::Continue => Ok(()),
+            Outcome::Continue | Outcome::Discard => Ok(()),
             Outcome::MissingSession => Err(RequestError::SessionMissing.into()),
             Outcome::Respond(response) => {
                 self.log_answer(exchange, response.status().as_u16(), None);
@@ -315,14 +353,4 @@ impl PluginCall {
             _ => tracing::debug!(api_id, plugin, hook, status, "plugin answered the request"),
         }
     }
-}
-
-/// Awaits a plugin's future; a panic in any of its polls ends it.
-async fn catch_panic<T>(mut future: BoxFuture<'_, T>) -> std::thread::Result<T> {
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
 }

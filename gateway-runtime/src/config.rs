@@ -13,6 +13,7 @@ use gateway_model::configuration::{Unhonoured, unhonoured};
 use gateway_model::{Position, Severity, Version};
 use serde_json::Value;
 
+mod analytics;
 mod bounds;
 mod edge;
 mod env;
@@ -20,12 +21,14 @@ mod events;
 mod jwks;
 mod keys;
 mod outbound;
+mod plugins;
 mod policies;
 mod raw;
 mod remark;
 mod secret;
 mod storage;
 
+use crate::analytics::Settings as AnalyticsSettings;
 use crate::events::Planned;
 use crate::gateway::Entrance;
 use crate::keyring::Settings;
@@ -38,6 +41,7 @@ pub(crate) use edge::Edge;
 pub(crate) use jwks::KeySetRules;
 pub(crate) use keys::RateHeaders;
 pub(crate) use outbound::Outbound;
+pub(crate) use plugins::PluginSettings;
 use raw::{Raw, RawUptime, RawWatch};
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
@@ -106,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_timeout: Duration,
     /// Start and reload refuse when a plugin is unresolved.
     pub(crate) strict_plugins: bool,
+    /// What holds for all plugins.
+    pub(crate) plugins: PluginSettings,
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
@@ -126,6 +132,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// How gateways on one store know each other.
     pub(crate) notices: Notices,
+    /// How requests are written down; `None`: they are not.
+    pub(crate) analytics: Option<Arc<AnalyticsSettings>>,
 }
 
 /// How hosts are watched.
@@ -255,12 +263,15 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
     let sections = [
         "",
         "http_server_options",
+        "plugins",
         "policies",
         "security",
         "security.certificates",
         "storage",
         "uptime_tests",
         "uptime_tests.config",
+        "analytics_config",
+        "analytics_config.normalise_urls",
         "local_session_cache",
         "jwks",
         "jwks.cache",
@@ -290,7 +301,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let certificates = edge::certificates(raw, &secret, variables, remarks);
     let rate_headers = keys::rate_headers(raw, remarks);
     let operators = edge::operators(raw, &certificates, remarks);
+    let storage = storage::resolve(&raw.storage, variables, remarks);
     Config {
+        analytics: analytics::resolve(raw, &storage, remarks),
         listen: listen(raw, remarks),
         control_port: Some(raw.control_api_port).filter(|port| *port != 0),
         operators: operators.clone(),
@@ -327,6 +340,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_delay: seconds(raw.graceful_shutdown_delay_seconds, 0),
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
+        plugins: plugins::resolve(&raw.plugins, remarks),
         edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),
@@ -336,7 +350,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         rates: keys::rates(raw, rate_headers, remarks),
         cluster: keys::cluster(raw, remarks),
         events: events::resolve(&raw.event_handlers, remarks),
-        storage: storage::resolve(&raw.storage, variables, remarks),
+        storage,
         notices: storage::notices(raw, variables, remarks),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use gateway_model::Hook;
 use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
@@ -46,6 +47,13 @@ pub(crate) enum RequestError {
     UnresolvedPlugin { name: String, hook: Hook },
     #[error("plugin `{plugin}` panicked in hook `{hook}`: {message}")]
     PluginPanicked { plugin: &'static str, hook: Hook, message: String },
+    #[error("plugin `{plugin}` took longer than {} in hook `{hook}`", humantime::format_duration(*.limit))]
+    PluginTimedOut { plugin: &'static str, hook: Hook, limit: Duration },
+    #[error(
+        "plugin `{plugin}` of hook `{hook}` is `blocking`, and no thread can be had for it: too many calls wait already; \
+         raise `plugins.threads`"
+    )]
+    PluginsBusy { plugin: &'static str, hook: Hook },
     #[error("a plugin answered with status {status}, which cannot end a request")]
     NotFinal { status: StatusCode },
     #[error("the session of plugin `{plugin}` cannot have its policies: {error}")]
@@ -122,12 +130,20 @@ pub(crate) enum RequestError {
     OrganisationQuotaUnknown(StoreError),
     #[error("the request's body is refused: {}", .0.message)]
     BodyRefused(Box<BodyRefusal>),
-    #[error("the request's body is over {limit_bytes} bytes")]
-    BodyTooLarge { limit_bytes: u64 },
     #[error("the response's body is over {limit_bytes} bytes")]
     ResponseTooLarge { limit_bytes: usize },
     #[error("the response's body broke off: {0}")]
     ResponseBroken(BodyError),
+    #[error("`to_method` of this path is no method that requests may be given")]
+    MethodRefused,
+    #[error("the request's body is over {limit_bytes} bytes")]
+    BodyTooLarge { limit_bytes: u64 },
+    #[error("the client does not say how large the body is, and the API limits that")]
+    LengthMissing,
+    #[error("`Content-Length` is no number")]
+    LengthInvalid,
+    #[error("the request's body has {size_bytes} bytes, and may have {limit_bytes} here")]
+    OverSize { size_bytes: u64, limit_bytes: u64 },
     #[error(transparent)]
     Forward(#[from] ForwardError),
 }
@@ -183,6 +199,7 @@ const DISALLOWED: &str = "Access to this API has been disallowed";
 const INTERNAL: &str = "Internal Server Error";
 const BODY: &str = "There was a problem with reading Body of the Request.";
 const PROXYING: &str = "There was a problem proxying the request";
+const LARGE_RESPONSE: &str = "Response body too large";
 const TOO_LARGE: &str = "Request Entity Too Large\n";
 const ORGANISATION_DISABLED: &str = "this organisation access has been disabled, please contact your API administrator";
 const ORGANISATION_RATE: &str = "This organisation rate limit has been exceeded, please contact your API administrator";
@@ -215,6 +232,8 @@ impl RequestError {
             Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::PluginPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
+            Self::PluginTimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout", Plugin),
+            Self::PluginsBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", Plugin),
             Self::SessionMissing => (
                 StatusCode::BAD_REQUEST,
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",
@@ -257,18 +276,27 @@ impl RequestError {
             }
             // What it is told is the definition's.
             Self::TokenSignature(_, told) => (told.status, "", Client),
-            Self::BodyRefused(told) => (told.status, "", Client),
-            Self::ResponseTooLarge { .. } => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "Response body too large", Fault::Upstream)
-            }
-            Self::ResponseBroken(_) => (StatusCode::INTERNAL_SERVER_ERROR, PROXYING, Fault::Upstream),
+            Self::BodyRefused(_) | Self::ResponseTooLarge { .. } | Self::ResponseBroken(_) => self.told_of_body(),
             Self::CredentialMissing => (StatusCode::UNAUTHORIZED, "Authorization field missing", Client),
             Self::OrganisationInactive => (StatusCode::FORBIDDEN, ORGANISATION_DISABLED, Client),
             Self::OrganisationRateLimited => (StatusCode::FORBIDDEN, ORGANISATION_RATE, Client),
             Self::OrganisationQuotaExceeded => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Client),
             Self::OrganisationQuotaUnknown(_) => (StatusCode::FORBIDDEN, ORGANISATION_QUOTA, Store),
+            Self::MethodRefused => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", Definition),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
+            Self::LengthMissing => (StatusCode::LENGTH_REQUIRED, "Content length is required for this request", Client),
+            Self::LengthInvalid => (StatusCode::BAD_REQUEST, "content length is not a valid Integer", Client),
+            Self::OverSize { .. } => (StatusCode::BAD_REQUEST, "Request is too large", Client),
             Self::Forward(error) => forward_told(error),
+        }
+    }
+
+    /// The same of a body that a step has read.
+    fn told_of_body(&self) -> (StatusCode, &'static str, Fault) {
+        match self {
+            Self::BodyRefused(told) => (told.status, "", Fault::Client),
+            Self::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, LARGE_RESPONSE, Fault::Upstream),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, PROXYING, Fault::Upstream),
         }
     }
 
@@ -288,7 +316,7 @@ impl RequestError {
     /// Counts what a client or an upstream did, beside the answer that it led to.
     fn count(&self) {
         match self {
-            Self::BodyTooLarge { .. } => metrics::client_refused(Refused::LargeBody),
+            Self::BodyTooLarge { .. } | Self::OverSize { .. } => metrics::client_refused(Refused::LargeBody),
             Self::Forward(error) => match error {
                 ForwardError::Body(BodyError::TooLarge { .. }) => metrics::client_refused(Refused::LargeBody),
                 ForwardError::Body(error) if Stalled::is(error) => metrics::client_refused(Refused::SlowBody),

@@ -34,6 +34,7 @@
 //! | where policies come from | `policies.rs` |
 //! | what is done about signals of other gateways, and what is told them | `hearing.rs`, `telling.rs` |
 //! | the `/tyk/*` paths | `control/mod.rs`, `ROUTES` |
+//! | what `$tyk_context.…` and `$tyk_meta.…` are in texts of a definition | `variables/mod.rs` |
 //! | every error a client can see | `error.rs` |
 //! | Go's templates, and what they are given of XML | `template.rs`, `xml.rs` |
 //! | what happens, and who is told of it | `events/mod.rs` |
@@ -48,6 +49,7 @@
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
 mod about;
+mod analytics;
 mod apis;
 mod caller;
 mod certificates;
@@ -88,6 +90,7 @@ mod telling;
 mod template;
 mod tls;
 mod upstream;
+mod variables;
 mod written;
 #[cfg(feature = "templates")]
 mod xml;

@@ -2,6 +2,8 @@
 //!
 //! Written as Prometheus reads it (text format 0.0.4) at `GET /tyk/metrics`.
 
+pub(crate) mod plugins;
+
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -71,6 +73,22 @@ kinds! {
     }
 }
 
+kinds! {
+    /// Why an analytics record was not kept, or not whole.
+    RecordDropped {
+        /// Too many were waiting.
+        Queue = "queue",
+        /// A plugin said so.
+        Plugin = "plugin",
+        /// A plugin is missing, panicked, failed or took too long.
+        PluginFailed = "plugin_failed",
+        /// Where it is kept does not take it.
+        Sink = "sink",
+        /// It is kept, without the request and the response: too many of them were waiting.
+        Raw = "raw",
+    }
+}
+
 impl UpstreamFailed {
     /// How an exchange failed.
     pub(crate) fn of(error: &hyper::Error) -> Self {
@@ -89,6 +107,8 @@ static OPEN: AtomicU64 = AtomicU64::new(0);
 static EVENTS_DROPPED: AtomicU64 = AtomicU64::new(0);
 static REFUSED: Counters<{ Refused::LABELS.len() }> = Counters::new();
 static UPSTREAM: Counters<{ UpstreamFailed::LABELS.len() }> = Counters::new();
+static RECORDS: AtomicU64 = AtomicU64::new(0);
+static DROPPED: Counters<{ RecordDropped::LABELS.len() }> = Counters::new();
 /// The gateway's own answers: one number for each status from 400 to 599, for each fault.
 static ERRORS: [Counters<200>; Fault::ALL.len()] = [const { Counters::new() }; Fault::ALL.len()];
 
@@ -120,6 +140,16 @@ pub(crate) fn client_refused(why: Refused) {
 #[cold]
 pub(crate) fn upstream_failed(why: UpstreamFailed) {
     UPSTREAM.add(why as usize);
+}
+
+#[cold]
+pub(crate) fn record_dropped(why: RecordDropped) {
+    DROPPED.add(why as usize);
+}
+
+/// So many analytics records are kept.
+pub(crate) fn records_kept(records: usize) {
+    RECORDS.fetch_add(records as u64, Ordering::Relaxed);
 }
 
 /// The gateway itself answered a request, with an error.
@@ -168,6 +198,15 @@ impl fmt::Display for Text {
             "Events that nobody was told of, as there were too many.",
             &|f| writeln!(f, "gw_events_dropped_total {}", EVENTS_DROPPED.load(Ordering::Relaxed)),
         )?;
+        family("gw_analytics_records_total", "counter", "Analytics records that were kept.", &|f| {
+            writeln!(f, "gw_analytics_records_total {}", RECORDS.load(Ordering::Relaxed))
+        })?;
+        family(
+            "gw_analytics_dropped_total",
+            "counter",
+            "Analytics records that were not, or not whole, by why.",
+            &|f| labelled(f, "gw_analytics_dropped_total", "reason", RecordDropped::LABELS, &DROPPED.0),
+        )?;
         family("gw_errors_total", "counter", "Requests that the gateway itself answered with an error.", &|f| {
             for (fault, counters) in Fault::ALL.iter().zip(&ERRORS) {
                 for (status, counter) in (400..).zip(&counters.0) {
@@ -179,7 +218,8 @@ impl fmt::Display for Text {
                 }
             }
             Ok(())
-        })
+        })?;
+        plugins::write(f)
     }
 }
 

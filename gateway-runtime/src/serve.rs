@@ -18,6 +18,7 @@ use gateway_sdk::http::{Version, request};
 use gateway_sdk::{Body, ClientTls, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::analytics;
 use crate::apis::compile::Serving;
 use crate::apis::table::Route;
 use crate::chain::{self, Link, Stop};
@@ -26,6 +27,8 @@ use crate::control;
 use crate::error::{self, RequestError};
 use crate::events;
 use crate::gateway::{Entrance, Gateway, Phase};
+use crate::middleware::dispatch;
+use crate::middleware::headers::request::HiddenClient;
 use crate::upstream::balance::AllDown;
 use crate::upstream::headers::{self, Hosts};
 use crate::upstream::{self, Forward, ForwardError, upgrade};
@@ -79,8 +82,13 @@ pub(crate) async fn answer<B>(
                     let api = Arc::clone(&route.api.definition);
                     let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address)).with_tls(peer.tls.clone());
                     let request = Request::from_parts(head, body);
-                    let mut exchange = Exchange { request, response: None, caller: Caller::default(), ctx };
-                    serve(gateway, peer, &route, &mut exchange).await
+                    let mut exchange =
+                        Exchange { request, response: None, caller: Caller::default(), ctx, draft: None };
+                    if let Some(tracking) = &route.api.tracking {
+                        analytics::begin(tracking, &mut exchange);
+                    }
+                    let response = serve(gateway, peer, &route, &mut exchange).await;
+                    if exchange.draft.is_none() { response } else { analytics::finish(&route, &mut exchange, response) }
                 }
                 Err(error) => refused(gateway, &route, &error, &head.headers),
             },
@@ -180,6 +188,9 @@ async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exc
             if let (Some(handlers), Stop::Error(error)) = (&route.api.events, &stop) {
                 events::refused(handlers, error, exchange, gateway.config.trust);
             }
+            if let Some(draft) = &mut exchange.draft {
+                analytics::stopped(draft, &stop);
+            }
             let mut response = stopped(gateway, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
             fill(response.headers_mut(), asked);
@@ -224,20 +235,26 @@ async fn forward(
     // It decides between JSON and XML, should there be an error from here on.
     let media_type = exchange.request.headers().get(CONTENT_TYPE).cloned();
     let proxy = &route.api.definition.proxy;
+    let is_hidden = serving.may_hide_client && exchange.request.extensions_mut().remove::<HiddenClient>().is_some();
     let how = Forward {
         aim,
         transport: &serving.transport,
         enforced: None,
         strip: (proxy.strip_listen_path && route.strips).then_some(&*route.listen),
         keep_host: proxy.preserve_host_header,
-        client: Some(&peer.forwarded),
+        client: (!is_hidden).then_some(&peer.forwarded),
         rules: gateway.rules,
     };
+    let sent = if exchange.draft.is_some() { analytics::sending(route, exchange, &how) } else { None };
     let forwarded = match &serving.policies {
         None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
         Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,
     };
-    if let Some(kept) = kept {
+    if let Some(sent) = sent {
+        analytics::answered(exchange, sent, forwarded.is_ok());
+    }
+    if let Some(mut kept) = kept {
+        dispatch::hand_over(&mut exchange.request, &mut kept);
         exchange.request = kept;
     } else if let Some(media_type) = media_type.filter(|_| forwarded.is_err() || !serving.response.is_empty()) {
         exchange.request.headers_mut().insert(CONTENT_TYPE, media_type);

@@ -16,9 +16,11 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::analytics::{self, Analytics, Worker};
 use crate::apis::compile::Services;
 use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
+use crate::chain::PluginRules;
 use crate::config::{Config, Outbound};
 use crate::events;
 use crate::gateway::{Gateway, Phase};
@@ -64,6 +66,8 @@ pub(crate) enum StartError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Store(#[from] storage::OpenError),
+    #[error(transparent)]
+    Analytics(#[from] analytics::StartError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
     #[error("the system refuses: {0}")]
@@ -122,7 +126,8 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let outbound = Arc::clone(&config.outbound);
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
-    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default(), events }
+    let has_analytics = config.analytics.is_some();
+    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default(), events, has_analytics }
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -133,21 +138,25 @@ fn services(
     store: &Later,
     events: events::Queue,
     retired: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
-) -> Result<Services, StartError> {
+) -> Result<(Services, Option<Worker>), StartError> {
     let outgoing = |outbound: &Outbound| {
         let transport = Transport::plain(outbound).map_err(StartError::Outbound)?;
         Ok::<_, StartError>(Outgoing::new(Rules::of(config), transport))
     };
     let outbound = &*config.outbound;
     let to_issuers = Outbound { insecure: outbound.insecure || config.key_sets.insecure, ..outbound.clone() };
-    Ok(Services {
+    let (analytics, worker) = config.analytics.as_deref().cloned().map(Analytics::new).unzip();
+    let services = Services {
+        analytics,
         host: Arc::new(GatewayHost::new(outgoing(outbound)?)),
         keyring: Arc::new(Keyring::new(store.clone(), config.keys.clone())),
         limiter: Arc::new(Limiter::new(config.rates, nodes(config, myself), store.clone())),
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets, events),
+        plugins: PluginRules::new(&config.plugins),
         retired,
-    })
+    };
+    Ok((services, worker))
 }
 
 async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
@@ -157,7 +166,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let store = Later::default();
     let myself = telling::myself()?;
     let (events, raised) = events::queue();
-    let services = services(&config, &sockets, &myself, &store, events, retired)?;
+    let (services, worker) = services(&config, &sockets, &myself, &store, events, retired)?;
     tell_events(&config, raised, &store)?;
     let policies = load_policies(&config)?;
     let table = tokio::select! {
@@ -171,6 +180,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     };
     config.edge.certificates.open(opened.clone());
     store.open(opened);
+    worker.map(|worker| worker.start(config.keys.rules.clone(), store)).transpose()?;
     let table = take_up(&config, &services, table).await?;
     let new = |settings| Tls::new(settings, &config.edge.certificates, &table);
     let tls = config.edge.tls.as_ref().map(new).transpose()?;
@@ -219,6 +229,9 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         // Every worker may have failed already.
         let _ = stop.send(true);
         workers::join(workers).await;
+        if let Some(analytics) = &services.analytics {
+            analytics.close().await;
+        }
         // What plugins hold is released once no request can call them.
         gateway.table.store(Arc::default());
         drop(services);

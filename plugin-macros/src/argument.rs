@@ -10,9 +10,20 @@ use crate::tokens::{Place, bare, outside, shown};
 
 /// What an argument is. `Config` and `State` hold what they are of, as it is written outside of the function.
 pub(crate) enum Kind {
-    Request { mutable: bool },
-    Response { mutable: bool },
-    Session { mutable: bool, optional: bool },
+    Request {
+        mutable: bool,
+    },
+    Response {
+        mutable: bool,
+    },
+    Session {
+        mutable: bool,
+        optional: bool,
+    },
+    /// The analytics record.
+    Record {
+        mutable: bool,
+    },
     Api,
     Config(TokenStream),
     State(TokenStream),
@@ -31,7 +42,8 @@ pub(crate) struct Argument {
 }
 
 const KNOWN: &str = "arguments are `&Request`, `&mut Request`, `&Response`, `&mut Response`, `&Session`, \
-                     `&mut Session`, `Option<&Session>`, `&ApiDefinition`, `&Config<T>`, `&State<T>`, `&Ctx`";
+                     `&mut Session`, `Option<&Session>`, `&mut AnalyticsRecord`, `&ApiDefinition`, `&Config<T>`, \
+                     `&State<T>`, `&Ctx`";
 
 impl Argument {
     /// The arguments of a function, without `self`. In an `impl` block, `self_type` is its type.
@@ -69,6 +81,11 @@ impl Argument {
         matches!(self.kind, Kind::Request { .. })
     }
 
+    /// Whether it is a part of a request that is under way.
+    pub(crate) fn is_of_request(&self) -> bool {
+        matches!(self.kind, Kind::Request { .. } | Kind::Response { .. } | Kind::Session { .. })
+    }
+
     pub(crate) fn needs_session(&self) -> bool {
         matches!(self.kind, Kind::Session { optional: false, .. })
     }
@@ -97,6 +114,12 @@ impl Argument {
             Kind::Session { mutable: true, optional: false } => {
                 quote!(__caller.get_mut().expect("checked above"))
             }
+            Kind::Record { mutable: false } => {
+                quote!(&__draft.as_ref().expect("the analytics hook has a record").record)
+            }
+            Kind::Record { mutable: true } => {
+                quote!(&mut __draft.as_mut().expect("the analytics hook has a record").record)
+            }
             Kind::Api => quote!(__ctx.api()),
             Kind::Config(_) | Kind::State(_) => {
                 let field = fields.of(&self.kind);
@@ -115,6 +138,9 @@ impl Argument {
             }
             (Kind::Response { mutable: a }, Kind::Response { mutable: b }) if *a || *b => {
                 ("the response", "`&mut Response`")
+            }
+            (Kind::Record { mutable: a }, Kind::Record { mutable: b }) if *a || *b => {
+                ("the record", "`&mut AnalyticsRecord`")
             }
             (Kind::Session { mutable: a, .. }, Kind::Session { mutable: b, .. }) if *a || *b => {
                 ("the session", "`&mut Session`")
@@ -180,6 +206,7 @@ fn by_reference(segment: &PathSegment, mutable: bool, self_type: Option<&Type>) 
     match name.to_string().as_str() {
         "Request" => Some(Ok(Kind::Request { mutable })),
         "Response" => Some(Ok(Kind::Response { mutable })),
+        "AnalyticsRecord" => Some(Ok(Kind::Record { mutable })),
         "Session" => Some(Ok(Kind::Session { mutable, optional: false })),
         "ApiDefinition" => lent(Kind::Api, ""),
         "Ctx" => lent(Kind::Ctx, "; all its functions need no more"),

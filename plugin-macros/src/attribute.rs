@@ -8,6 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
 
 use crate::errors::Errors;
+use crate::guard::Guard;
 use crate::hooks::Hook;
 
 /// The keys of `#[gw_plugin(…)]`.
@@ -19,6 +20,8 @@ pub(crate) struct Attribute {
     pub(crate) name: Option<LitStr>,
     /// A key could not be read: do not complain about one that is missing as well.
     pub(crate) unread: bool,
+    /// Its time, and what its failures lead to.
+    pub(crate) guard: Guard,
     sdk: Option<Expr>,
 }
 
@@ -73,6 +76,7 @@ impl Attribute {
     fn take(&mut self, key: Key, errors: &mut Errors) {
         let (key, value) = match key {
             Key::Pair(key, value) => (key, value),
+            Key::Other(word) if self.guard.take_word(&word, errors) => return,
             Key::Other(other) => {
                 self.unread = true;
                 errors.at(other, PAIRS);
@@ -95,28 +99,42 @@ impl Attribute {
             }
             "crate" if matches!(plain(&value), Expr::Path(_)) => self.sdk = Some(value),
             "crate" => errors.at(value, "`crate` is a path, such as `crate = my_sdk`"),
+            _ if self.guard.take(&key, &value, errors) => {}
             unknown => {
                 self.unread = true;
-                let message = format!("unknown key `{unknown}`; keys are `hook`, `name`, `crate`");
+                let message = format!(
+                    "unknown key `{unknown}`; keys are `hook`, `name`, `timeout`, `blocking`, `on_panic`, `on_timeout`, \
+                     `crate`"
+                );
                 errors.at(key, message);
             }
         }
     }
 }
 
-/// The literals of `#[hook("pre", "post")]`.
-pub(crate) fn method_hooks(attribute: &syn::Attribute, errors: &mut Errors) -> Vec<(LitStr, Hook)> {
-    let parser = Punctuated::<LitStr, Token![,]>::parse_terminated;
-    match attribute.parse_args_with(parser) {
-        Ok(literals) if !literals.is_empty() => literals
-            .into_iter()
-            .filter_map(|literal| Hook::parse(&literal, errors).map(|hook| (literal, hook)))
-            .collect(),
-        Ok(_) | Err(_) => {
-            errors.at(attribute, "name the hook: `#[hook(\"post\")]`");
-            Vec::new()
+/// The literals of `#[hook("pre", "post", timeout = "50ms")]`; what else it says goes to `guard`.
+pub(crate) fn method_hooks(attribute: &syn::Attribute, guard: &mut Guard, errors: &mut Errors) -> Vec<(LitStr, Hook)> {
+    let parser = Punctuated::<Key, Token![,]>::parse_terminated;
+    let keys = attribute.parse_args_with(parser).unwrap_or_default();
+    let mut literals = Vec::new();
+    let mut is_wrong = false;
+    for key in keys {
+        match key {
+            Key::Pair(key, value) if guard.take(&key, &value, errors) => {}
+            Key::Other(word) if guard.take_word(&word, errors) => {}
+            Key::Other(literal) => match syn::parse2::<LitStr>(literal) {
+                Ok(literal) => literals.push(literal),
+                Err(_) => is_wrong = true,
+            },
+            Key::Pair(..) => is_wrong = true,
         }
     }
+    if is_wrong || literals.is_empty() {
+        errors.at(attribute, "name the hook: `#[hook(\"post\")]`");
+        return Vec::new();
+    }
+    let named = |literal: LitStr| Hook::parse(&literal, errors).map(|hook| (literal, hook));
+    literals.into_iter().filter_map(named).collect()
 }
 
 fn hooks(value: &Expr, errors: &mut Errors) -> Vec<Hook> {
@@ -159,7 +177,8 @@ fn name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
     Some(literal.clone())
 }
 
-fn text(expr: &Expr) -> Option<&LitStr> {
+/// The literal that an expression is, if it is a text.
+pub(crate) fn text(expr: &Expr) -> Option<&LitStr> {
     match plain(expr) {
         Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(literal),
         _ => None,

@@ -9,6 +9,7 @@ use crate::call::{HookCode, Returns};
 use crate::errors::Errors;
 use crate::expand::{InitCode, PluginCode, ShutdownCode, StateCode, doc};
 use crate::function::{check_plain, hook_code};
+use crate::guard::Guard;
 use crate::hooks::Hook;
 use crate::tokens::{Place, bare, shown};
 
@@ -30,10 +31,10 @@ pub(crate) fn expand(attribute: &Attribute, block: &mut ItemImpl, errors: &mut E
         let named = take_hooks(method, &mut served, errors);
         let signature = &method.sig;
         match (named, signature.ident.to_string().as_str()) {
-            (Some(named), _) => {
+            (Some((named, guard)), _) => {
                 marked = true;
                 check_receiver(signature, errors);
-                hooks.push(hook_code(&named, signature, Some(&ty), errors));
+                hooks.push(hook_code(&named, guard.within(&attribute.guard), signature, Some(&ty), errors));
             }
             (None, "init") => state.init = Some(init_code(signature, &ty, errors)),
             (None, "shutdown") => state.shutdown = Some(shutdown_code(signature, errors)),
@@ -86,7 +87,7 @@ fn as_method(item: &mut ImplItem) -> Option<&mut ImplItemFn> {
 }
 
 /// Takes `#[hook(…)]` off a method. `None`: it has none.
-fn take_hooks(method: &mut ImplItemFn, served: &mut Vec<Hook>, errors: &mut Errors) -> Option<Vec<Hook>> {
+fn take_hooks(method: &mut ImplItemFn, served: &mut Vec<Hook>, errors: &mut Errors) -> Option<(Vec<Hook>, Guard)> {
     let (hooks, others): (Vec<_>, _) =
         std::mem::take(&mut method.attrs).into_iter().partition(|attribute| attribute.path().is_ident("hook"));
     let (nested, others): (Vec<_>, _) = others.into_iter().partition(is_gw_plugin);
@@ -95,9 +96,9 @@ fn take_hooks(method: &mut ImplItemFn, served: &mut Vec<Hook>, errors: &mut Erro
         let message = "in an `impl` block that is a plugin, a method is marked with `#[hook(\"post\")]`";
         errors.at(attribute, message);
     }
-    let mut named = Vec::new();
+    let (mut named, mut guard) = (Vec::new(), Guard::default());
     for attribute in &hooks {
-        for (literal, hook) in method_hooks(attribute, errors) {
+        for (literal, hook) in method_hooks(attribute, &mut guard, errors) {
             if served.contains(&hook) {
                 let message = format!("`{}` is served twice by this plugin", hook.name());
                 errors.at(literal, message);
@@ -107,7 +108,7 @@ fn take_hooks(method: &mut ImplItemFn, served: &mut Vec<Hook>, errors: &mut Erro
             }
         }
     }
-    (!hooks.is_empty() || !nested.is_empty()).then_some(named)
+    (!hooks.is_empty() || !nested.is_empty()).then_some((named, guard))
 }
 
 fn is_gw_plugin(attribute: &syn::Attribute) -> bool {

@@ -6,12 +6,14 @@ use syn::{ReturnType, Signature, Type};
 
 use crate::argument::Argument;
 use crate::fields::Fields;
+use crate::guard::Guard;
 use crate::hooks::Hook;
 use crate::tokens::{Place, outside, shown};
 
 /// A function that serves hooks.
 pub(crate) struct HookCode {
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) guard: Guard,
     /// Its own name.
     pub(crate) function: String,
     /// How the expansion names it.
@@ -52,7 +54,7 @@ impl HookCode {
             #session
             let __returned = {
                 let #sdk::Exchange {
-                    request: __request, response: __response, caller: __caller, ctx: __ctx, ..
+                    request: __request, response: __response, caller: __caller, ctx: __ctx, draft: __draft, ..
                 } = &mut *__exchange;
                 #(#bound)*
                 #path(#receiver #(#names),*) #wait
@@ -82,6 +84,7 @@ impl HookCode {
     /// What the registration says of each hook.
     pub(crate) fn entries(&self, sdk: &TokenStream) -> Vec<TokenStream> {
         let function = &self.function;
+        let guard = self.guard.tokens(sdk);
         let takes_request = self.arguments.iter().any(Argument::takes_request);
         let kind = format_ident!("{}", if self.is_async { "Async" } else { "Sync" });
         let entry = |hook: &Hook| {
@@ -92,6 +95,7 @@ impl HookCode {
                     function: #function,
                     call: #sdk::Call::#kind(#call),
                     takes_request: #takes_request,
+                    guard: #guard,
                 }
             }
         };

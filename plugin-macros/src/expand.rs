@@ -54,7 +54,7 @@ impl PluginCode {
         let prepare = self.prepare(&fields);
         let shutdown = self.shutdown();
         let calls = self.hooks.iter().flat_map(|code| code.calls(sdk, &fields));
-        let plugin = self.registration();
+        let plugin = self.registration(&fields);
         let unique = self.unique_name();
         quote! {
             #unique
@@ -198,9 +198,10 @@ impl PluginCode {
     }
 
     /// What the linker gathers.
-    fn registration(&self) -> TokenStream {
+    fn registration(&self, fields: &Fields) -> TokenStream {
         let (sdk, doc, name) = (&self.sdk, &self.doc, self.name.value());
         let entries = self.hooks.iter().flat_map(|code| code.entries(sdk));
+        let config = fields.iter().filter(|field| field.is_config).map(|field| field.known(sdk));
         let served = self.hooks.iter().flat_map(|code| &code.hooks);
         let hooks: Vec<_> = served.map(|hook| format!("\"{}\"", hook.name())).collect();
         let about = |key: &str| std::env::var(format!("CARGO_PKG_{key}")).unwrap_or_default();
@@ -226,6 +227,7 @@ impl PluginCode {
                 module: ::core::module_path!(),
                 doc: #doc,
                 hooks: &[#(#entries),*],
+                config: &[#(#config),*],
                 record: &__RECORD,
                 prepare: __prepare,
             };

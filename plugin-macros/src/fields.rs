@@ -1,6 +1,7 @@
 //! What a plugin's instance holds for its `Config<T>` and `State<T>` arguments.
 
 use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
 
 use crate::argument::{Argument, Kind};
 
@@ -13,6 +14,24 @@ pub(crate) struct Field {
     pub(crate) inner: TokenStream,
     pub(crate) is_config: bool,
     key: String,
+}
+
+impl Field {
+    /// What the registration says of it.
+    pub(crate) fn known(&self, sdk: &TokenStream) -> TokenStream {
+        let inner = &self.inner;
+        let name = inner.to_string().replace(' ', "");
+        quote! {
+            #sdk::ConfigType {
+                name: #name,
+                schema: || {
+                    #[allow(unused_imports)]
+                    use #sdk::{Known as _, Unknown as _};
+                    (&#sdk::SchemaOf::<#inner>::ask()).schema()
+                },
+            }
+        }
+    }
 }
 
 impl Fields {

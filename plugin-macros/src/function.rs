@@ -10,6 +10,7 @@ use crate::attribute::{Attribute, allowed};
 use crate::call::{HookCode, Returns};
 use crate::errors::Errors;
 use crate::expand::{PluginCode, doc};
+use crate::guard::Guard;
 use crate::hooks::Hook;
 use crate::tokens::{Place, bare};
 
@@ -32,7 +33,7 @@ pub(crate) fn expand(attribute: &Attribute, function: &ItemFn, errors: &mut Erro
                        `#[gw_plugin(name = \"…\")]`, and this method with `#[hook(\"…\")]`";
         errors.at(receiver, message);
     }
-    let code = hook_code(&hooks, signature, None, errors);
+    let code = hook_code(&hooks, attribute.guard.clone(), signature, None, errors);
     let default = || LitStr::new(&signature.ident.unraw().to_string(), signature.ident.span());
     let plugin = PluginCode {
         sdk: attribute.sdk(),
@@ -46,8 +47,15 @@ pub(crate) fn expand(attribute: &Attribute, function: &ItemFn, errors: &mut Erro
 }
 
 /// Checks a function that serves hooks, and gives what is needed to call it. `owner` is the type of a method.
-pub(crate) fn hook_code(hooks: &[Hook], signature: &Signature, owner: Option<&Type>, errors: &mut Errors) -> HookCode {
+pub(crate) fn hook_code(
+    hooks: &[Hook],
+    guard: Guard,
+    signature: &Signature,
+    owner: Option<&Type>,
+    errors: &mut Errors,
+) -> HookCode {
     check_plain(signature, errors);
+    guard.check(hooks, signature, errors);
     let arguments = Argument::all(&signature.inputs, owner, errors);
     for argument in &arguments {
         if matches!(argument.kind, Kind::InitEnv) {
@@ -68,6 +76,7 @@ pub(crate) fn hook_code(hooks: &[Hook], signature: &Signature, owner: Option<&Ty
     }
     HookCode {
         hooks: hooks.to_vec(),
+        guard,
         function: ident.unraw().to_string(),
         path: match owner {
             Some(ty) => quote!(<#ty>::#ident),

@@ -15,15 +15,17 @@ pub(crate) enum Hook {
     Post,
     Response,
     Endpoint,
+    Analytics,
 }
 
-const ALL: [(Hook, &str, &str); 6] = [
+const ALL: [(Hook, &str, &str); 7] = [
     (Hook::Pre, "pre", "Pre"),
     (Hook::AuthCheck, "auth_check", "AuthCheck"),
     (Hook::PostKeyAuth, "post_key_auth", "PostKeyAuth"),
     (Hook::Post, "post", "Post"),
     (Hook::Response, "response", "Response"),
     (Hook::Endpoint, "endpoint", "Endpoint"),
+    (Hook::Analytics, "analytics", "Analytics"),
 ];
 
 impl Hook {
@@ -59,6 +61,7 @@ impl Hook {
                 (quote!(IntoAuthOutcome), quote!(into_auth_outcome), Some(quote!(&mut __exchange.caller)))
             }
             Self::Response => (quote!(IntoResponseOutcome), quote!(into_response_outcome), None),
+            Self::Analytics => (quote!(IntoRecordOutcome), quote!(into_record_outcome), None),
             Self::Pre | Self::PostKeyAuth | Self::Post | Self::Endpoint => {
                 (quote!(IntoOutcome), quote!(into_outcome), None)
             }
@@ -67,6 +70,11 @@ impl Hook {
 
     /// Says so, once, where some of the hooks cannot have an argument.
     pub(crate) fn check(hooks: &[Self], argument: &Argument, errors: &mut Errors) {
+        if hooks.contains(&Self::Analytics) && argument.is_of_request() {
+            let message = "in `analytics` the request is over: take `&mut AnalyticsRecord`, which tells of it";
+            errors.at(&argument.ty, message);
+            return;
+        }
         let refusing: Vec<_> = hooks.iter().filter(|hook| hook.refuses(argument)).collect();
         if refusing.is_empty() {
             return;
@@ -78,6 +86,9 @@ impl Hook {
                 "there is no response yet in {names}: only the hook `response` may take it; to answer here, return \
                  a `Response`"
             ),
+            Kind::Record { .. } => {
+                format!("there is no analytics record yet in {names}: only the hook `analytics` may take it")
+            }
             Kind::Request { .. } => {
                 format!("in {names} the request has been sent and cannot change: take `&Request`")
             }
@@ -93,6 +104,7 @@ impl Hook {
     fn refuses(self, argument: &Argument) -> bool {
         match &argument.kind {
             Kind::Response { .. } => self != Self::Response,
+            Kind::Record { .. } => self != Self::Analytics,
             Kind::Request { mutable } => *mutable && self == Self::Response,
             Kind::Session { optional, .. } => !optional && matches!(self, Self::Pre | Self::AuthCheck),
             _ => false,

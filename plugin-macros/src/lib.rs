@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `attribute.rs` | what stands in the parentheses |
+//! | `guard.rs` | of that, how long a call may take, and what its failures lead to |
 //! | `hooks.rs` | the hooks, and which argument each may have |
 //! | `argument.rs`, `fields.rs` | a function's arguments, by their types; those that are kept |
 //! | `function.rs`, `block.rs` | a free function; an `impl` block with state |
@@ -21,6 +22,7 @@ mod errors;
 mod expand;
 mod fields;
 mod function;
+mod guard;
 mod hooks;
 mod tokens;
 
@@ -37,7 +39,15 @@ use crate::errors::Errors;
 /// - `hook = "post"` or `hook = ["pre", "post"]`: where the function runs (on an `impl` block, `#[hook("post")]` on
 ///   each method instead).
 /// - `name = "AddFooBarHeader"`: the name in API definitions; by default the function's own.
+/// - `timeout = "50ms"` (`us`, `ms`, `s`, `m`): how long a call may take. Who is late ends the request with 504: an `async
+///   fn` is cancelled, a `fn` is noticed when it returns. Without it, what the gateway's `plugins.timeout_ms` says counts.
+/// - `blocking`: a `fn` that holds its thread for long, and so is called on a thread of a pool; with `timeout` it is left
+///   behind there.
+/// - `on_panic = "continue"`, `on_timeout = "continue"`: the request goes on as if the plugin had not been there. Without
+///   them, and always in `auth_check`, it fails with 500 or 504. Both are counted, and told in the log, in any case.
 /// - `crate = path`: where `gateway_sdk` is, if it was renamed.
+///
+/// The last but `name` and `crate` may stand in a `#[hook("pre", timeout = "5ms")]` too, for one method of a block.
 ///
 /// # Hooks
 ///
@@ -49,6 +59,7 @@ use crate::errors::Errors;
 /// | `post` | last, before the upstream is called | as `pre` |
 /// | `endpoint` | as `post`, on one path and method (`extended_paths.go_plugin`) | as `pre` |
 /// | `response` | on the upstream's response | nothing, or another `Response` |
+/// | `analytics` | on the record of a request that is over (`analytics_plugin`), on a thread that serves nobody | nothing, or `Fate`: whether it is kept |
 ///
 /// An answer is a `Response`, a `StatusCode`, `Json(value)`, a text or bytes, or `(StatusCode, one of these)`; the
 /// request ends with it. `Flow`, `Option<answer>` and `ControlFlow<answer>` are either, and every hook may give a
@@ -64,10 +75,15 @@ use crate::errors::Errors;
 /// | `&Response`, `&mut Response` | the upstream's response; in `response` only |
 /// | `Option<&Session>`, `Option<&mut Session>` | who is calling, if that is known |
 /// | `&Session`, `&mut Session` | the same, where it must be known: without a session the client gets 400; not in `pre` and `auth_check`, which run before there is one |
+/// | `&AnalyticsRecord`, `&mut AnalyticsRecord` | what is kept of the request; in `analytics` only, where there is no request and no session |
 /// | `&ApiDefinition` | the API's definition |
 /// | `&Config<T>` | the plugin's configuration, parsed once when the API loads; `T` implements serde's `Deserialize` (add `serde` to your `Cargo.toml`) |
 /// | `&State<T>` | what a function keeps between calls; `T` implements `Default` |
 /// | `&Ctx` | the log, an HTTP client, a key-value store, headers for the final response |
+///
+/// # Configuration
+/// With the feature `schemars` of `gateway-sdk`, a `T` that derives `JsonSchema` (`use gateway_sdk::schemars::{self,
+/// JsonSchema};`) has its schema in the gateway: `gateway plugins schema` prints it, for editors.
 ///
 /// # State
 /// On an `impl` block, `init` makes the plugin once for each API that uses it (without `init`, `Default` does). It may be

@@ -78,6 +78,19 @@ async fn a_template_is_given_who_is_calling() {
     assert_eq!(upstream.last().message.text(), "gold");
 }
 
+/// Source: gateway.md §5.7.
+#[tokio::test]
+async fn a_template_is_given_the_context_variables_that_it_names() {
+    let upstream = Upstream::start();
+    let template = "{{._tyk_context.path}} {{$._tyk_context.headers_X_Api_Key}} {{._tyk_context.headers_X_None}}";
+    for (is_on, expected) in [(true, "/some/orders k <no value>"), (false, "<no value> <no value> <no value>")] {
+        let definition = on_request(&upstream, &[entry(template, json!({}))]).set("/enable_context_vars", is_on);
+        let gateway = Gateway::serving(&definition).await;
+        gateway.ask(post("/some/orders?q=1", "{}").header("x-api-key", "k")).await;
+        assert_eq!(upstream.last().message.text(), expected);
+    }
+}
+
 #[tokio::test]
 async fn the_body_of_a_response_is_what_the_template_makes_of_it() {
     let upstream = Upstream::start();

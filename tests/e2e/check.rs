@@ -17,7 +17,7 @@ const GOOD: &str = r#"{
 const BAD: &str = r#"{
   "api_id": "bad",
   "use_keyless": "yes",
-  "enable_context_vars": true,
+  "enable_batch_request_support": true,
   "proxy": { "listen_path": "/bad/", "target_url": "localhost" },
   "custom_middleware": { "driver": "goplugin" }
 }
@@ -61,7 +61,7 @@ fn every_mistake_comes_with_its_position_in_one_run() {
     let (code, out, err) = check(&[("good.json", GOOD), ("bad.json", BAD)]);
     let expected = "\
 error: apps/bad.json:3:18: use_keyless: invalid type: string \"yes\", expected a boolean
-warning: apps/bad.json:4:26: enable_context_vars: not honoured by this gateway; the field has no effect
+warning: apps/bad.json:4:35: enable_batch_request_support: not honoured by this gateway; the field has no effect
 error: apps/bad.json:5:52: proxy.target_url: `localhost` is not of the form `scheme://host[:port][/path]`
 ";
     assert_eq!((code, &*out, &*err), (Some(1), "2 definitions, 2 errors, 1 warning\n", expected));

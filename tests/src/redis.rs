@@ -1,7 +1,7 @@
 //! A real Redis on a port of its own, for one test.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -97,6 +97,38 @@ impl Redis {
         lines.skip(1).step_by(2).take(count).collect()
     }
 
+    /// What a list has, from its beginning.
+    ///
+    /// # Panics
+    /// When Redis does not answer.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<Vec<u8>> {
+        let mut answer = BufReader::new(self.told(&format!("LRANGE {name} 0 -1")));
+        let count = number(&mut answer, '*');
+        let value = |_| {
+            let mut bytes = vec![0; usize::try_from(number(&mut answer, '$')).expect("a length") + 2];
+            answer.read_exact(&mut bytes).expect("an answer");
+            bytes.truncate(bytes.len() - 2);
+            bytes
+        };
+        (0..count).map(value).collect()
+    }
+
+    /// How long something is there, in seconds; -1 is for good, -2 that it is not there.
+    ///
+    /// # Panics
+    /// When Redis does not answer.
+    #[must_use]
+    pub fn ttl(&self, name: &str) -> i64 {
+        number(&mut BufReader::new(self.told(&format!("TTL {name}"))), ':')
+    }
+
+    fn told(&self, command: &str) -> TcpStream {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it runs");
+        stream.write_all(format!("{command}\r\n").as_bytes()).expect("it takes a command");
+        stream
+    }
+
     /// Ends it at once, as a crash does.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -104,6 +136,13 @@ impl Redis {
             drop(process.wait());
         }
     }
+}
+
+/// A number on a line of its own, behind the mark of what it is.
+fn number(answer: &mut impl BufRead, mark: char) -> i64 {
+    let mut line = String::new();
+    answer.read_line(&mut line).expect("an answer");
+    line.trim_end().strip_prefix(mark).and_then(|digits| digits.parse().ok()).expect("a number")
 }
 
 impl Drop for Redis {

@@ -335,6 +335,8 @@ pub enum Hook {
     Response,
     /// On one path of an API.
     Endpoint,
+    /// On what is kept of a request, once that is over.
+    Analytics,
 }
 
 impl Hook {
@@ -348,6 +350,7 @@ impl Hook {
             Self::Post => "post",
             Self::Response => "response",
             Self::Endpoint => "endpoint",
+            Self::Analytics => "analytics",
         }
     }
 }
@@ -381,7 +384,7 @@ mod tests {
         let error = Cli::try_parse_from(["cargo xtask", "new", "mine", "--hook", "pots"]).expect_err("refused");
         assert_eq!(error.exit_code(), i32::from(crate::USAGE));
         let text = error.to_string();
-        assert!(text.contains("pre, auth_check, post_key_auth, post, response, endpoint"), "{text}");
+        assert!(text.contains("pre, auth_check, post_key_auth, post, response, endpoint, analytics"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::custom_middleware::MiddlewareSection;
 use crate::events::EventHandlers;
+use crate::headers::ResponseProcessor;
 use crate::jwt::{JwksUri, Scopes};
 use crate::proxy::Proxy;
 use crate::uptime::UptimeTests;
@@ -162,8 +163,22 @@ pub struct ApiDefinition {
     pub ip_access_control_disabled: bool,
     /// Who is told of its events.
     pub event_handlers: EventHandlers,
+    /// What is done to every response, beside what `version_data` says.
+    pub response_processors: Vec<ResponseProcessor>,
+    /// Lets texts of the definition name what is known of a request: `$tyk_context.…`.
+    pub enable_context_vars: bool,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
+    /// Analytics records hold requests and responses whole.
+    pub enable_detailed_recording: bool,
+    /// How long analytics records are kept, in seconds, after they were made; zero or less is for good.
+    pub expire_analytics_after: i64,
+    /// Request headers that become tags of analytics records, `<name>-<value>`.
+    pub tag_headers: Vec<String>,
+    /// Tags of its analytics records.
+    pub tags: Vec<String>,
+    /// The plugin that sees each analytics record before it is kept.
+    pub analytics_plugin: AnalyticsPlugin,
     /// Takes the API out of the routing; only other APIs reach it.
     pub internal: bool,
     /// Paths of fields that guard access and that we do not honour: requests to such an API are refused.
@@ -181,6 +196,18 @@ pub struct GlobalRateLimit {
     pub rate: f64,
     /// The window of [`rate`](Self::rate), in seconds.
     pub per: f64,
+}
+
+/// The plugin of analytics records. Source: Tyk, `AnalyticsPluginConfig` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct AnalyticsPlugin {
+    /// Whether it runs.
+    pub enable: bool,
+    /// Where Tyk finds the plugin's file; the stem chooses between linked plugins of one name.
+    pub plugin_path: String,
+    /// The plugin's name.
+    pub func_name: String,
 }
 
 impl ApiDefinition {

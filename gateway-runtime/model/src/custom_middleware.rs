@@ -28,12 +28,14 @@ pub enum Hook {
     Response,
     /// On one path and method, named by `extended_paths.go_plugin`.
     Endpoint,
+    /// On the analytics record of a request that is over, named by `analytics_plugin`.
+    Analytics,
 }
 
 impl Hook {
     /// Every hook, in the order in which a request meets them.
-    pub const ALL: [Self; 6] =
-        [Self::Pre, Self::AuthCheck, Self::PostKeyAuth, Self::Post, Self::Response, Self::Endpoint];
+    pub const ALL: [Self; 7] =
+        [Self::Pre, Self::AuthCheck, Self::PostKeyAuth, Self::Post, Self::Response, Self::Endpoint, Self::Analytics];
 
     /// The name by which definitions and plugins know the hook.
     pub fn as_str(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Hook {
             Self::Post => "post",
             Self::Response => "response",
             Self::Endpoint => "endpoint",
+            Self::Analytics => "analytics",
         }
     }
 }
@@ -56,7 +59,9 @@ impl fmt::Display for Hook {
 
 /// A word that names no hook.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown hook `{name}`; hooks are `pre`, `auth_check`, `post_key_auth`, `post`, `response`, `endpoint`")]
+#[error(
+    "unknown hook `{name}`; hooks are `pre`, `auth_check`, `post_key_auth`, `post`, `response`, `endpoint`, `analytics`"
+)]
 pub struct UnknownHook {
     /// The word.
     pub name: String,
@@ -90,7 +95,8 @@ pub struct MiddlewareSection {
 }
 
 impl MiddlewareSection {
-    /// The entries of one hook, disabled ones included; none for [`Hook::Endpoint`], whose entries are in versions.
+    /// The entries of one hook, disabled ones included; none for [`Hook::Endpoint`], whose entries are in versions, and for
+    /// [`Hook::Analytics`], which has a field of its own.
     pub fn entries(&self, hook: Hook) -> &[MiddlewareDefinition] {
         match hook {
             Hook::Pre => &self.pre,
@@ -98,7 +104,7 @@ impl MiddlewareSection {
             Hook::PostKeyAuth => &self.post_key_auth,
             Hook::Post => &self.post,
             Hook::Response => &self.response,
-            Hook::Endpoint => &[],
+            Hook::Endpoint | Hook::Analytics => &[],
         }
     }
 }

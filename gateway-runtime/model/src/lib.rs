@@ -6,6 +6,7 @@
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
+//! | [`rewrite`] | [`UrlRewrite`], [`MethodTransform`]: what upstreams get instead of what clients send |
 //! | [`session`] | [`Session`], what a key may do; its parts are in [`access`] |
 //! | [`policy`] | [`Policy`], what many keys may do; [`read_policy`] and [`read_policies`] |
 //! | [`security`] | which ways of authentication are enough, by the OpenAPI document beside a definition |
@@ -39,6 +40,7 @@ pub mod duration;
 pub mod events;
 pub mod expiry;
 pub mod finding;
+pub mod headers;
 pub mod json_path;
 mod jwt;
 pub mod locate;
@@ -46,6 +48,7 @@ pub mod on_path;
 pub mod plugin_name;
 pub mod policy;
 pub mod proxy;
+pub mod rewrite;
 pub mod security;
 pub mod session;
 pub mod transport;
@@ -62,7 +65,7 @@ pub use access::{
     AccessDefinition, AccessLimit, AccessSpec, Endpoint, EndpointMethod, FieldAccess, FieldLimits, RateLimit,
     TypeFields,
 };
-pub use api_definition::{ApiDefinition, GlobalRateLimit};
+pub use api_definition::{AnalyticsPlugin, ApiDefinition, GlobalRateLimit};
 pub use auth::{AuthConfig, BasicAuth, SIGNATURES, TOKEN_SIGNATURES, TokenSignature};
 pub use custom_middleware::{Hook, MiddlewareDefinition, MiddlewareSection, UnknownHook};
 pub use document::{Identity, Reading, read};
@@ -70,6 +73,7 @@ pub use duration::{DurationError, duration};
 pub use events::{EventHandler, EventHandlers, HandlerMeta};
 pub use expiry::expiry;
 pub use finding::{Finding, Position, Severity};
+pub use headers::{HeaderCleanup, HeaderTransform, ProcessorOptions, ResponseProcessor};
 pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use locate::locate;
@@ -77,11 +81,12 @@ pub use meaning::host_mistake;
 pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};
 pub use proxy::Proxy;
+pub use rewrite::{METHODS_TO, MethodTransform, RewriteTrigger, TriggerOptions, UrlRewrite, ValueMatch};
 pub use security::{AuthMethod, Scheme, alternatives, asks_for_alternatives};
 pub use session::{BasicAuthData, JwtData, Monitor, Session};
 pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{
-    BodyTemplate, CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, TemplateData, ValidateJson,
-    Version, VersionData,
+    BodyTemplate, CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, TemplateData,
+    TrackedPath, ValidateJson, Version, VersionData,
 };

@@ -11,6 +11,7 @@ use crate::version::{GoPlugin, Version};
 mod bodies;
 mod credentials;
 mod jwt;
+mod rewrites;
 mod traffic;
 
 /// One mistake, not yet located.
@@ -29,6 +30,7 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
         check.version(&path(&["version_data", "versions"]).key(name), version);
     }
     check.driver();
+    check.analytics();
     check.entries();
     check.authentication();
     check.credentials();
@@ -97,6 +99,7 @@ impl Check<'_> {
         self.expiry(at.key("expires"), &version.expires);
         self.version_traffic(at, version);
         self.bodies(at, version);
+        self.rewrites(at, version);
         let list = at.key("extended_paths").key("go_plugin");
         let enabled = || version.extended_paths.go_plugin.iter().enumerate().filter(|(_, entry)| !entry.disabled);
         if !version.use_extended_paths {
@@ -112,6 +115,13 @@ impl Check<'_> {
             if func_name.is_empty() {
                 self.error(list.index(index).key("func_name"), "is empty; say which plugin runs");
             }
+        }
+    }
+
+    /// Source: plugin-system.md §5.
+    fn analytics(&mut self) {
+        if self.api.analytics_plugin.enable && self.api.do_not_track {
+            self.warning(path(&["analytics_plugin"]), "has no effect: `do_not_track` is true");
         }
     }
 

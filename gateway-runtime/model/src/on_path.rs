@@ -1,6 +1,10 @@
 //! [`OnPath`]: what the entries of `extended_paths` have in common.
 
-use crate::version::{BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, ValidateJson};
+use crate::headers::HeaderTransform;
+use crate::rewrite::{MethodTransform, UrlRewrite};
+use crate::version::{
+    BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath, ValidateJson,
+};
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
 pub trait OnPath {
@@ -31,4 +35,16 @@ macro_rules! on_path {
     };
 }
 
-on_path!(BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, ValidateJson);
+on_path!(
+    BodyTemplate,
+    CircuitBreaker,
+    EndpointRate,
+    GoPlugin,
+    HardTimeout,
+    HeaderTransform,
+    MethodTransform,
+    SizeLimit,
+    TrackedPath,
+    UrlRewrite,
+    ValidateJson,
+);

@@ -15,7 +15,6 @@ const REFUSED: &str = "not honoured by this gateway, and it guards access: reque
 /// Objects that exports write in full, and the member without which they do nothing.
 const SWITCHES: &[(&str, &str)] = &[
     ("CORS", "enable"),
-    ("analytics_plugin", "enable"),
     ("cache_options", "enable_cache"),
     ("definition", "enabled"),
     ("external_oauth", "enabled"),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::duration::{DurationError, duration};
+use crate::headers::HeaderTransform;
+use crate::rewrite::{MethodTransform, UrlRewrite};
 
 /// The versions of an API. Source: Tyk, `VersionData` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,22 @@ pub struct Version {
     pub global_enforce_timeout: String,
     /// Leaves `global_enforce_timeout` out.
     pub global_enforce_timeout_disabled: bool,
+    /// Headers to take off every request, before any is put on.
+    pub global_headers_remove: Vec<String>,
+    /// Headers to put on every request, in place of those of the same name.
+    pub global_headers: BTreeMap<String, String>,
+    /// Leaves `global_headers` and `global_headers_remove` out.
+    pub global_headers_disabled: bool,
+    /// Headers to take off every response, before any is put on.
+    pub global_response_headers_remove: Vec<String>,
+    /// Headers to put on every response, in place of those of the same name.
+    pub global_response_headers: BTreeMap<String, String>,
+    /// Leaves both out, and what `response_processors` has for headers.
+    pub global_response_headers_disabled: bool,
+    /// How large the body of a request may be, in bytes; zero or less is any.
+    pub global_size_limit: i64,
+    /// Leaves `global_size_limit` out.
+    pub global_size_limit_disabled: bool,
 }
 
 /// What a version does on single paths. Source: Tyk, `ExtendedPathsSet` in `apidef/api_definitions.go`.
@@ -52,12 +70,52 @@ pub struct ExtendedPaths {
     pub circuit_breakers: Vec<CircuitBreaker>,
     /// The rate of all requests to one path together; the first that matches counts.
     pub rate_limit: Vec<EndpointRate>,
+    /// Headers of requests; the first that matches counts.
+    pub transform_headers: Vec<HeaderTransform>,
+    /// Headers of responses; the first that matches counts.
+    pub transform_response_headers: Vec<HeaderTransform>,
+    /// How large the body of a request may be; the first that matches counts.
+    pub size_limits: Vec<SizeLimit>,
+    /// Other methods for the upstream; the first that matches counts.
+    pub method_transforms: Vec<MethodTransform>,
+    /// Other URLs for the upstream; the first that matches counts.
+    pub url_rewrites: Vec<UrlRewrite>,
+    /// Paths whose analytics records carry the path of the entry in place of the request's; the first that matches counts.
+    pub track_endpoints: Vec<TrackedPath>,
+    /// Paths that have no analytics records.
+    pub do_not_track_endpoints: Vec<TrackedPath>,
     /// What bodies are to be; the first that matches counts.
     pub validate_json: Vec<ValidateJson>,
     /// What is made of bodies of requests; the first that matches counts.
     pub transform: Vec<BodyTemplate>,
     /// What is made of bodies of responses; the first that matches counts.
     pub transform_response: Vec<BodyTemplate>,
+}
+
+/// A path that analytics records are made of, or not. Source: Tyk, `TrackEndpointMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct TrackedPath {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+}
+
+/// How large a request to one path may be. Source: Tyk, `RequestSizeMeta` in `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct SizeLimit {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path below the listen path, or a pattern for it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// In bytes.
+    pub size_limit: i64,
 }
 
 /// What is made of the bodies of one path and method. Source: Tyk, `TemplateMeta` in `apidef/api_definitions.go`.

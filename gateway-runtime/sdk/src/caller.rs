@@ -5,10 +5,10 @@ use std::sync::Arc;
 use gateway_model::Session;
 
 /// The session of one request, once a plugin or a built-in step has said who is calling. Where nobody is, it is nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Caller(Option<Box<Who>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Who {
     session: Option<Arc<Session>>,
     /// By what its limits count, and under what it is stored.

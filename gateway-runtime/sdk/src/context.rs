@@ -216,6 +216,23 @@ impl Ctx {
         self.asked().response_headers.append(name, value);
     }
 
+    /// A context for the same request, for when this one stays with a plugin. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn stand_in(&mut self) -> Self {
+        let response_headers = self.asked_mut().response_headers.clone();
+        // Both have the same.
+        let _ = self.request_id();
+        let Services { host, api, plugin, request_id } = &self.services;
+        let (host, api, request_id) = (Arc::clone(host), Arc::clone(api), request_id.clone());
+        Self {
+            services: Services { host, api, plugin: *plugin, request_id },
+            client: self.client,
+            tls: self.tls.clone(),
+            asked: Mutex::new(Asked { session: None, response_headers }),
+        }
+    }
+
     /// Which plugin is called next. For the runtime.
     #[doc(hidden)]
     pub fn enter(&mut self, plugin: &'static Plugin) {

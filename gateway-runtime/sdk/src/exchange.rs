@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 
+use crate::analytics::Draft;
 use crate::caller::Caller;
 use crate::context::Ctx;
 use crate::flow::Reject;
@@ -23,6 +24,8 @@ pub struct Exchange {
     pub caller: Caller,
     /// What else a plugin may ask for; the API's definition among it.
     pub ctx: Ctx,
+    /// What is written down of the request, if anything is. In the hook `analytics` it is complete.
+    pub draft: Option<Box<Draft>>,
 }
 
 /// What a plugin's call came to.
@@ -36,6 +39,8 @@ pub enum Outcome {
     Reject(Reject),
     /// The plugin takes `&Session`, and nobody has set one.
     MissingSession,
+    /// The analytics record is not to be kept.
+    Discard,
 }
 
 /// A hook's function with its arguments taken from an [`Exchange`].

@@ -9,6 +9,7 @@ use gateway_model::Session;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::analytics::Fate;
 use crate::body::BodyError;
 use crate::caller::Caller;
 use crate::exchange::Outcome;
@@ -382,5 +383,41 @@ impl<T: IntoResponseOutcome, E: Into<Reject>> IntoResponseOutcome for Result<T, 
             Ok(value) => value.into_response_outcome(),
             Err(error) => Outcome::Reject(error.into()),
         }
+    }
+}
+
+/// What a plugin of the hook `analytics` may return.
+#[diagnostic::on_unimplemented(
+    message = "an `analytics` plugin cannot return `{Self}`",
+    label = "cannot be returned here",
+    note = "change the `&mut AnalyticsRecord` and return nothing, or `Fate` to say whether it is kept, or `Result<_, Reject>` of one of these",
+    note = "any other error becomes one by `.map_err(Reject::internal)`, or by `impl From<YourError> for Reject`"
+)]
+pub trait IntoRecordOutcome {
+    #[doc(hidden)]
+    fn into_record_outcome(self) -> Outcome;
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoRecordOutcome for () {
+    fn into_record_outcome(self) -> Outcome {
+        Outcome::Continue
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoRecordOutcome for Fate {
+    fn into_record_outcome(self) -> Outcome {
+        match self {
+            Self::Keep => Outcome::Continue,
+            Self::Drop => Outcome::Discard,
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: IntoRecordOutcome, E: Into<Reject>> IntoRecordOutcome for Result<T, E> {
+    fn into_record_outcome(self) -> Outcome {
+        self.map_or_else(|error| Outcome::Reject(error.into()), IntoRecordOutcome::into_record_outcome)
     }
 }

@@ -17,6 +17,7 @@
 //! - Hooks, arguments, return values: [`gw_plugin`].
 //! - Messages: [`Request`], [`Response`], [`Body`].
 //! - Answers: [`Flow`], [`Reject`], [`Json`].
+//! - What is kept of a request: [`AnalyticsRecord`], [`Fate`].
 //! - Everything else: [`Ctx`], which is also the log, the HTTP client and the store of [`Services`]; [`Config`],
 //!   [`State`].
 //! - Tests without a server: [`testing`].
@@ -27,6 +28,7 @@
 
 #![deny(missing_docs)]
 
+pub mod analytics;
 pub mod body;
 pub mod caller;
 pub mod client_tls;
@@ -38,10 +40,12 @@ pub mod host;
 pub mod init;
 pub mod message;
 pub mod registry;
+pub mod schema;
 pub mod testing;
 
 mod bounds;
 
+pub use analytics::{AnalyticsRecord, Fate};
 pub use body::{Body, BodyError};
 pub use bytes::Bytes;
 pub use client_tls::ClientTls;
@@ -55,13 +59,15 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 pub use init::{InitEnv, InitError};
 pub use message::{Request, Response};
 pub use plugin_macros::gw_plugin;
+#[cfg(feature = "schemars")]
+pub use schemars;
 
 /// What nearly every plugin needs: `use gateway_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        ApiDefinition, Body, BodyError, Bytes, Config, Ctx, FetchError, Flow, HeaderMap, HeaderName, HeaderValue,
-        InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session, State, StatusCode,
-        StoreError, Uri, gw_plugin,
+        AnalyticsRecord, ApiDefinition, Body, BodyError, Bytes, Config, Ctx, Fate, FetchError, Flow, HeaderMap,
+        HeaderName, HeaderValue, InitEnv, InitError, IntoResponse, Json, Method, Reject, Request, Response, Session,
+        State, StatusCode, StoreError, Uri, gw_plugin,
     };
 }
 
@@ -72,10 +78,11 @@ pub mod __private {
     pub use crate::config::{Config, ConfigError, ConfigSource, State};
     pub use crate::context::Ctx;
     pub use crate::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
-    pub use crate::flow::{IntoAuthOutcome, IntoOutcome, IntoResponseOutcome};
+    pub use crate::flow::{IntoAuthOutcome, IntoOutcome, IntoRecordOutcome, IntoResponseOutcome};
     pub use crate::init::{InitEnv, InitError, IntoInit, Prepared};
     pub use crate::message::{Request, Response};
-    pub use crate::registry::{Crate, HookEntry, PLUGINS, Package, Plugin};
+    pub use crate::registry::{Crate, Guard, HookEntry, Lapse, PLUGINS, Package, Plugin};
+    pub use crate::schema::{ConfigType, Known, SchemaOf, Unknown};
     pub use gateway_model::{ApiDefinition, Hook, Session};
     pub use inventory;
     pub use linkme;

@@ -147,6 +147,13 @@ impl Request {
 
     /// What the runtime keeps with a request.
     #[doc(hidden)]
+    #[must_use]
+    pub fn extensions(&self) -> &http::Extensions {
+        &self.head.extensions
+    }
+
+    /// The same, to change it.
+    #[doc(hidden)]
     pub fn extensions_mut(&mut self) -> &mut http::Extensions {
         &mut self.head.extensions
     }

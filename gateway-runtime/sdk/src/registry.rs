@@ -6,12 +6,14 @@
 
 use std::fmt;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use gateway_model::Hook;
 
 use crate::config::{ConfigError, ConfigSource};
 use crate::exchange::Call;
 use crate::init::Prepared;
+use crate::schema::ConfigType;
 
 /// A plugin, as `#[gw_plugin]` registers it.
 pub struct Plugin {
@@ -25,6 +27,8 @@ pub struct Plugin {
     pub doc: &'static str,
     /// The hooks it serves, each with its function.
     pub hooks: &'static [HookEntry],
+    /// What it takes as its configuration.
+    pub config: &'static [ConfigType],
     /// This registration as it stands in the binary's section `.gw_plugins`, readable without running it.
     pub record: &'static [u8],
     #[doc(hidden)]
@@ -64,6 +68,31 @@ pub struct HookEntry {
     pub call: Call,
     /// Whether it takes the request: in the response hook the gateway keeps a copy of the head only if so.
     pub takes_request: bool,
+    /// How long a call may take, and what its failures lead to.
+    pub guard: Guard,
+}
+
+/// What a plugin's author says of its time and its failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Guard {
+    /// How long a call may take; `None`: as long as the gateway allows.
+    pub timeout: Option<Duration>,
+    /// It holds its thread for long, and is called on one of a pool.
+    pub blocking: bool,
+    /// What a panic leads to.
+    pub on_panic: Lapse,
+    /// What being late leads to.
+    pub on_timeout: Lapse,
+}
+
+/// What becomes of a request whose plugin failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lapse {
+    /// The gateway answers it with an error.
+    #[default]
+    Fail,
+    /// It goes on as if the plugin had not been there.
+    Continue,
 }
 
 impl Plugin {

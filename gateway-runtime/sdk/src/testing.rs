@@ -20,13 +20,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway_model::{ApiDefinition, Hook, Session};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::analytics::{AnalyticsRecord, AnsweredBy, Draft};
 use crate::caller::Caller;
 use crate::context::Ctx;
 use crate::exchange::{BoxFuture, Call, Exchange, Instance, Outcome};
@@ -138,12 +139,17 @@ impl Running {
             let serves: Vec<_> = self.plugin.hooks.iter().map(|entry| entry.hook.as_str()).collect();
             panic!("`{}` serves {serves:?}, not `{hook}`", self.plugin.name);
         };
-        let Input { request, response, session } = input.into();
+        let Input { request, response, session, record } = input.into();
         let mut ctx = Ctx::new(self.host.clone(), Arc::clone(&self.api), None);
         ctx.enter(self.plugin);
         let response = (hook == Hook::Response).then(|| response.unwrap_or_else(|| Response::new(StatusCode::OK)));
         let caller = session.map(Caller::from).unwrap_or_default();
-        let mut exchange = Exchange { request, response, caller, ctx };
+        let draft = (hook == Hook::Analytics).then(|| {
+            let (begun, upstream, answered) = (Instant::now(), Duration::ZERO, AnsweredBy::Upstream);
+            let record = record.unwrap_or_default();
+            Box::new(Draft { record, begun, upstream, answered, asked: None, raw_request: None })
+        });
+        let mut exchange = Exchange { request, response, caller, ctx, draft };
         let outcome = match entry.call {
             Call::Sync(call) => call(&self.instance, &mut exchange),
             Call::Async(call) => block_on(call(&self.instance, &mut exchange)),
@@ -163,12 +169,19 @@ pub struct Input {
     request: Request,
     response: Option<Response>,
     session: Option<Session>,
+    record: Option<AnalyticsRecord>,
 }
 
 impl Input {
     /// A request without a session.
     pub fn new(request: impl Into<Request>) -> Self {
-        Self { request: request.into(), response: None, session: None }
+        Self { request: request.into(), response: None, session: None, record: None }
+    }
+
+    /// The record of a request, for the hook `analytics`.
+    #[must_use]
+    pub fn record(record: AnalyticsRecord) -> Self {
+        Self { record: Some(record), ..Self::new(http::Request::new(())) }
     }
 
     /// The same with a session, as after authentication.
@@ -207,6 +220,8 @@ pub struct Done {
     pub session: Option<Session>,
     /// Whether that session is to be saved: the plugin called `ctx.set_session(session, true)`.
     pub saves_session: bool,
+    /// The record that is kept, in the hook `analytics`.
+    pub record: Option<AnalyticsRecord>,
     /// What the plugin added to the final response.
     pub response_headers: HeaderMap,
     /// The lines it logged, as `level: message`.
@@ -220,8 +235,10 @@ impl Done {
             Some((session, saves)) => (Some(*session), saves),
             None => (exchange.caller.into_session(), false),
         };
+        let record = exchange.draft.take().map(|draft| draft.record);
+        let record = record.filter(|_| matches!(outcome, Outcome::Continue));
         let (answer, reason) = match outcome {
-            Outcome::Continue => (None, None),
+            Outcome::Continue | Outcome::Discard => (None, None),
             Outcome::Respond(response) => (Some(*response), None),
             Outcome::Reject(reject) => {
                 let reason = reject.reason().map(str::to_owned);
@@ -238,6 +255,7 @@ impl Done {
             response: exchange.response,
             session,
             saves_session,
+            record,
             response_headers: asked.response_headers,
             log,
         }

@@ -11,17 +11,19 @@ use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::analytics::{Analytics, Tracking};
 use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
-use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, Running, Way};
+use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
 use crate::drivers::{Resolved, Unresolved};
 use crate::events::Handlers;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::certificate_check::CertificateCheck;
+use crate::middleware::headers::request::may_hide_client;
 use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::telemetry::panic_text;
@@ -47,6 +49,8 @@ pub(crate) struct Api {
     pub(crate) serving: Result<Serving, String>,
     /// Who is told of its events.
     pub(crate) events: Option<Arc<Handlers>>,
+    /// How its requests are written down; `None`: they are not.
+    pub(crate) tracking: Option<Arc<Tracking>>,
     /// Which plugin serves which hook here.
     pub(crate) uses: Vec<(&'static Plugin, Hook)>,
     pub(crate) unresolved: Vec<Unresolved>,
@@ -65,6 +69,8 @@ pub(crate) struct Serving {
     pub(crate) response: Vec<Link>,
     /// The response's chain asks for the request: its head is kept while the upstream works.
     pub(crate) keeps_request: bool,
+    /// A request may be one whose client the upstream is not told.
+    pub(crate) may_hide_client: bool,
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -74,8 +80,12 @@ pub(crate) struct Services {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) key_sets: Arc<KeySets>,
+    /// `None`: there are none.
+    pub(crate) analytics: Option<Arc<Analytics>>,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
+    /// How long plugins may take, and what is counted of them.
+    pub(crate) plugins: PluginRules,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }
@@ -123,7 +133,8 @@ pub(crate) async fn compile(
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let builder = Builder { started, calls, steps, allowed: edge.allowed.clone(), alternatives };
+    let (allowed, plugins) = (edge.allowed.clone(), services.plugins.clone());
+    let builder = Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -145,8 +156,15 @@ pub(crate) async fn compile(
     });
     let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
     let policies = Policies::new((&definition, events.as_ref()), policies, enforced, before);
-    let serving = Ok(Serving { targets, transport, checks, policies, request, response, keeps_request });
-    Ok(Api { definition, file, text, document: None, listen, edge, serving, events, uses, unresolved })
+    let may_hide_client = may_hide_client(&definition);
+    let serving =
+        Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
+    let tracking = services.analytics.as_ref().filter(|_| !definition.do_not_track).map(|analytics| {
+        let plugin = builder.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
+        let plugin = plugin.map(|call| call.as_ref().map(|found| builder.call(found)).map_err(|it| it.name.clone()));
+        Tracking::new(analytics, &definition, plugin, &services.host)
+    });
+    Ok(Api { definition, file, text, document: None, listen, edge, serving, events, tracking, uses, unresolved })
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -196,11 +214,13 @@ type Calls = BTreeMap<Hook, Vec<Result<Resolved, Unresolved>>>;
 type Endpoint = Planned<Result<Resolved, Unresolved>>;
 
 struct Builder {
+    api: Arc<ApiDefinition>,
     started: Vec<(&'static Plugin, Arc<Running>)>,
     calls: Calls,
     steps: Steps,
     allowed: Option<Arc<Allowed>>,
     alternatives: Option<Vec<Vec<Scheme>>>,
+    plugins: PluginRules,
 }
 
 impl Builder {
@@ -288,7 +308,7 @@ impl Builder {
     fn call(&self, found: &Resolved) -> PluginCall {
         let started = self.started.iter().find(|(plugin, _)| std::ptr::eq(*plugin, found.plugin));
         let (_, instance) = started.expect("every resolved plugin was started");
-        PluginCall::new(found.plugin, found.entry, Arc::clone(instance))
+        PluginCall::new(found, Arc::clone(instance), &self.plugins, &self.api.api_id)
     }
 }
 
@@ -311,6 +331,7 @@ impl Api {
             edge,
             serving: Err(reason),
             events: None,
+            tracking: None,
             uses: Vec::new(),
             unresolved: Vec::new(),
         }

@@ -10,7 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Scheme, Severity, locate};
+use gateway_model::{
+    AnalyticsPlugin, ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Scheme, Severity, locate,
+};
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 
@@ -50,6 +52,8 @@ pub(crate) struct Ground {
     pub(crate) marks: Arc<Marks>,
     /// Where events go.
     pub(crate) events: Queue,
+    /// Whether there are analytics at all.
+    pub(crate) has_analytics: bool,
 }
 
 /// A definition whose every part was looked up.
@@ -178,6 +182,9 @@ impl Planner<'_> {
 
     /// The entries of one hook. Source: Tyk, `gateway/server.go` (which are taken), `gateway/api_loader.go` (when).
     fn calls(&mut self, api: &ApiDefinition, hook: Hook) -> Vec<Result<Resolved, Unresolved>> {
+        if hook == Hook::Analytics {
+            return self.of_analytics(api).into_iter().collect();
+        }
         let applies = match hook {
             Hook::AuthCheck => !api.use_keyless && api.custom_auth_enabled(),
             Hook::PostKeyAuth => !api.use_keyless,
@@ -189,6 +196,16 @@ impl Planner<'_> {
         let entries = api.custom_middleware.entries(hook).iter().enumerate();
         let enabled: Vec<_> = entries.filter(|(_, entry)| entry.is_enabled()).collect();
         enabled.into_iter().map(|(index, entry)| self.entry(api, hook, index, entry)).collect()
+    }
+
+    /// The plugin of analytics records. Its driver need not be said. Source: plugin-system.md §5.
+    fn of_analytics(&mut self, api: &ApiDefinition) -> Option<Result<Resolved, Unresolved>> {
+        let AnalyticsPlugin { enable, plugin_path: path, func_name: name } = &api.analytics_plugin;
+        if !enable || api.do_not_track {
+            return None;
+        }
+        let found = drivers::resolve(&Wanted { driver: "goplugin", name, path, hook: Hook::Analytics });
+        Some(found.inspect_err(|missing| self.report("analytics_plugin.func_name", missing)))
     }
 
     fn entry(

@@ -77,6 +77,13 @@ impl AnyOf {
                 }
                 match self.group(group, exchange, keyring).await {
                     Ok(()) => return Ok(()),
+                    // What a late plugin left of the request is not known, so no other group may let it in.
+                    Err(Stop::Error(
+                        error @ (RequestError::PluginTimedOut { .. } | RequestError::PluginsBusy { .. }),
+                    )) => {
+                        exchange.caller = Caller::default();
+                        return Err(error.into());
+                    }
                     Err(stop) => last = stop,
                 }
             }

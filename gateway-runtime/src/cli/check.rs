@@ -97,6 +97,7 @@ fn examine(
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
         events: Queue::default(),
+        has_analytics: config.analytics.is_some(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();
     for source in sources {

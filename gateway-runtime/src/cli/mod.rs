@@ -3,6 +3,7 @@
 mod check;
 mod health;
 pub(crate) mod plugins;
+mod schema;
 mod version;
 
 use std::path::PathBuf;
@@ -72,6 +73,11 @@ enum PluginsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// The JSON Schema of an API definition with what each of them takes as `config_data`, for editors.
+    Schema {
+        /// Of this plugin's configuration alone: `Name`, or `crate::Name`.
+        name: Option<String>,
+    },
 }
 
 /// Runs what the command line asks for.
@@ -91,6 +97,7 @@ pub(crate) fn run(build: &Build) -> ExitCode {
     match &cli.command {
         Some(Command::Version { modules, json }) => version::print_version(build, *modules, *json),
         Some(Command::Plugins { command: PluginsCommand::List { json } }) => plugins::print_plugins(*json),
+        Some(Command::Plugins { command: PluginsCommand::Schema { name } }) => schema::run(name.as_deref()),
         Some(Command::Check { apis, json }) => check::run(cli.conf.as_deref(), apis.as_deref(), *json),
         Some(Command::Sbom) => version::print_sbom(build),
         Some(Command::Health) => health::run(cli.conf.as_deref(), cli.port),

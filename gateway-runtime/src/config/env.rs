@@ -48,6 +48,9 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("GRACEFULSHUTDOWNTIMEOUTDURATION", &["graceful_shutdown_timeout_duration"], Kind::Integer),
     ("GRACEFULSHUTDOWNDELAYSECONDS", &["graceful_shutdown_delay_seconds"], Kind::Integer),
     ("STRICTPLUGINS", &["strict_plugins"], Kind::Flag),
+    ("PLUGINS_TIMEOUTMS", &["plugins", "timeout_ms"], Kind::Integer),
+    ("PLUGINS_THREADS", &["plugins", "threads"], Kind::Integer),
+    ("PLUGINS_METRICS", &["plugins", "metrics"], Kind::Flag),
     ("HOSTNAME", &["hostname"], Kind::Text),
     ("ENABLECUSTOMDOMAINS", &["enable_custom_domains"], Kind::Flag),
     ("SECURITY_CERTIFICATES_CONTROLAPI", &["security", "certificates", "control_api"], Kind::List),
@@ -96,6 +99,38 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("UPTIMETESTS_CONFIG_TIMEWAIT", &["uptime_tests", "config", "time_wait"], Kind::Integer),
     ("UPTIMETESTS_CONFIG_CHECKERPOOLSIZE", &["uptime_tests", "config", "checker_pool_size"], Kind::Integer),
     ("EVENTHANDLERS", &["event_handlers"], Kind::Object),
+    ("ENABLEANALYTICS", &["enable_analytics"], Kind::Flag),
+    ("ANALYTICSCONFIG_IGNOREDIPS", &["analytics_config", "ignored_ips"], Kind::List),
+    ("ANALYTICSCONFIG_ENABLEDETAILEDRECORDING", &["analytics_config", "enable_detailed_recording"], Kind::Flag),
+    ("ANALYTICSCONFIG_NORMALISEURLS_ENABLED", &["analytics_config", "normalise_urls", "enabled"], Kind::Flag),
+    (
+        "ANALYTICSCONFIG_NORMALISEURLS_NORMALISEUUIDS",
+        &["analytics_config", "normalise_urls", "normalise_uuids"],
+        Kind::Flag,
+    ),
+    (
+        "ANALYTICSCONFIG_NORMALISEURLS_NORMALISEULIDS",
+        &["analytics_config", "normalise_urls", "normalise_ulids"],
+        Kind::Flag,
+    ),
+    (
+        "ANALYTICSCONFIG_NORMALISEURLS_NORMALISENUMBERS",
+        &["analytics_config", "normalise_urls", "normalise_numbers"],
+        Kind::Flag,
+    ),
+    ("ANALYTICSCONFIG_NORMALISEURLS_CUSTOM", &["analytics_config", "normalise_urls", "custom_patterns"], Kind::List),
+    ("ANALYTICSCONFIG_RECORDSBUFFERSIZE", &["analytics_config", "records_buffer_size"], Kind::Integer),
+    ("ANALYTICSCONFIG_STORAGEEXPIRATIONTIME", &["analytics_config", "storage_expiration_time"], Kind::Signed),
+    (
+        "ANALYTICSCONFIG_ENABLEMULTIPLEANALYTICSKEYS",
+        &["analytics_config", "enable_multiple_analytics_keys"],
+        Kind::Flag,
+    ),
+    ("ANALYTICSCONFIG_SERIALIZERTYPE", &["analytics_config", "serializer_type"], Kind::Text),
+    ("ANALYTICSCONFIG_SINK", &["analytics_config", "sink"], Kind::Text),
+    ("ANALYTICSCONFIG_FILEPATH", &["analytics_config", "file_path"], Kind::Text),
+    ("ANALYTICSCONFIG_FILEMAXBYTES", &["analytics_config", "file_max_bytes"], Kind::Integer),
+    ("ANALYTICSCONFIG_FILEMAXCOUNT", &["analytics_config", "file_max_count"], Kind::Integer),
     ("NODESECRET", &["node_secret"], Kind::Text),
     ("ALLOWINSECURECONFIGS", &["allow_insecure_configs"], Kind::Flag),
     ("PUBLICKEYPATH", &["public_key_path"], Kind::Text),
@@ -147,6 +182,8 @@ const LOG_VARIABLES: [(&str, &str); 2] = [("TYK_LOGLEVEL", "LOGLEVEL"), ("TYK_LO
 pub(super) enum Kind {
     Text,
     Integer,
+    /// One that may be below zero.
+    Signed,
     Number,
     Flag,
     /// Texts, joined by commas.
@@ -205,6 +242,7 @@ impl Kind {
         match self {
             Self::Text => Some(text.into()),
             Self::Integer => text.parse::<u64>().ok().map(Value::from),
+            Self::Signed => text.parse::<i64>().ok().map(Value::from),
             Self::Number => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
             Self::Flag => match text {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true.into()),
@@ -224,7 +262,7 @@ impl Kind {
     fn expected(self) -> &'static str {
         match self {
             Self::Text => "a text",
-            Self::Integer => "a whole number",
+            Self::Integer | Self::Signed => "a whole number",
             Self::Number => "a number",
             Self::Flag => "`true` or `false`",
             Self::List => "a list of texts joined by commas",

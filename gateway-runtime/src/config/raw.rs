@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
 use super::jwks::RawJwks;
 use super::keys::RawCache;
+use super::plugins::RawPlugins;
 use super::policies::RawPolicies;
 use super::storage::RawStorage;
 
@@ -44,10 +46,13 @@ pub(super) struct Raw {
     pub(super) graceful_shutdown_timeout_duration: u64,
     pub(super) graceful_shutdown_delay_seconds: u64,
     pub(super) strict_plugins: bool,
+    pub(super) plugins: RawPlugins,
     pub(super) hostname: String,
     pub(super) enable_custom_domains: bool,
     pub(super) security: RawSecurity,
     pub(super) uptime_tests: RawUptime,
+    pub(super) enable_analytics: bool,
+    pub(super) analytics_config: RawAnalytics,
     pub(super) policies: RawPolicies,
     pub(super) storage: RawStorage,
     pub(super) event_handlers: Value,

@@ -11,20 +11,27 @@ pub(crate) mod basic_auth;
 mod body;
 pub(crate) mod certificate_check;
 mod client_certificate;
+mod context_vars;
 mod credential;
+pub(crate) mod dispatch;
 mod expiry;
 mod granular_access;
 mod guards;
+pub(crate) mod headers;
 pub(crate) mod http_signature;
 mod ip_access;
 pub(crate) mod jwt;
 mod key_expired;
+mod method_transform;
 mod organisation;
 mod quota;
 mod rate_limit;
+mod size_limits;
 mod strip_auth;
 pub(crate) mod token_signature;
+mod track_endpoint;
 mod transform;
+mod url_rewrite;
 mod validate_json;
 pub(crate) mod version_check;
 
@@ -149,6 +156,9 @@ pub(crate) const ORDER: &[Row] = &[
     Row::Planned(ip_access::STEP),
     Row::ClientCertificate(certificate_check::NAME),
     Row::BuiltIn(organisation::STEP),
+    Row::Planned(size_limits::STEP),
+    Row::Planned(context_vars::STEP),
+    Row::Planned(track_endpoint::STEP),
     Row::Authentication(AUTHENTICATION),
     Row::Plugins(Hook::PostKeyAuth),
     Row::BuiltIn(strip_auth::STEP),
@@ -160,12 +170,21 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(api_rate_limit::STEP),
     Row::Planned(validate_json::STEP),
     Row::Planned(transform::REQUEST),
+    Row::Planned(headers::request::STEP),
+    Row::Planned(url_rewrite::STEP),
+    Row::Planned(method_transform::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),
+    Row::Planned(dispatch::STEP),
 ];
 
 /// What an upstream's response meets, in this order. Source: gateway.md §5.9.
-pub(crate) const RESPONSE: &[Row] = &[Row::Planned(transform::RESPONSE), Row::Plugins(Hook::Response)];
+pub(crate) const RESPONSE: &[Row] = &[
+    Row::Planned(transform::RESPONSE),
+    Row::Planned(headers::response::STEP),
+    Row::Planned(headers::cleanup::STEP),
+    Row::Plugins(Hook::Response),
+];
 
 /// The token of a request, as far as one is looked for.
 pub(crate) fn token_of(api: &ApiDefinition, request: &Request) -> Option<String> {

@@ -23,6 +23,7 @@ pub(crate) enum Operation {
     List,
     Count,
     Publish,
+    Append,
     Close,
 }
 
@@ -35,6 +36,7 @@ impl fmt::Display for Operation {
             Self::List => "list keys",
             Self::Count => "count",
             Self::Publish => "tell other gateways",
+            Self::Append => "add to a list",
             Self::Close => "finish",
         })
     }

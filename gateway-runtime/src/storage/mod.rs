@@ -128,10 +128,21 @@ pub(crate) trait Signals: Send + Sync {
     fn subscribe(&self) -> Subscription;
 }
 
+/// Lists that others empty.
+pub(crate) trait Lists: Send + Sync {
+    /// Puts values at the end of a list. One that has no end yet lives for `ttl`, if that is given.
+    fn append(&self, name: &str, values: Vec<Vec<u8>>, ttl: Option<Duration>) -> Reply<()>;
+}
+
 /// One way to keep all that.
 pub(crate) trait Engine: Keys + Counters + Signals {
     /// As `storage.type` names it.
     fn name(&self) -> &'static str;
+
+    /// Its lists; an engine that nobody else reads has none.
+    fn lists(&self) -> Option<&dyn Lists> {
+        None
+    }
 
     /// Whether several gateways may be on it at the same time.
     fn is_shared(&self) -> bool;

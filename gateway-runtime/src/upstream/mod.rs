@@ -293,12 +293,27 @@ impl Way<'_> {
     }
 }
 
+/// Where a request will go, and by what path; `None` if it goes nowhere.
+pub(crate) fn destination(request: &Request, how: &Forward<'_>) -> Option<(HeaderValue, PathAndQuery)> {
+    let chosen = request.upstream().map(|uri| Target::of(uri, how.transport)).transpose().ok()?;
+    let target = chosen.as_ref().unwrap_or(how.aim.target());
+    let path = addressed(request.uri(), target, how.strip).ok()?.or_else(|| request.uri().path_and_query().cloned());
+    Some((target.host.clone(), path?))
+}
+
 /// Makes the request's target the upstream's.
 fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -> Result<(), ForwardError> {
-    let uri = request.uri();
+    if let Some(joined) = addressed(request.uri(), target, strip)? {
+        request.set_uri(Uri::from(joined));
+    }
+    Ok(())
+}
+
+/// What a request's target is upstream; `None` if that is what it is.
+fn addressed(uri: &Uri, target: &Target, strip: Option<&ListenPath>) -> Result<Option<PathAndQuery>, ForwardError> {
     let origin_form = uri.scheme().is_none() && uri.authority().is_none();
     if target.is_bare() && strip.is_none() && origin_form {
-        return Ok(());
+        return Ok(None);
     }
     let path = strip.map_or(Cow::Borrowed(uri.path()), |listen| listen.strip(uri.path()));
     let joined = match (&path, uri.path_and_query()) {
@@ -313,8 +328,7 @@ fn address(request: &mut Request, target: &Target, strip: Option<&ListenPath>) -
     };
     let joined: PathAndQuery =
         joined.ok_or_else(|| TargetError::Syntax("the path cannot be joined to the target's".to_owned()))?;
-    request.set_uri(Uri::from(joined));
-    Ok(())
+    Ok(Some(joined))
 }
 
 /// One request and response by HTTP/1.1, on `first` or on a pooled connection if there is one.

@@ -39,7 +39,7 @@ pub(crate) fn remember(head: &mut request::Parts) {
 }
 
 /// Whether a request's client asks for another protocol.
-pub(super) fn is_wanted(request: &mut Request) -> bool {
+pub(crate) fn is_wanted(request: &mut Request) -> bool {
     request.extensions_mut().get::<Wanted>().is_some()
 }
 

@@ -187,4 +187,36 @@ mod tests {
         assert_eq!(done.text(), r#"{"hello":"gw"}"#);
     }
 }
+{%- when "analytics" -%}
+//! Marks what is kept of each request, and keeps nothing of health checks.
+
+use gateway_sdk::prelude::*;
+
+/// Sees each record before it is kept, when the request is over. The gateway keeps records with `enable_analytics`.
+#[gw_plugin(hook = "analytics", name = "{{name}}")]
+fn mark_record(record: &mut AnalyticsRecord) -> Fate {
+    record.tags.push("{{project-name}}".to_owned());
+    if record.path == "/health" { Fate::Drop } else { Fate::Keep }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_sdk::testing::{self, Input};
+    use gateway_sdk::{AnalyticsRecord, Hook};
+
+    fn kept(path: &str) -> Option<AnalyticsRecord> {
+        let record = AnalyticsRecord { path: path.to_owned(), ..AnalyticsRecord::default() };
+        testing::plugin("{{name}}").start().call(Hook::Analytics, Input::record(record)).record
+    }
+
+    #[test]
+    fn a_record_is_marked() {
+        assert_eq!(kept("/get").expect("it is kept").tags, ["{{project-name}}"]);
+    }
+
+    #[test]
+    fn health_checks_leave_no_record() {
+        assert!(kept("/health").is_none());
+    }
+}
 {%- endcase %}

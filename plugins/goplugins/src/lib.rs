@@ -1,9 +1,11 @@
 //! The functions of the Go plugin that existing gateways are tested with, for definitions that name its file
-//! `goplugins.so`. Those that need policies, OpenAPI definitions or analytics are not here.
+//! `goplugins.so`. Those that need OpenAPI definitions are not here.
 //!
 //! What each does is fixed, to the byte. Source: Tyk, `test/goplugins/test_goplugin.go`.
 
 #![forbid(unsafe_code)]
+
+mod analytics;
 
 use gateway_sdk::prelude::*;
 use serde::{Deserialize, Deserializer};

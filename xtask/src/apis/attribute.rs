@@ -41,8 +41,14 @@ pub(super) struct Keys {
 /// One thing between commas.
 enum Key {
     Pair(Ident, Box<Expr>),
+    Word(Ident),
     Other(Span),
 }
+
+/// What is said of a plugin's time and failures, which is the macro's business.
+const GUARDS: [&str; 3] = ["timeout", "on_panic", "on_timeout"];
+/// The same, without a value.
+const BLOCKING: &str = "blocking";
 
 impl Parse for Key {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -50,6 +56,9 @@ impl Parse for Key {
             let key = input.call(Ident::parse_any)?;
             input.parse::<Token![=]>()?;
             return Ok(Self::Pair(key, Box::new(input.parse()?)));
+        }
+        if input.peek(Ident::peek_any) && (input.peek2(Token![,]) || is_last(input)) {
+            return Ok(Self::Word(input.call(Ident::parse_any)?));
         }
         let first = input.span();
         let mut is_empty = true;
@@ -59,6 +68,12 @@ impl Parse for Key {
         }
         if is_empty { Err(input.error(PAIRS)) } else { Ok(Self::Other(first)) }
     }
+}
+
+/// Whether one word is all that is left.
+fn is_last(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    ahead.call(Ident::parse_any).is_ok() && ahead.is_empty()
 }
 
 impl Keys {
@@ -86,6 +101,12 @@ impl Keys {
     fn take(&mut self, key: Key, mistakes: &mut Mistakes) {
         let (key, value) = match key {
             Key::Pair(key, value) => (key, value),
+            Key::Word(word) if word == BLOCKING => return,
+            Key::Word(word) => {
+                self.unread = true;
+                mistakes.at(word.span(), PAIRS);
+                return;
+            }
             Key::Other(place) => {
                 self.unread = true;
                 mistakes.at(place, PAIRS);
@@ -104,25 +125,52 @@ impl Keys {
             }
             "crate" if matches!(*value, Expr::Path(_)) => {}
             "crate" => mistakes.at(value.span(), "`crate` is a path, such as `crate = my_sdk`"),
+            guard if GUARDS.contains(&guard) => {}
             unknown => {
                 self.unread = true;
-                mistakes.at(key.span(), format!("unknown key `{unknown}`; keys are `hook`, `name`, `crate`"));
+                let keys = "`hook`, `name`, `timeout`, `blocking`, `on_panic`, `on_timeout`, `crate`";
+                mistakes.at(key.span(), format!("unknown key `{unknown}`; keys are {keys}"));
             }
         }
     }
 }
 
-/// The hooks of `#[hook("pre", "post")]`, each with its place.
-pub(super) fn method_hooks(attribute: &Attribute, mistakes: &mut Mistakes) -> Vec<(Span, Hook)> {
-    match attribute.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated) {
-        Ok(literals) if !literals.is_empty() => {
-            literals.iter().filter_map(|literal| hook(literal, mistakes).map(|hook| (literal.span(), hook))).collect()
+/// One thing between the commas of `#[hook(…)]`.
+enum OfMethod {
+    Hook(LitStr),
+    Guard,
+}
+
+impl Parse for OfMethod {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            return input.parse().map(Self::Hook);
         }
-        Ok(_) | Err(_) => {
-            mistakes.at(attribute.span(), "name the hook: `#[hook(\"post\")]`");
-            Vec::new()
+        match input.parse()? {
+            Key::Pair(key, _) if GUARDS.iter().any(|guard| key == guard) => Ok(Self::Guard),
+            Key::Word(word) if word == BLOCKING => Ok(Self::Guard),
+            Key::Pair(key, _) | Key::Word(key) => Err(syn::Error::new(key.span(), HOOK)),
+            Key::Other(place) => Err(syn::Error::new(place, HOOK)),
         }
     }
+}
+
+const HOOK: &str = "name the hook: `#[hook(\"post\")]`";
+
+/// The hooks of `#[hook("pre", "post", timeout = "5ms")]`, each with its place.
+pub(super) fn method_hooks(attribute: &Attribute, mistakes: &mut Mistakes) -> Vec<(Span, Hook)> {
+    let said = attribute.parse_args_with(Punctuated::<OfMethod, Token![,]>::parse_terminated).unwrap_or_default();
+    let literals: Vec<LitStr> = said
+        .into_iter()
+        .filter_map(|said| match said {
+            OfMethod::Hook(literal) => Some(literal),
+            OfMethod::Guard => None,
+        })
+        .collect();
+    if literals.is_empty() {
+        mistakes.at(attribute.span(), HOOK);
+    }
+    literals.iter().filter_map(|literal| hook(literal, mistakes).map(|hook| (literal.span(), hook))).collect()
 }
 
 fn hooks(value: &Expr, mistakes: &mut Mistakes) -> Vec<Hook> {

@@ -25,6 +25,16 @@ pub(super) fn names(api: &ApiDefinition) -> Vec<Found> {
             at: list.index(index).key("func_name"),
         }));
     }
+    let analytics = &api.analytics_plugin;
+    if analytics.enable && !api.do_not_track {
+        found.push(Found {
+            hook: Hook::Analytics,
+            name: analytics.func_name.clone(),
+            path: analytics.plugin_path.clone(),
+            driver: PER_PATH_DRIVER.to_owned(),
+            at: JsonPath::default().key("analytics_plugin").key("func_name"),
+        });
+    }
     found
 }
 

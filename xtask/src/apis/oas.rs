@@ -62,6 +62,12 @@ fn from_extension(root: &Node<'_>) -> Vec<Found> {
             found.extend(plugins);
         }
     }
+    let logs = global.get("trafficLogs");
+    let first = logs.get("plugins").items().into_iter().next();
+    let plugin = first.and_then(|item| item.plugin(Hook::Analytics, PER_PATH_DRIVER));
+    if logs.get("enabled").flag() {
+        found.extend(plugin);
+    }
     for operation in root.get("middleware").get("operations").members() {
         // Of several, Tyk runs the first.
         let first = operation.get("postPlugins").items().into_iter().next();

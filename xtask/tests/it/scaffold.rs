@@ -281,6 +281,7 @@ fn names_the_plugin(dir: &Path, hook: Hook) {
         Hook::Endpoint => {
             &definition["version_data"]["versions"]["Default"]["extended_paths"]["go_plugin"][0]["func_name"]
         }
+        Hook::Analytics => &definition["analytics_plugin"]["func_name"],
         other => &middleware[other.name()][0]["name"],
     };
     let source = fs::read_to_string(dir.join("src/lib.rs")).expect("there");

@@ -12,6 +12,7 @@ mod config;
 mod context;
 mod forms;
 mod message;
+mod records;
 mod registry;
 mod returns;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{ApiDefinition, ExtendedPaths, Hook, JsonPath, OnPath, Segment, Version, duration};
+use gateway_model::{ApiDefinition, ExtendedPaths, Hook, JsonPath, OnPath, Segment, Severity, Version, duration};
 
 use super::{Ground, Planner};
 use crate::apis::listen_path::{ListenPath, mistake};
@@ -68,6 +68,11 @@ impl<'a> Planning<'_, 'a> {
     /// The API cannot be served.
     pub(crate) fn refuse(&mut self, place: &JsonPath, reason: String) {
         self.planner.refuse(&place.to_string(), reason);
+    }
+
+    /// The API is served, but not as somebody may think who reads its definition.
+    pub(crate) fn warn(&mut self, place: &JsonPath, reason: String) {
+        self.planner.find(Severity::Warning, &place.to_string(), reason);
     }
 
     /// The entries of a list of `extended_paths` that count, each with what it asks for: `what` is given the entry and

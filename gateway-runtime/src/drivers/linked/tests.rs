@@ -2,7 +2,7 @@
 
 use gateway_sdk::config::ConfigError;
 use gateway_sdk::exchange::{Call, Outcome};
-use gateway_sdk::registry::{HookEntry, Package};
+use gateway_sdk::registry::{Guard, HookEntry, Lapse, Package};
 
 use super::*;
 
@@ -14,12 +14,14 @@ const fn plugin(krate: &'static str, name: &'static str, hooks: &'static [HookEn
         doc: "",
         hooks,
         record: b"",
+        config: &[],
         prepare: |_| Err(ConfigError { path: String::new(), reason: String::new() }),
     }
 }
 
 const fn entry(hook: Hook) -> HookEntry {
-    HookEntry { hook, function: "f", call: Call::Sync(|_, _| Outcome::Continue), takes_request: false }
+    let guard = Guard { timeout: None, blocking: false, on_panic: Lapse::Fail, on_timeout: Lapse::Fail };
+    HookEntry { hook, function: "f", call: Call::Sync(|_, _| Outcome::Continue), takes_request: false, guard }
 }
 
 static PRE: [HookEntry; 1] = [entry(Hook::Pre)];

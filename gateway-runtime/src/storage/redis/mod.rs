@@ -30,7 +30,8 @@ use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
 use super::hub::Hub;
 use super::{
-    Count, Counters, Engine, Fault, Keys, Life, Operation, RedisSettings, Reply, Signals, StoreError, Subscription,
+    Count, Counters, Engine, Fault, Keys, Life, Lists, Operation, RedisSettings, Reply, Signals, StoreError,
+    Subscription,
 };
 pub(crate) use driver::StartError;
 use driver::{Driver, Job, Work};
@@ -50,6 +51,11 @@ const INCREMENT: &str = "local ends = redis.call('PTTL', KEYS[1]) \
     return {redis.call('INCRBY', KEYS[1], ARGV[1]), ends}";
 /// A counter and its time, of the same moment.
 const READ: &str = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
+/// Adds to a list, which has an end from then on.
+const APPEND: &str = "redis.call('RPUSH', KEYS[1], unpack(ARGV, 2)) \
+    local ttl = tonumber(ARGV[1]) \
+    if ttl > 0 and redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ttl) end \
+    return 0";
 /// Counts what is younger than ARGV[1], then adds the moment ARGV[2] by the name ARGV[5], and keeps the newest ARGV[4].
 const RECORD: &str = "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1]) \
     local count = redis.call('ZCARD', KEYS[1]) \
@@ -270,9 +276,24 @@ impl Signals for RedisStore {
     }
 }
 
+impl Lists for RedisStore {
+    fn append(&self, name: &str, values: Vec<Vec<u8>>, ttl: Option<Duration>) -> Reply<()> {
+        let mut command = cmd("EVAL");
+        command.arg(APPEND).arg(1).arg(name).arg(ttl.map_or(0, millis));
+        for value in values {
+            command.arg(value);
+        }
+        self.once::<i64>(Operation::Append, command).map(drop)
+    }
+}
+
 impl Engine for RedisStore {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn lists(&self) -> Option<&dyn Lists> {
+        Some(self)
     }
 
     fn is_shared(&self) -> bool {

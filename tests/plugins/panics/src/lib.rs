@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+mod late;
 mod life;
+mod records;
 
 use std::future::poll_fn;
 use std::task::Poll;

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gateway_sdk::prelude::*;
-use serde::Deserialize;
+use gateway_sdk::schemars::{self, JsonSchema};
+use serde::{Deserialize, Deserializer};
 
 /// How to live.
 #[derive(Default, Deserialize)]
@@ -55,9 +56,19 @@ impl Life {
 }
 
 /// A configuration whose shape matters.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Limits {
+    /// Requests that are let through.
     per_minute: u32,
+    #[expect(dead_code, reason = "its shape is what matters")]
+    burst: Option<Burst>,
+}
+
+/// What may come at once.
+#[derive(Deserialize, JsonSchema)]
+struct Burst {
+    #[expect(dead_code, reason = "its shape is what matters")]
+    size: u8,
 }
 
 /// Tells the client its configuration.
@@ -65,4 +76,32 @@ struct Limits {
 fn strict(limits: &Config<Limits>, ctx: &Ctx) {
     let value = HeaderValue::from(limits.per_minute);
     ctx.append_response_header(HeaderName::from_static("x-per-minute"), value);
+}
+
+/// A configuration that knows how often one was read.
+struct Reading(u64);
+
+impl<'de> Deserialize<'de> for Reading {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        static READINGS: AtomicU64 = AtomicU64::new(0);
+        serde::de::IgnoredAny::deserialize(from)?;
+        Ok(Self(READINGS.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+}
+
+/// Tells the client which reading of the configuration it has.
+#[derive(Default)]
+struct CountReadings;
+
+#[gw_plugin(name = "CountReadings")]
+impl CountReadings {
+    #[hook("pre", "post")]
+    fn on_request(&self, reading: &Config<Reading>, ctx: &Ctx) {
+        ctx.append_response_header(HeaderName::from_static("x-reading"), HeaderValue::from(reading.0));
+    }
+
+    #[hook("response")]
+    fn on_response(&self, reading: &Config<Reading>, res: &mut Response) {
+        res.headers_mut().append(HeaderName::from_static("x-reading"), HeaderValue::from(reading.0));
+    }
 }

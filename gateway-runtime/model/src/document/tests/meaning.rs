@@ -155,6 +155,16 @@ fn a_plugin_that_guards_on_paper_only_is_told() {
 }
 
 #[test]
+fn an_analytics_plugin_of_an_api_that_is_not_tracked_is_told() {
+    let plugin = r#""analytics_plugin":{"enable":true,"func_name":"A"}"#;
+    check(&with(plugin), &[]);
+    check(
+        &with(&format!("{plugin},\"do_not_track\":true")),
+        &["warning 2:20: analytics_plugin: has no effect: `do_not_track` is true"],
+    );
+}
+
+#[test]
 fn a_domain_is_a_host_or_a_pattern_of_one() {
     for domain in ["orders.example.com", "orders.example.com:8443", "{tenant}.example.com", "{t:[a-z/ ]{1,3}}.com", ""]
     {

@@ -6,7 +6,7 @@ use super::{NO_EFFECT, REFUSED, Reading, check, read, with};
 fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
     check(
         &with(
-            r#""CORS":{"enable":true},"use_keyles":true,"tag_headers":["x"],
+            r#""CORS":{"enable":true},"use_keyles":true,"oauth_meta":["x"],
 "custom_middleware":{"pre":[{"disabled":true,"nmae":"A"},{"disabled":true,"nmae":"B","colour":1}]},
 "version_data":{"not_versioned":true,"versions":{"D":{"extended_paths":{"virtual":[{"path":"/"}]}}}},
 "config_data":{"use_keyles":true}"#,
@@ -14,7 +14,7 @@ fn a_field_without_effect_is_told_once_and_with_the_name_that_was_meant() {
         &[
             &format!("warning 2:8: CORS: {NO_EFFECT}"),
             &format!("warning 2:37: use_keyles: {NO_EFFECT}; did you mean `use_keyless`?"),
-            &format!("warning 2:56: tag_headers: {NO_EFFECT}"),
+            &format!("warning 2:55: oauth_meta: {NO_EFFECT}"),
             &format!("warning 3:53: custom_middleware.pre[0].nmae: {NO_EFFECT}; did you mean `name`?"),
             &format!("warning 3:95: custom_middleware.pre[1].colour: {NO_EFFECT}"),
             &format!("warning 4:83: version_data.versions.D.extended_paths.virtual: {NO_EFFECT}"),
