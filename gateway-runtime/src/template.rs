@@ -94,7 +94,9 @@ impl Template {
     /// The names of the context variables that it asks for, as `._tyk_context.NAME`.
     pub(crate) fn context(&self) -> &[String] {
         #[cfg(feature = "templates")]
-        return &self.context;
+        {
+            &self.context
+        }
         #[cfg(not(feature = "templates"))]
         match self.never {}
     }
