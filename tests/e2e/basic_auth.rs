@@ -63,6 +63,7 @@ async fn what_is_no_name_and_password_is_told_apart() {
     let gateway = Gateway::serving(&guarded(&upstream)).await;
     write(&gateway, Method::POST, "ada", &user("sec:ret")).await;
     for (authorization, what) in [
+        // Source: gateway.md §12.24.
         (header("ada:sec:ret").as_str(), "values not in basic auth format"),
         (header("ada").as_str(), "values not in basic auth format"),
         ("Basic not-base64", "auth data not encoded correctly"),

@@ -79,7 +79,7 @@ async fn a_certificate_is_added_read_listed_and_removed() {
     assert_eq!(gateway.control(&format!("/tyk/certs/{id}")).await.status, 404);
 }
 
-/// Source: gateway.md §2.9, §12, 28: what is wrong is a 403.
+/// Source: gateway.md §2.9, §12.28: what is wrong is a 403.
 #[tokio::test]
 async fn what_cannot_be_stored_is_refused_in_the_documented_words() {
     let (gateway, authority) = (Conf::default().start().await, Authority::new("CA"));
