@@ -56,14 +56,13 @@ async fn a_user_is_let_in_by_their_password_and_by_no_other() {
     assert_eq!(upstream.seen().len(), 3);
 }
 
-/// Source: gateway.md §12, 24; §5.11.
+/// Source: gateway.md §12.24, §5.11.
 #[tokio::test]
 async fn what_is_no_name_and_password_is_told_apart() {
     let upstream = Upstream::start();
     let gateway = Gateway::serving(&guarded(&upstream)).await;
     write(&gateway, Method::POST, "ada", &user("sec:ret")).await;
     for (authorization, what) in [
-        // Source: gateway.md §12.24.
         (header("ada:sec:ret").as_str(), "values not in basic auth format"),
         (header("ada").as_str(), "values not in basic auth format"),
         ("Basic not-base64", "auth data not encoded correctly"),
