@@ -205,8 +205,8 @@ async fn settle(
             if let Some(draft) = &mut exchange.draft {
                 analytics::stopped(draft, &stop);
             }
-            if let (Some(handlers), Stop::Error(error)) = (&route.api.events, &stop) {
-                events::refused(handlers, error, exchange, gateway.config.trust);
+            if let Some(handlers) = &route.api.events {
+                events::stopped(handlers, &stop, exchange, gateway.config.trust);
             }
             let mut response = stopped(gateway, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
@@ -302,7 +302,7 @@ async fn respond(gateway: &Gateway, links: &[Link], exchange: &mut Exchange, is_
         match link {
             Link::Plugin(call) => match call.run(exchange, &gateway.keyring).await {
                 Ok(()) => {}
-                Err(Stop::Answer(response)) => exchange.response = Some(*response),
+                Err(Stop::Reply(response) | Stop::Answer(response)) => exchange.response = Some(*response),
                 Err(stop) => return Err(stop),
             },
             Link::Unresolved { name, hook } => {
@@ -349,7 +349,7 @@ fn sent_by_plugin(gateway: &Gateway, exchange: &Exchange, response: Response) ->
 fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
     let (config, headers) = (&gateway.config, exchange.request.headers());
     match stop {
-        Stop::Answer(response) => sent_by_plugin(gateway, exchange, *response),
+        Stop::Reply(response) | Stop::Answer(response) => sent_by_plugin(gateway, exchange, *response),
         Stop::Refused { head, message } => {
             sent_by_plugin(gateway, exchange, error::body(config, headers, *head, &message))
         }
