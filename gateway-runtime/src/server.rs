@@ -128,8 +128,20 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
     let (has_analytics, max_response_body) = (config.analytics.is_some(), config.max_response_body);
-    let marks = Arc::default();
-    Ground { paths, trust, ports, has_control, edge, outbound, marks, has_analytics, max_response_body, events }
+    let (marks, rate_headers) = (Arc::default(), config.rate_headers);
+    Ground {
+        paths,
+        trust,
+        ports,
+        has_control,
+        edge,
+        outbound,
+        marks,
+        rate_headers,
+        has_analytics,
+        max_response_body,
+        events,
+    }
 }
 
 /// What definitions are read against, and what plugins need to start.

@@ -22,7 +22,7 @@ use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::{ListenPath, mistake};
 use crate::apis::paths::{OnPaths, Planned as OnPath};
 use crate::apis::policies::PlannedPolicy;
-use crate::config::{Edge, Outbound, PathRules, Trust};
+use crate::config::{Edge, Outbound, PathRules, RateHeaders, Trust};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
 use crate::events::{self, Handlers, Of, Queue};
@@ -53,6 +53,8 @@ pub(crate) struct Ground {
     pub(crate) outbound: Arc<Outbound>,
     /// Which hosts are down.
     pub(crate) marks: Arc<Marks>,
+    /// What answers tell of limits.
+    pub(crate) rate_headers: RateHeaders,
     /// Whether there are analytics at all.
     pub(crate) has_analytics: bool,
     /// Of an answer that a template makes anew, in bytes; `None` is the gateway's own bound.

@@ -96,6 +96,7 @@ fn examine(
         edge: config.edge.clone(),
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
+        rate_headers: config.rate_headers,
         has_analytics: config.analytics.is_some(),
         max_response_body: config.max_response_body,
         events: Queue::default(),

@@ -17,7 +17,9 @@ use super::{PlannedMiddleware, Ran, Step, cors};
 use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::Planning;
 use crate::chain::{Ignored, Journey};
+use crate::config::RateHeaders;
 use crate::error::RequestError;
+use crate::serve::rates;
 
 pub(super) const STEP: PlannedMiddleware = PlannedMiddleware { name: "lists", plan };
 
@@ -53,6 +55,8 @@ struct Lists {
     is_closed: bool,
     /// What browsers ask beforehand is not for the lists.
     passes_preflight: bool,
+    /// What mocks tell of limits.
+    rate_headers: RateHeaders,
 }
 
 /// Whether there are paths on which nobody is asked who they are.
@@ -83,7 +87,9 @@ fn plan(planning: &mut Planning<'_, '_>) -> Option<Box<dyn Step>> {
     let (exact, folded) = (OnPaths::new(exact, listen), OnPaths::new(folded, listen));
     let is_asked = internal.is_some() || exact.is_some() || folded.is_some();
     let passes_preflight = cors::answers_preflight(planning.api());
-    is_asked.then(|| Box::new(Lists { internal, exact, folded, is_closed, passes_preflight }) as Box<dyn Step>)
+    let rate_headers = planning.ground().rate_headers;
+    let lists = Lists { internal, exact, folded, is_closed, passes_preflight, rate_headers };
+    is_asked.then(|| Box::new(lists) as Box<dyn Step>)
 }
 
 fn mocks(planning: &mut Planning<'_, '_>) -> Vec<Planned<Verdict>> {
@@ -187,7 +193,10 @@ impl Step for Lists {
             Some(Verdict::Reply(reply)) => {
                 // Source: gateway.md §8.1.
                 exchange.draft = None;
-                return Ok(Ran::Answer(reply.response()));
+                let mut response = reply.response();
+                // Source: gateway.md §5.9.
+                rates::on_answer(self.rate_headers, response.headers_mut(), exchange);
+                return Ok(Ran::Answer(response));
             }
             Some(Verdict::Refuse) => return Err(VersionError::Forbidden.into()),
             Some(Verdict::Ignore) => Ignored::set(&mut exchange.request),
