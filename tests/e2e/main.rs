@@ -41,6 +41,7 @@ mod looping;
 mod matrix;
 mod messages;
 mod oas;
+mod oas_mocks;
 mod org_keys;
 mod pki;
 mod policies;

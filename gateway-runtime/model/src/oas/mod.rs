@@ -6,6 +6,7 @@
 //! | `info`, `upstream`, `server`, `global` | the rules of the parts of the extension |
 //! | `authentication`, `schemes` | `server.authentication`, and what depends on the security schemes of the document |
 //! | `events`, `operations`, `rewrites` | what is a list in one form and an object in the other |
+//! | `mock` | answers of the gateway's own, which have no classic form |
 //! | `paths` | the operations of a document, and their order |
 //! | `places` | where in a document the parts of its classic form come from |
 //! | `known`, `check` | what nothing reads, and what is wrong with a document itself |
@@ -24,6 +25,7 @@ mod form;
 mod global;
 mod info;
 mod known;
+mod mock;
 mod operations;
 mod paths;
 mod places;
@@ -45,7 +47,9 @@ use crate::locate::{Locator, locate};
 use crate::meaning::Mistake;
 use rule::{Notes, get};
 
-pub use definition::OasDefinition;
+pub use definition::{OasDefinition, ReferenceError};
+pub use mock::{FromExamples, MockHeader, OasMock};
+pub use paths::Operation;
 pub use places::Places;
 pub use twin::{Twin, twin};
 
