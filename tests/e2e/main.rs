@@ -42,6 +42,7 @@ mod matrix;
 mod messages;
 mod oas;
 mod oas_mocks;
+mod oas_validation;
 mod org_keys;
 mod pki;
 mod policies;

@@ -13,11 +13,13 @@ use gateway_sdk::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusC
 use serde_json::Value;
 
 use super::lists::{Reply, TEXT};
-use super::operations::Operations;
+use super::operations::{Asked, Operations};
 use super::{PlannedMiddleware, Ran, Step};
 use crate::apis::plan::Planning;
 use crate::error::RequestError;
 use examples::Examples;
+
+pub(super) use examples::by_media_type;
 
 pub(super) const STEP: PlannedMiddleware = PlannedMiddleware { name: "mock_response", plan };
 
@@ -104,8 +106,8 @@ impl Mock {
 impl Step for Mocks {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
         match self.0.find(&exchange.request) {
-            Some(mock) => mock.answer(&exchange.request).map(Ran::InPlace),
-            None => Ok(Ran::On),
+            Asked::This(mock, _) => mock.answer(&exchange.request).map(Ran::InPlace),
+            Asked::Nothing | Asked::NoneOf(_) | Asked::Unknown(_) => Ok(Ran::On),
         }
     }
 }

@@ -38,6 +38,7 @@ mod track_endpoint;
 mod transform;
 mod url_rewrite;
 mod validate_json;
+mod validate_request;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -193,6 +194,7 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
     Row::Planned(validate_json::STEP),
+    Row::Planned(validate_request::STEP),
     Row::Planned(transform::REQUEST),
     Row::Planned(headers::request::STEP),
     Row::Planned(url_rewrite::STEP),

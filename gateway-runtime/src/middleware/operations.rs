@@ -18,7 +18,7 @@ use crate::apis::plan::Planning;
 use crate::config::PathRules;
 use variables::Variables;
 
-pub(super) use variables::type_of;
+pub(super) use variables::{parameters, type_of};
 
 /// What the extension says under one key, by operations.
 pub(super) struct Operations<T> {
@@ -29,6 +29,18 @@ pub(super) struct Operations<T> {
 struct Candidate<T> {
     variables: Variables,
     what: T,
+}
+
+/// What is found for a request.
+pub(super) enum Asked<'a, T> {
+    /// Nothing is said of it.
+    Nothing,
+    /// This, with the variables of the path and their values.
+    This(&'a T, Vec<(&'a str, String)>),
+    /// Its path is that of several operations, and of none by their schemas. These are they.
+    NoneOf(Vec<&'a T>),
+    /// Its path is that of operations, and has not their variables.
+    Unknown(Vec<&'a T>),
 }
 
 /// Operations whose paths have one pattern.
@@ -87,11 +99,22 @@ impl<T> Operations<T> {
     }
 
     /// What is said of the operation that a request is for.
-    pub(super) fn find(&self, request: &Request) -> Option<&T> {
-        let is_it = |Candidate { variables, .. }: &&Candidate<T>| {
-            variables.values(request.path(), self.on_paths.listen()).is_some_and(|values| variables.accept(&values))
-        };
-        self.on_paths.find(request)?.iter().find(is_it).map(|Candidate { what, .. }| what)
+    pub(super) fn find(&self, request: &Request) -> Asked<'_, T> {
+        let Some(candidates) = self.on_paths.find(request) else { return Asked::Nothing };
+        let mut has_values = false;
+        for Candidate { variables, what } in candidates {
+            let Some(values) = variables.values(request.path(), self.on_paths.listen()) else { continue };
+            has_values = true;
+            if variables.accept(&values) {
+                return Asked::This(what, values);
+            }
+        }
+        let all = candidates.iter().map(|Candidate { what, .. }| what).collect();
+        match (candidates.is_empty(), has_values) {
+            (true, _) => Asked::Nothing,
+            (false, true) => Asked::NoneOf(all),
+            (false, false) => Asked::Unknown(all),
+        }
     }
 }
 

@@ -76,15 +76,41 @@ impl OasDefinition {
     /// # Errors
     /// When a reference leads to nothing, out of the document, or round in a circle.
     pub fn resolve<'v>(&'v self, part: &'v Value) -> Result<&'v Value, ReferenceError> {
-        let mut part = part;
+        self.resolve_at(part, &JsonPath::default()).map(|(part, _)| part)
+    }
+
+    /// The same, with the place of what is found; `at` is that of `part`.
+    ///
+    /// # Errors
+    /// When a reference leads to nothing, out of the document, or round in a circle.
+    pub fn resolve_at<'v>(&'v self, part: &'v Value, at: &JsonPath) -> Result<(&'v Value, JsonPath), ReferenceError> {
+        let (mut part, mut at) = (part, at.clone());
         for _ in 0..MOST_REFERENCES {
-            let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(part) };
+            let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok((part, at)) };
             let pointer = reference.strip_prefix('#').map(unescaped);
-            let found = pointer.and_then(|pointer| self.document.pointer(&pointer));
-            part = found.ok_or_else(|| ReferenceError { reference: reference.to_owned() })?;
+            let found = pointer.and_then(|pointer| self.walk(&pointer));
+            (part, at) = found.ok_or_else(|| ReferenceError { reference: reference.to_owned() })?;
         }
         let reference = part.get("$ref").and_then(Value::as_str).unwrap_or_default().to_owned();
         Err(ReferenceError { reference })
+    }
+
+    /// What a JSON pointer leads to, and its place.
+    fn walk(&self, pointer: &str) -> Option<(&Value, JsonPath)> {
+        let mut found = (&self.document, JsonPath::default());
+        let tokens = pointer.strip_prefix('/').map(|tokens| tokens.split('/')).into_iter().flatten();
+        for token in tokens {
+            let key = token.replace("~1", "/").replace("~0", "~");
+            let (part, at) = found;
+            found = match part {
+                Value::Array(items) => {
+                    let index = key.parse::<usize>().ok()?;
+                    (items.get(index)?, at.index(index))
+                }
+                other => (other.get(&key)?, at.key(key)),
+            };
+        }
+        Some(found)
     }
 
     fn text(&self, pointer: &str) -> &str {

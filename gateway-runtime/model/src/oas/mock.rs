@@ -1,5 +1,5 @@
-//! `mockResponse` of an operation: an answer of the gateway's own, fixed or one of the document's examples. It has no
-//! classic form: it is read where the document is. Source: gateway.md §4.4, §4.5.
+//! What is said of an operation and read where the document is: `mockResponse`, an answer of the gateway's own, fixed or
+//! one of the document's examples, which has no classic form; and `validateRequest`. Source: gateway.md §4.4, §4.5.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,6 +24,16 @@ pub struct OasMock {
     /// The answer is an example of the document instead.
     #[serde(rename = "fromOASExamples")]
     pub from_examples: FromExamples,
+}
+
+/// That requests have to be what the document says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", expecting = "an object")]
+pub struct OasValidation {
+    /// Without it, nothing is asked of them.
+    pub enabled: bool,
+    /// The status of the answer to those that are not; 0 is 422.
+    pub error_response_code: i64,
 }
 
 /// A header of an answer.
@@ -57,22 +67,34 @@ impl OasMock {
     /// What is written at `at`: with the values of wrong types, and what has no effect.
     #[must_use]
     pub fn read(written: &Value, at: &JsonPath) -> (Self, Vec<Told>, Vec<Told>) {
-        let (mock, notes) = shape::read::<Self>(written);
-        let within = |path: &JsonPath| at.segments().iter().chain(path.segments()).cloned().collect::<JsonPath>();
-        let wrong = notes.mistakes.iter().map(|(path, reason)| (within(path), reason.clone())).collect();
-        let idle = |unknown: &shape::Unknown| {
-            let key = match unknown.path.segments().last() {
-                Some(Segment::Key(key)) => key.as_str(),
-                _ => "",
-            };
-            let reason = match nearest(key, unknown.fields) {
-                Some(nearest) => format!("{NO_EFFECT}; did you mean `{nearest}`?"),
-                None => NO_EFFECT.to_owned(),
-            };
-            (within(&unknown.path), reason)
-        };
-        (mock, wrong, notes.unknown.iter().map(idle).collect())
+        read(written, at)
     }
+}
+
+impl OasValidation {
+    /// The same of what is validated.
+    #[must_use]
+    pub fn read(written: &Value, at: &JsonPath) -> (Self, Vec<Told>, Vec<Told>) {
+        read(written, at)
+    }
+}
+
+fn read<'v, T: Deserialize<'v> + Default>(written: &'v Value, at: &JsonPath) -> (T, Vec<Told>, Vec<Told>) {
+    let (settings, notes) = shape::read::<T>(written);
+    let within = |path: &JsonPath| at.segments().iter().chain(path.segments()).cloned().collect::<JsonPath>();
+    let wrong = notes.mistakes.iter().map(|(path, reason)| (within(path), reason.clone())).collect();
+    let idle = |unknown: &shape::Unknown| {
+        let key = match unknown.path.segments().last() {
+            Some(Segment::Key(key)) => key.as_str(),
+            _ => "",
+        };
+        let reason = match nearest(key, unknown.fields) {
+            Some(nearest) => format!("{NO_EFFECT}; did you mean `{nearest}`?"),
+            None => NO_EFFECT.to_owned(),
+        };
+        (within(&unknown.path), reason)
+    };
+    (settings, wrong, notes.unknown.iter().map(idle).collect())
 }
 
 #[cfg(test)]

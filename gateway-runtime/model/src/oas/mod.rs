@@ -9,6 +9,7 @@
 //! | `mock` | answers of the gateway's own, which have no classic form |
 //! | `paths` | the operations of a document, and their order |
 //! | `places` | where in a document the parts of its classic form come from |
+//! | `schema` | the JSON schema of a document, of what is read |
 //! | `known`, `check` | what nothing reads, and what is wrong with a document itself |
 //! | `twin` | a definition in the classic form beside its document: where they contradict each other |
 //!
@@ -31,6 +32,7 @@ mod paths;
 mod places;
 mod rewrites;
 mod rule;
+mod schema;
 mod schemes;
 mod server;
 mod twin;
@@ -48,9 +50,10 @@ use crate::meaning::Mistake;
 use rule::{Notes, get};
 
 pub use definition::{OasDefinition, ReferenceError};
-pub use mock::{FromExamples, MockHeader, OasMock};
+pub use mock::{FromExamples, MockHeader, OasMock, OasValidation};
 pub use paths::Operation;
 pub use places::Places;
+pub use schema::schema;
 pub use twin::{Twin, twin};
 
 /// The member of an OpenAPI document that makes it a definition.

@@ -1,6 +1,6 @@
 //! The variables of a path: their values, and whether an operation is meant that asks for such values.
 
-use gateway_model::oas::Operation;
+use gateway_model::oas::{Operation, ReferenceError};
 use gateway_model::{JsonPath, OasDefinition};
 use regex::Regex;
 use serde_json::Value;
@@ -46,7 +46,7 @@ impl Variables {
         let names = pattern::variables(operation.path);
         let oas = planning.document()?;
         let mut wanted = Vec::new();
-        for (at, parameter) in parameters(oas, operation).into_iter().filter(|_| tells_apart) {
+        for (at, parameter) in parameters(oas, operation).into_iter().flatten().filter(|_| tells_apart) {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
             let schema = parameter.get("schema").map(|schema| oas.resolve(schema));
             if let ("path", Some(Ok(schema))) = (text("in"), schema) {
@@ -82,24 +82,26 @@ impl Variables {
     }
 }
 
-/// The parameters of an operation and of its path, each with its place; those of the operation count where both have
-/// one. References that lead nowhere are left out.
-pub(in crate::middleware) fn parameters<'d>(
-    oas: &'d OasDefinition,
-    operation: &Operation<'d>,
-) -> Vec<(JsonPath, &'d Value)> {
-    let list = |of: &'d Value, at: JsonPath| {
+/// A parameter with its place, or a reference to one that leads nowhere.
+type Found<'d> = Result<(JsonPath, &'d Value), (JsonPath, ReferenceError)>;
+
+/// The parameters of the path of an operation, and those of its own, which count where both have one.
+pub(in crate::middleware) fn parameters<'d>(oas: &'d OasDefinition, operation: &Operation<'d>) -> Vec<Found<'d>> {
+    let list = |of: &'d Value, at: &JsonPath| {
         let items = of.get("parameters").and_then(Value::as_array).into_iter().flatten().enumerate();
-        items.filter_map(move |(index, item)| Some((at.key("parameters").index(index), oas.resolve(item).ok()?)))
+        let found = |(index, item): (usize, &'d Value)| {
+            let at = at.key("parameters").index(index);
+            oas.resolve_at(item, &at).map(|(parameter, at)| (at, parameter)).map_err(|error| (at, error))
+        };
+        items.map(found).collect::<Vec<Found<'d>>>()
     };
-    let mut all: Vec<(JsonPath, &Value)> = list(operation.what, operation.at()).collect();
-    let of_path = JsonPath::default().key("paths").key(operation.path);
+    let own = list(operation.what, &operation.at());
     let key = |parameter: &'d Value| (parameter.get("in"), parameter.get("name"));
-    for (at, parameter) in list(operation.item, of_path) {
-        if !all.iter().any(|(_, other)| key(other) == key(parameter)) {
-            all.push((at, parameter));
-        }
-    }
+    let is_own = |parameter: &'d Value| own.iter().flatten().any(|(_, other)| key(other) == key(parameter));
+    let of_path = list(operation.item, &JsonPath::default().key("paths").key(operation.path));
+    let mut all: Vec<Found<'d>> =
+        of_path.into_iter().filter(|found| !matches!(found, Ok((_, parameter)) if is_own(parameter))).collect();
+    all.extend(own);
     all
 }
 
