@@ -211,8 +211,8 @@ async fn settle(
             if let Some(draft) = &mut exchange.draft {
                 analytics::stopped(draft, &stop);
             }
-            if let (Some(handlers), Stop::Error(error)) = (&route.api.events, &stop) {
-                events::refused(handlers, error, exchange, gateway.config.trust);
+            if let Some(handlers) = &route.api.events {
+                events::stopped(handlers, &stop, exchange, gateway.config.trust);
             }
             let mut response = stopped(gateway, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
@@ -326,7 +326,7 @@ async fn respond(gateway: &Gateway, links: &[Link], exchange: &mut Exchange, is_
         match link {
             Link::Plugin(call) => match call.run(exchange, &gateway.keyring).await {
                 Ok(()) => {}
-                Err(Stop::Answer(response)) => exchange.response = Some(*response),
+                Err(Stop::Reply(response) | Stop::Answer(response)) => exchange.response = Some(*response),
                 Err(stop) => return Err(stop),
             },
             Link::Unresolved { name, hook } => {
@@ -374,7 +374,9 @@ fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
     let (config, headers) = (&gateway.config, exchange.request.headers());
     match stop {
         // What stands for the upstream's answer has met the response's chain: nothing there makes another.
-        Stop::Answer(response) | Stop::InPlace(response) => sent_by_plugin(gateway, exchange, *response),
+        Stop::Reply(response) | Stop::Answer(response) | Stop::InPlace(response) => {
+            sent_by_plugin(gateway, exchange, *response)
+        }
         Stop::Refused { head, message } => {
             sent_by_plugin(gateway, exchange, error::body(config, headers, *head, &message))
         }

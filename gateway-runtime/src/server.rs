@@ -127,8 +127,9 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let outbound = Arc::clone(&config.outbound);
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
-    let has_analytics = config.analytics.is_some();
-    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default(), has_analytics, events }
+    let (has_analytics, max_response_body) = (config.analytics.is_some(), config.max_response_body);
+    let marks = Arc::default();
+    Ground { paths, trust, ports, has_control, edge, outbound, marks, has_analytics, max_response_body, events }
 }
 
 /// What definitions are read against, and what plugins need to start.

@@ -20,6 +20,8 @@ pub enum Row {
     Keys,
     /// Instructions with 5,000 APIs ÷ instructions with one.
     ManyApis,
+    /// Instructions that an API with nothing has more where each step that is built in is used by another API.
+    Unused,
     /// CPU per request when saturated ÷ nginx's.
     CpuNginx,
     /// The same with a header plugin ÷ nginx with Lua that sets the same header.
@@ -119,6 +121,8 @@ pub const BUDGETS: &[Budget] = &[
         "a look-up, two counters under two locks, three headers; the record of the request is to come out of it too"),
     count(Row::ManyApis, "instructions with 5,000 APIs ÷ with 1", Unit::Ratio, 1.05, 0.01,
         "a request pays for its own API, not for its neighbours"),
+    count(Row::Unused, "steps that others use add: instructions", Unit::Instructions, 0.0, 100.0,
+        "a chain has what its definition asks for, and no trace of anything else"),
     sample(Row::CpuNginx, "CPU per request ÷ nginx", Unit::Ratio, 1.05,
         "bare hyper proxy, thread per core: 0.94"),
     sample(Row::CpuNginxLua, "CPU with a header plugin ÷ nginx + Lua", Unit::Ratio, 0.95,

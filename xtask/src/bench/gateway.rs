@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::BenchError;
+use super::steps::Step;
 use super::subject::{Kind, Subject};
 use super::tools::fresh;
 use crate::build;
@@ -41,6 +42,10 @@ pub(super) struct Conf {
     pub(super) keys: bool,
     /// On which side there is TLS.
     pub(super) tls: Tls,
+    /// What the API that is asked uses.
+    pub(super) step: Option<&'static Step>,
+    /// Each has an API of its own, which is not asked.
+    pub(super) beside: &'static [Step],
 }
 
 /// Where a gateway speaks TLS.
@@ -70,7 +75,8 @@ pub(super) const SECRET: &str = "of the bench";
 
 impl Conf {
     /// One API, and no plugin.
-    pub(super) const PLAIN: Self = Self { apis: 1, plugin: None, keys: false, tls: Tls::Nowhere };
+    pub(super) const PLAIN: Self =
+        Self { apis: 1, plugin: None, keys: false, tls: Tls::Nowhere, step: None, beside: &[] };
 
     /// Of the API that is asked, without the slash that ends it.
     pub(super) fn prefix(&self) -> String {
@@ -135,6 +141,9 @@ impl Conf {
                 text["proxy_enable_http2"] = http2.into();
             }
         }
+        if let Some(step) = self.step {
+            step.put_in_configuration(&mut text);
+        }
         fs::write(&conf, format!("{text:#}\n")).map_err(BenchError::io("write", &conf))?;
         path::absolute(&conf).map_err(BenchError::io("find", &conf))
     }
@@ -161,11 +170,23 @@ impl Conf {
             if self.keys && number == self.asked() {
                 api["use_keyless"] = false.into();
             }
-            let file = apps.join(format!("{number:04}.json"));
-            fs::write(&file, api.to_string()).map_err(BenchError::io("write", &file))?;
+            if let Some(step) = self.step.filter(|_| number == self.asked()) {
+                step.put_in_definition(&mut api);
+            }
+            write_definition(apps, number, &api)?;
+        }
+        for (number, step) in self.beside.iter().enumerate() {
+            let mut api = definition(number, upstream, generation);
+            step.put_in_definition(&mut api);
+            write_definition(apps, number, &api)?;
         }
         Ok(())
     }
+}
+
+fn write_definition(apps: &Path, number: usize, api: &Value) -> Result<(), BenchError> {
+    let file = apps.join(format!("{number:04}.json"));
+    fs::write(&file, api.to_string()).map_err(BenchError::io("write", &file))
 }
 
 fn definition(number: usize, upstream: SocketAddr, generation: u32) -> Value {

@@ -41,6 +41,7 @@ mod product;
 mod record;
 mod rounds;
 mod soak;
+mod steps;
 mod subject;
 mod tools;
 pub mod value;
@@ -213,7 +214,7 @@ fn count(
 ) -> Result<(), BenchError> {
     let count = |subject: &Subject, counter: Counter| {
         report.note(&format!("counting {} of {} …", counter.what(), subject.name));
-        per_request(load, subject, counter)
+        per_request(load, subject, counter, 0)
     };
     let instructions = |subject: &Subject| count(subject, Counter::Callgrind).map(|counts| sum(&counts));
     let calls = count(&gateway.plain(), Counter::Strace)?;
@@ -231,6 +232,7 @@ fn count(
     outcome.put_one(Row::Keys, instructions(&keys)? - plain);
     let many = gateway.with("gateway with 5,000 APIs", Conf { apis: MANY, ..Conf::PLAIN });
     outcome.put_one(Row::ManyApis, instructions(&many)? / plain);
+    steps::measure(load, gateway, plain, outcome, report)?;
     for peer in peers {
         let calls = count(peer, Counter::Strace)?;
         let figures =
@@ -252,7 +254,7 @@ fn count_misses(
 ) -> Result<(), BenchError> {
     for subject in [gateway.plain()].iter().chain(peers) {
         report.note(&format!("counting {} of {} …", Counter::Caches.what(), subject.name));
-        let misses = per_request(load, subject, Counter::Caches)?;
+        let misses = per_request(load, subject, Counter::Caches, 0)?;
         for what in [counts::INSTRUCTION_MISSES, counts::DATA_MISSES] {
             let of = |(name, number): &(String, f64)| (name == what).then_some(*number);
             let value = Value::of(misses.iter().filter_map(of));
