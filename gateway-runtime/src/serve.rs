@@ -204,7 +204,8 @@ async fn settle(
         }
         Err(Stop::InPlace(response)) => {
             exchange.ctx.asked_mut().response_headers = asked;
-            let served = in_place(gateway, route, *response, exchange).await;
+            // They are rare: who has none has no room for one either.
+            let served = Box::pin(in_place(gateway, route, *response, exchange)).await;
             Box::pin(settle(gateway, peer, route, served, exchange)).await
         }
         Err(stop) => {
