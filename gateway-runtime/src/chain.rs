@@ -61,6 +61,8 @@ pub(crate) enum Stop {
     Reply(Box<Response>),
     /// A plugin's answer.
     Answer(Box<Response>),
+    /// What stands for the upstream's answer.
+    InPlace(Box<Response>),
     /// A plugin refused, and wants the gateway's error body.
     Refused {
         head: Box<Response>,
@@ -170,6 +172,7 @@ pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchang
         Ok(Ran::On) => Ok(()),
         Ok(Ran::Wait(answer)) => Box::pin(finish(name, answer, exchange)).await,
         Ok(Ran::Answer(response)) => Err(Stop::Reply(response)),
+        Ok(Ran::InPlace(response)) => Err(Stop::InPlace(response)),
         Ok(Ran::Elsewhere(to)) => Err(Stop::Elsewhere(to)),
         Err(error) => {
             log_refusal(exchange, name, &error);
@@ -185,6 +188,7 @@ async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut
             Ok(Ran::On) => return Ok(()),
             Ok(Ran::Wait(next)) => answer = next,
             Ok(Ran::Answer(response)) => return Err(Stop::Reply(response)),
+            Ok(Ran::InPlace(response)) => return Err(Stop::InPlace(response)),
             Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
             Err(error) => {
                 log_refusal(exchange, name, &error);
@@ -209,6 +213,7 @@ fn advance<'a>(
                 Ok(Ran::On) => continue,
                 Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), rest))),
                 Ok(Ran::Answer(response)) => return Err(Stop::Reply(response)),
+                Ok(Ran::InPlace(response)) => return Err(Stop::InPlace(response)),
                 Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
                 Err(error) => {
                     log_refusal(exchange, name, &error);

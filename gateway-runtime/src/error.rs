@@ -143,6 +143,10 @@ pub(crate) enum RequestError {
     OverSize { size_bytes: u64, limit_bytes: u64 },
     #[error("the request's body is refused: {}", .0.message)]
     BodyRefused(Box<BodyRefusal>),
+    #[error("the request is refused: {}", .0.message)]
+    RequestRefused(Box<BodyRefusal>),
+    #[error("there is no such mock: {}", .0.detail)]
+    Mock(Box<MockRefusal>),
     #[error("the response's body is over {limit_bytes} bytes")]
     ResponseTooLarge { limit_bytes: usize },
     #[error("the response's body broke off: {0}")]
@@ -158,11 +162,19 @@ pub(crate) struct TokenRefusal {
     pub(crate) message: String,
 }
 
-/// What the client of a body that is not what it should be is told.
+/// What the client of a request, or of a body, that is not what it should be is told.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyRefusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
+}
+
+/// Why there is no example to answer with.
+#[derive(Debug, Clone)]
+pub(crate) struct MockRefusal {
+    pub(crate) detail: String,
+    /// Of who asked for it: the client by its headers, or the definition.
+    pub(crate) fault: Fault,
 }
 
 /// Who has to do something about it.
@@ -266,7 +278,8 @@ impl RequestError {
             }
             // What it is told is the definition's.
             Self::TokenSignature(_, told) => (told.status, "", Client),
-            Self::BodyRefused(told) => (told.status, "", Client),
+            Self::BodyRefused(told) | Self::RequestRefused(told) => (told.status, "", Client),
+            Self::Mock(told) => (StatusCode::INTERNAL_SERVER_ERROR, "", told.fault),
             Self::ResponseTooLarge { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Response body too large", Fault::Upstream)
             }
@@ -339,7 +352,13 @@ impl RequestError {
                 body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
             }
             Self::TokenSignature(_, told) => body(config, request, Response::new(status), &told.message),
-            Self::BodyRefused(told) => body(config, request, Response::new(status), &told.message),
+            Self::BodyRefused(told) | Self::RequestRefused(told) => {
+                body(config, request, Response::new(status), &told.message)
+            }
+            Self::Mock(told) => {
+                let message = format!("failed to mock response: mock: {}", told.detail);
+                body(config, request, Response::new(status), &message)
+            }
             Self::LoopTooDeep(most) => {
                 let message = format!("Loop level too deep. Found more than {most} loops in single request");
                 body(config, request, Response::new(status), &message)

@@ -3,6 +3,7 @@
 //! Drafts 4, 6 and 7. Nothing is fetched for one: what it refers to is in it. A gateway without the feature `validate`
 //! compiles none. Source: gateway.md §3.4, §5.11; gojsonschema.
 
+pub(crate) mod document;
 #[cfg(all(test, feature = "validate"))]
 mod tests;
 #[cfg(feature = "validate")]

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use gateway_sdk::analytics::AnsweredBy;
 use gateway_sdk::caller::Caller;
 use gateway_sdk::context::Ctx;
 use gateway_sdk::exchange::Exchange;
@@ -201,6 +202,12 @@ async fn settle(
             exchange.ctx.asked_mut().response_headers = asked;
             Box::pin(through::elsewhere(gateway, peer, route, to, exchange)).await
         }
+        Err(Stop::InPlace(response)) => {
+            exchange.ctx.asked_mut().response_headers = asked;
+            // They are rare: who has none has no room for one either.
+            let served = Box::pin(in_place(gateway, route, *response, exchange)).await;
+            Box::pin(settle(gateway, peer, route, served, exchange)).await
+        }
         Err(stop) => {
             if let Some(draft) = &mut exchange.draft {
                 analytics::stopped(draft, &stop);
@@ -246,6 +253,24 @@ async fn reach(
         response = Box::pin(respond(gateway, &serving.response, exchange, is_head)).await?;
     }
     rates::on_answer(gateway.config.rate_headers, response.headers_mut(), exchange);
+    Ok(response)
+}
+
+/// The response's chain, for what stands for the upstream's answer.
+async fn in_place(
+    gateway: &Gateway,
+    route: &Route,
+    response: Response,
+    exchange: &mut Exchange,
+) -> Result<Response, Stop> {
+    let serving = route.api.serving.as_ref().map_err(|reason| RequestError::Broken(reason.clone()))?;
+    let is_head = exchange.request.method() == Method::HEAD;
+    exchange.response = Some(response);
+    let mut response = Box::pin(respond(gateway, &serving.response, exchange, is_head)).await?;
+    rates::on_answer(gateway.config.rate_headers, response.headers_mut(), exchange);
+    if let Some(draft) = &mut exchange.draft {
+        draft.answered = AnsweredBy::Here;
+    }
     Ok(response)
 }
 
@@ -349,7 +374,10 @@ fn sent_by_plugin(gateway: &Gateway, exchange: &Exchange, response: Response) ->
 fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
     let (config, headers) = (&gateway.config, exchange.request.headers());
     match stop {
-        Stop::Reply(response) | Stop::Answer(response) => sent_by_plugin(gateway, exchange, *response),
+        // What stands for the upstream's answer has met the response's chain: nothing there makes another.
+        Stop::Reply(response) | Stop::Answer(response) | Stop::InPlace(response) => {
+            sent_by_plugin(gateway, exchange, *response)
+        }
         Stop::Refused { head, message } => {
             sent_by_plugin(gateway, exchange, error::body(config, headers, *head, &message))
         }

@@ -37,6 +37,9 @@ const ROUNDS: u64 = 1_000_000;
 pub(crate) struct Template {
     #[cfg(feature = "templates")]
     compiled: gotmpl::Template,
+    /// The context variables that it names.
+    #[cfg(feature = "templates")]
+    context: Vec<String>,
     #[cfg(not(feature = "templates"))]
     never: std::convert::Infallible,
 }
@@ -77,8 +80,8 @@ impl Template {
         let functions = functions::all();
         let template = gotmpl::Template::new("").funcs(functions).max_range_iters(ROUNDS);
         let compiled = template.parse(text).map_err(CompileError::of)?;
-        check::check(text)?;
-        Ok(Self { compiled })
+        let context = check::check(text)?;
+        Ok(Self { compiled, context })
     }
 
     /// # Errors
@@ -86,6 +89,16 @@ impl Template {
     #[cfg(not(feature = "templates"))]
     pub(crate) fn compile(_text: &str) -> Result<Self, CompileError> {
         Err(CompileError::NotHere)
+    }
+
+    /// The names of the context variables that it asks for, as `._tyk_context.NAME`.
+    pub(crate) fn context(&self) -> &[String] {
+        #[cfg(feature = "templates")]
+        {
+            &self.context
+        }
+        #[cfg(not(feature = "templates"))]
+        match self.never {}
     }
 
     /// Renders it; `data` is the dot. Whole numbers stay whole, and those with a point are Go's `float64`.

@@ -77,6 +77,48 @@ async fn a_template_is_given_who_is_calling() {
     assert_eq!(upstream.last().message.text(), "gold");
 }
 
+/// Source: gateway.md §5.7, §5.9.
+#[tokio::test]
+async fn a_template_is_given_the_context_variables_that_it_names() {
+    let upstream = Upstream::start();
+    let template = "{{._tyk_context.path}} {{$._tyk_context.headers_X_Api_Key}} {{._tyk_context.request_data_q}} \
+                    {{with .a}}{{$._tyk_context.path_parts}}{{end}} {{._tyk_context.headers_X_None}}";
+    for (is_on, expected) in [
+        (true, "/some/orders k 1 some,orders <no value>"),
+        (false, "<no value> <no value> <no value> <no value> <no value>"),
+    ] {
+        let definition = on_request(&upstream, &[entry(template, json!({}))]).set("/enable_context_vars", is_on);
+        let gateway = Gateway::serving(&definition).await;
+        gateway.ask(post("/some/orders?q=1", r#"{"a": true}"#).header("x-api-key", "k")).await;
+        assert_eq!(upstream.last().message.text(), expected);
+    }
+}
+
+/// A response is made of what was known of the request, whatever the upstream was sent.
+#[tokio::test]
+async fn the_template_of_a_response_is_given_them_too() {
+    let upstream = Upstream::start();
+    let template = "{{.name}} {{._tyk_context.path}} {{._tyk_context.headers_X_Api_Key}} {{._tyk_meta.tier}}";
+    let definition = on_response(&upstream, template, json!({"enable_session": true}))
+        .set("/enable_context_vars", true)
+        .auth("SetSession")
+        .config("SetSession", json!({"meta_data": {"tier": "gold"}}));
+    let gateway = Gateway::serving(&definition).await;
+    upstream.answer("/orders", 200, &[], r#"{"name": "ann"}"#);
+    let answer = gateway.ask(get("/some/orders").header("x-api-key", "k")).await;
+    assert_eq!(answer.text(), "ann /some/orders k gold");
+}
+
+/// What is not looked up by its name cannot be told beforehand. Source: gateway.md §5.7.
+#[tokio::test]
+async fn a_template_that_asks_for_all_context_variables_is_told() {
+    let upstream = Upstream::start();
+    let entries = [entry("{{range $k, $v := ._tyk_context}}{{$k}}{{end}}", json!({}))];
+    let gateway = Gateway::serving(&on_request(&upstream, &entries)).await;
+    let line = gateway.log().message("API definition").await;
+    assert!(line.field("finding").contains("context variables are looked up by name"), "{}", line.text);
+}
+
 #[tokio::test]
 async fn the_body_of_a_response_is_what_the_template_makes_of_it() {
     let upstream = Upstream::start();

@@ -41,6 +41,8 @@ mod looping;
 mod matrix;
 mod messages;
 mod oas;
+mod oas_mocks;
+mod oas_validation;
 mod org_keys;
 mod pki;
 mod policies;

@@ -97,5 +97,5 @@ pub use transport::{Transport, tls_version};
 pub use uptime::{CheckCommand, HostCheck, UptimeTests};
 pub use version::{
     BodyTemplate, CircuitBreaker, EndpointRate, ExtendedPaths, GoPlugin, HardTimeout, SizeLimit, TemplateData,
-    TrackedPath, ValidateJson, Version, VersionData, VersionDefinition,
+    TrackedPath, ValidateJson, ValidateRequest, Version, VersionData, VersionDefinition,
 };

@@ -6,6 +6,7 @@ use crate::lists::{InternalPath, ListedPath, MockResponse};
 use crate::rewrite::{MethodTransform, UrlRewrite};
 use crate::version::{
     BodyTemplate, CircuitBreaker, EndpointRate, GoPlugin, HardTimeout, SizeLimit, TrackedPath, ValidateJson,
+    ValidateRequest,
 };
 
 /// An entry of `extended_paths`: it is for one path, and mostly for one method.
@@ -70,6 +71,7 @@ on_path!(
     TrackedPath,
     UrlRewrite,
     ValidateJson,
+    ValidateRequest,
 );
 
 impl OnPath for MockResponse {

@@ -133,6 +133,8 @@ pub struct ExtendedPaths {
     pub do_not_track_endpoints: Vec<TrackedPath>,
     /// What bodies are to be; the first that matches counts.
     pub validate_json: Vec<ValidateJson>,
+    /// Requests that are to be what the OpenAPI document beside the definition says.
+    pub validate_request: Vec<ValidateRequest>,
     /// What is made of bodies of requests; the first that matches counts.
     pub transform: Vec<BodyTemplate>,
     /// What is made of bodies of responses; the first that matches counts.
@@ -209,6 +211,23 @@ pub struct ValidateJson {
     /// The same in base64, where there is no `schema`.
     pub schema_b64: String,
     /// The status of the answer to a body that is not like it; 0 is 422.
+    pub error_response_code: i64,
+}
+
+/// That requests to one path and method are to be what the OpenAPI document says. Source: Tyk, `ValidateRequestMeta` in
+/// `apidef/api_definitions.go`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, expecting = "an object")]
+pub struct ValidateRequest {
+    /// Leaves the entry out.
+    pub disabled: bool,
+    /// The path, as the document has it.
+    pub path: String,
+    /// The method it is for.
+    pub method: String,
+    /// Without it, nothing is asked of requests.
+    pub enabled: bool,
+    /// The status of the answer to those that are not; 0 is 422.
     pub error_response_code: i64,
 }
 

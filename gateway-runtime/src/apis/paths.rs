@@ -48,6 +48,11 @@ impl<T> OnPaths<T> {
         self.what.get(at).map(|what| (at, what))
     }
 
+    /// Where the API listens whose paths they are.
+    pub(crate) fn listen(&self) -> &ListenPath {
+        &self.listen
+    }
+
     /// All of them, in their order.
     pub(crate) fn all(&self) -> &[T] {
         &self.what

@@ -68,7 +68,14 @@ pub(crate) fn regex(path: &str, rules: PathRules) -> Result<Regex, regex::Error>
     RegexBuilder::new(&expression(path, rules)).case_insensitive(rules.ignore_case).build()
 }
 
-fn expression(path: &str, rules: PathRules) -> String {
+/// The names of the variables of a configured path, in the order of the groups of its [`regex`].
+pub(crate) fn variables(path: &str) -> Vec<String> {
+    let names = VARIABLE.find_iter(path).map(|found| found.as_str().trim_matches(['{', '}']).to_owned());
+    names.collect()
+}
+
+/// The text of that regular expression: paths that differ in the names of their variables alone have one.
+pub(crate) fn expression(path: &str, rules: PathRules) -> String {
     let balanced = path.matches('{').count() == path.matches('}').count();
     let text = if balanced { VARIABLE.replace_all(path, "([^/]+)").into_owned() } else { path.to_owned() };
     let mut text = text.replace("/*/", "/[^/]+/").replace("/*", "/.*");

@@ -118,8 +118,9 @@ pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, grou
     };
     findings.extend(join(&mut definition, text, document));
     let definition = Arc::new(definition);
+    let beside = document.and_then(|document| document.as_deref().ok());
     let mut planner =
-        Planner { text, places: places.as_deref(), definition: &definition, found: Vec::new(), broken: false };
+        Planner { text, places: places.as_deref(), beside, definition: &definition, found: Vec::new(), broken: false };
     let plan = planner.plan(document, ground);
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
@@ -144,6 +145,8 @@ struct Planner<'a> {
     text: &'a str,
     /// Where the parts of the classic form are in the text, if that is an OpenAPI document.
     places: Option<&'a Places>,
+    /// The OpenAPI document beside the text, if that is in the classic form.
+    beside: Option<&'a str>,
     definition: &'a Arc<ApiDefinition>,
     found: Vec<Finding>,
     broken: bool,
@@ -415,6 +418,22 @@ impl Planner<'_> {
     /// The API is served, and what needs the plugin fails closed.
     fn report(&mut self, path: &str, unresolved: &Unresolved) {
         self.find(Severity::Error, path, unresolved.to_string());
+    }
+
+    /// The same at a place of the OpenAPI document.
+    fn find_in_document(&mut self, severity: Severity, place: &JsonPath, reason: &str) {
+        self.broken |= severity == Severity::Error;
+        let place = place.to_string();
+        let finding = match (self.places, self.beside) {
+            (None, Some(document)) => {
+                let (position, path) = (locate(document, &place), "is_oas".to_owned());
+                let reason =
+                    format!("the OpenAPI document beside this file (`-oas.json`), {position}: {place}: {reason}");
+                Finding { severity, position: locate(self.text, &path), path, reason }
+            }
+            _ => Finding { severity, position: locate(self.text, &place), path: place, reason: reason.to_owned() },
+        };
+        self.found.push(finding);
     }
 
     fn find(&mut self, severity: Severity, path: &str, reason: String) {

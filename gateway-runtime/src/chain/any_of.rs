@@ -124,6 +124,7 @@ impl Way {
                 match ran {
                     Ran::On | Ran::Wait(_) => Ok(None),
                     Ran::Answer(response) => Err(Stop::Reply(response)),
+                    Ran::InPlace(response) => Err(Stop::InPlace(response)),
                     Ran::Elsewhere(to) => Err(Stop::Elsewhere(to)),
                 }
             }

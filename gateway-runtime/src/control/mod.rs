@@ -25,6 +25,7 @@ mod refusal;
 mod reload;
 mod reply;
 mod route;
+mod schema;
 
 use std::sync::Arc;
 
@@ -119,6 +120,7 @@ const ROUTES: &[Route] = &[
     Route { method: Method::DELETE, path: "/certs/{cert_ids}", run: |call| Box::pin(certs::delete(call)) },
     Route { method: Method::GET, path: "/metrics", run: |_| Box::pin(async { Ok(metrics::text()) }) },
     Route { method: Method::GET, path: "/openapi.json", run: |call| Box::pin(async move { openapi::document(&call) }) },
+    Route { method: Method::GET, path: "/schema", run: |call| Box::pin(async move { Ok(schema::one(&call)) }) },
     Route { method: Method::GET, path: "/plugins", run: |call| Box::pin(async move { Ok(plugins::list(&call)) }) },
 ];
 

@@ -26,7 +26,7 @@ pub(crate) fn stopped(handlers: &Handlers, stop: &Stop, exchange: &Exchange, tru
             let key = "n/a".to_owned();
             handlers.raise(Kind::AuthFailure, || meta("Auth Failure", key, exchange, trust));
         }
-        Stop::Answer(_) | Stop::Refused { .. } | Stop::Reply(_) | Stop::Elsewhere(_) => {}
+        Stop::Answer(_) | Stop::Refused { .. } | Stop::Reply(_) | Stop::InPlace(_) | Stop::Elsewhere(_) => {}
     }
 }
 

@@ -24,7 +24,7 @@ use crate::serve::rates;
 pub(super) const STEP: PlannedMiddleware = PlannedMiddleware { name: "lists", plan };
 
 /// What an answer is that says nothing of its kind. Source: Go, `net/http`.
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// What an entry comes to.
 #[derive(Clone)]
@@ -37,10 +37,10 @@ enum Verdict {
 
 /// An answer of the gateway's own.
 #[derive(Clone)]
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 /// An entry, with its place among all of them.
@@ -172,7 +172,7 @@ fn reply(
 }
 
 impl Reply {
-    fn response(&self) -> Box<Response> {
+    pub(super) fn response(&self) -> Box<Response> {
         let mut response = Response::new(self.status).with_body(self.body.clone());
         response.headers_mut().extend(self.headers.clone());
         Box::new(response)

@@ -26,6 +26,8 @@ pub(crate) mod jwt;
 mod key_expired;
 pub(crate) mod lists;
 mod method_transform;
+mod mock_response;
+mod operations;
 mod organisation;
 mod quota;
 mod rate_limit;
@@ -36,6 +38,7 @@ mod track_endpoint;
 mod transform;
 mod url_rewrite;
 mod validate_json;
+mod validate_request;
 pub(crate) mod version_check;
 
 use std::collections::HashMap;
@@ -76,6 +79,8 @@ pub(crate) enum Ran {
     Wait(BoxFuture<'static, Then>),
     /// The client gets this, and no more is asked.
     Answer(Box<Response>),
+    /// This stands for the upstream's answer: it meets the response's chain.
+    InPlace(Box<Response>),
     /// Somebody else serves the request.
     Elsewhere(Elsewhere),
 }
@@ -189,10 +194,12 @@ pub(crate) const ORDER: &[Row] = &[
     Row::BuiltIn(quota::STEP),
     Row::BuiltIn(api_rate_limit::STEP),
     Row::Planned(validate_json::STEP),
+    Row::Planned(validate_request::STEP),
     Row::Planned(transform::REQUEST),
     Row::Planned(headers::request::STEP),
     Row::Planned(url_rewrite::STEP),
     Row::Planned(method_transform::STEP),
+    Row::Planned(mock_response::STEP),
     Row::BuiltIn(cache::read::STEP),
     Row::Plugins(Hook::Endpoint),
     Row::Plugins(Hook::Post),

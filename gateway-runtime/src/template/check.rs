@@ -17,9 +17,11 @@ const OF_GO: &[&str] = &[
 const FOLLOWING: &str = "{{define \"what follows\"}}.{{end}}";
 const NAME: &str = "what follows";
 
+/// Gives the context variables that it names.
+///
 /// # Errors
 /// At an `end` too many, at the end of the text where there is one too few, and at the first name that nothing has.
-pub(super) fn check(text: &str) -> Result<(), CompileError> {
+pub(super) fn check(text: &str) -> Result<Vec<String>, CompileError> {
     if !comes_to(text, FOLLOWING) {
         let begins = text.match_indices("{{").map(|(at, _)| at);
         let last = begins.filter(|at| text.get(..*at).is_some_and(|before| comes_to(before, FOLLOWING))).last();
@@ -54,16 +56,16 @@ fn place(text: &str, at: usize, reason: String) -> CompileError {
     CompileError::At { line, column, reason }
 }
 
-fn names(text: &str) -> Result<(), CompileError> {
+fn names(text: &str) -> Result<Vec<String>, CompileError> {
     let parser = Parser::new(text, "{{", "}}").map_err(CompileError::of)?;
     let (tree, defines) = parser.parse().map_err(CompileError::of)?;
     let templates = defines.iter().map(|define| define.name.clone()).collect();
-    let mut names = Names { text, templates, variables: Vec::new() };
+    let mut names = Names { text, templates, variables: Vec::new(), context: Vec::new() };
     for body in std::iter::once(&tree).chain(defines.iter().map(|define| &define.body)) {
         names.variables = vec!["$".into()];
         names.list(body)?;
     }
-    Ok(())
+    Ok(names.context)
 }
 
 struct Names<'t> {
@@ -71,6 +73,8 @@ struct Names<'t> {
     templates: Vec<SmolStr>,
     /// Those that are declared where we are.
     variables: Vec<SmolStr>,
+    /// What follows `_tyk_context`.
+    context: Vec<String>,
 }
 
 impl Names<'_> {
@@ -127,9 +131,27 @@ impl Names<'_> {
             Expr::Identifier(pos, name) if !OF_GO.contains(&name.as_str()) && !functions::has(name) => {
                 Err(self.at(*pos, format!("function `{name}` is not honoured by this gateway")))
             }
-            Expr::Variable(pos, name, _) => self.variable(*pos, name),
+            Expr::Field(pos, fields) => self.context(*pos, fields),
+            Expr::Variable(pos, name, fields) => {
+                self.variable(*pos, name)?;
+                self.context(*pos, fields)
+            }
             Expr::Pipe(_, pipe) => self.pipe(pipe),
             Expr::Chain(_, inner, _) => self.expression(inner),
+            _ => Ok(()),
+        }
+    }
+
+    /// Only what is named is looked up.
+    fn context(&mut self, pos: Pos, fields: &[SmolStr]) -> Result<(), CompileError> {
+        match fields {
+            [root, name, ..] if root == "_tyk_context" => {
+                self.context.push(name.to_string());
+                Ok(())
+            }
+            [root] if root == "_tyk_context" => {
+                Err(self.at(pos, "context variables are looked up by name: write `._tyk_context.NAME`".to_owned()))
+            }
             _ => Ok(()),
         }
     }

@@ -87,6 +87,7 @@ fn what_is_wrong_is_told_with_its_place_before_anything_is_rendered() {
         ),
         ("{{env \"HOME\"}}", "line 1, column 3 of the template: function `env` is not honoured by this gateway"),
         ("{{template \"t\"}}", "there is no template `t`"),
+        ("{{range ._tyk_context}}{{end}}", "write `._tyk_context.NAME`"),
         ("{{if $x}}{{end}}", "variable `$x` is not declared"),
         ("{{if $x := .a}}{{end}}{{$x}}", "variable `$x` is not declared"),
         ("{{define \"t\"}}{{$.a | nosuch}}{{end}}", "function `nosuch`"),

@@ -240,3 +240,25 @@ async fn what_cannot_be_used_is_refused_and_nothing_is_written() {
     gateway.reload().await;
     assert_eq!(gateway.get("/orders/get").await.status, 200);
 }
+
+/// Source: gateway.md §2.5.
+#[tokio::test]
+async fn the_schema_of_documents_is_that_of_their_version() {
+    let gateway = Conf::default().start().await;
+    for version in ["3.0", "3.0.3", "3.1.0"] {
+        let answer = gateway.control(&format!("/tyk/schema?oasVersion={version}")).await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["status"], &told["message"]), (200, &json!("Success"), &json!("")));
+        let operation = "/schema/definitions/X-Tyk-ApiGateway/properties/middleware/properties/operations";
+        let operation = &told.pointer(operation).expect("operations")["additionalProperties"]["properties"];
+        assert_eq!(operation["mockResponse"]["properties"]["code"], json!({"type": "integer"}));
+    }
+    for (query, status, message) in [
+        ("", 400, "Should provide a value for parameter oasVersion"),
+        ("?oasVersion=2.0", 404, "Schema not found for version \"2.0\""),
+    ] {
+        let answer = gateway.control(&format!("/tyk/schema{query}")).await;
+        assert_eq!((answer.status, answer.json()), (status, json!({"status": "Failed", "message": message})));
+    }
+    assert_eq!(gateway.get("/tyk/schema?oasVersion=3.0").await.status, 403);
+}

@@ -74,7 +74,7 @@ fn operations(document: &Value, notes: &mut Notes) {
     let mut known: BTreeMap<&str, JsonPath> = BTreeMap::new();
     for operation in paths::operations(document) {
         let Some(id) = operation.id else { continue };
-        if let Some(other) = known.get(id.as_str()) {
+        if let Some(other) = known.get(id) {
             let reason = format!("`{id}` is the `operationId` of {other} already; an operation needs one of its own");
             notes.error(operation.at().key("operationId"), reason);
         } else {

@@ -15,10 +15,14 @@ use crate::unhonoured::{NO_EFFECT, REFUSED, is_idle};
 
 /// What of a value is read.
 #[derive(Default)]
-enum Shape {
+pub(super) enum Shape {
     /// All of it, or what is wrong in it is told elsewhere.
     #[default]
     Any,
+    /// The same, and it is of this type of JSON.
+    Of(&'static str),
+    /// The same, and it is like this.
+    Like(Box<Shape>),
     Members(BTreeMap<&'static str, Shape>),
     /// Each element of a list, or the thing itself.
     Each(Box<Shape>),
@@ -70,7 +74,7 @@ impl Walk {
     /// `pattern` is `at` without the numbers and names that differ between things of one kind.
     fn value(&mut self, value: &Value, (at, pattern): (&JsonPath, &JsonPath), shape: &Shape) {
         match (shape, value) {
-            (Shape::Any, _) | (_, Value::Null) => {}
+            (Shape::Any | Shape::Of(_) | Shape::Like(_), _) | (_, Value::Null) => {}
             (Shape::Each(shape), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     self.value(item, (&at.index(index), &pattern.index(0)), shape);
@@ -130,7 +134,10 @@ impl Shape {
                 Form::Items(rules) | Form::First(rules) => Self::Each(Box::new(Self::of(rules))),
                 Form::Pairs(a, b) | Form::Joined(a, b) => Self::each(&[a, b]),
                 Form::Weights => Self::each(&["url", "weight"]),
-                Form::Same | Form::Not | Form::Off | Form::Seconds | Form::Tls | Form::FirstText => Self::Any,
+                Form::Not | Form::Off => Self::Of("boolean"),
+                Form::Seconds | Form::Tls => Self::Of("string"),
+                Form::Same if rule.oas.ends_with("enabled") => Self::Of("boolean"),
+                Form::Same | Form::FirstText => Self::Any,
             };
             for path in [rule.oas, rule.older].into_iter().filter(|path| !path.is_empty()) {
                 self.put(path, of());
@@ -153,7 +160,7 @@ impl Shape {
         let member = members.entry(key).or_default();
         if !rest.is_empty() {
             member.put(rest, inner);
-        } else if matches!(member, Self::Any) {
+        } else if matches!(member, Self::Any | Self::Of(_)) {
             *member = inner;
         }
     }
@@ -174,7 +181,7 @@ impl Shape {
     }
 }
 
-fn extension_shape() -> Shape {
+pub(super) fn extension_shape() -> Shape {
     let mut shape = Shape::default();
     let rules = [
         info::RULES,
@@ -233,6 +240,21 @@ fn operation() -> Shape {
         }
         shape.put(kind.oas, inner);
     }
+    shape.put("mockResponse", Shape::Like(Box::new(mock())));
     shape.put("scopeCheck", Shape::Any);
+    shape
+}
+
+/// What is wrong in it is told where it is read.
+fn mock() -> Shape {
+    let mut shape = Shape::default();
+    for (key, kind) in [("enabled", "boolean"), ("code", "integer"), ("body", "string")] {
+        shape.put(key, Shape::Of(kind));
+    }
+    shape.put("headers", Shape::each(&["name", "value"]));
+    let examples = [("enabled", "boolean"), ("code", "integer"), ("contentType", "string"), ("exampleName", "string")];
+    for (key, kind) in examples {
+        shape.at("fromOASExamples").put(key, Shape::Of(kind));
+    }
     shape
 }

@@ -6,8 +6,10 @@
 //! | `info`, `upstream`, `server`, `global` | the rules of the parts of the extension |
 //! | `authentication`, `schemes` | `server.authentication`, and what depends on the security schemes of the document |
 //! | `events`, `operations`, `rewrites` | what is a list in one form and an object in the other |
+//! | `mock` | answers of the gateway's own, which have no classic form |
 //! | `paths` | the operations of a document, and their order |
 //! | `places` | where in a document the parts of its classic form come from |
+//! | `schema` | the JSON schema of a document, of what is read |
 //! | `known`, `check` | what nothing reads, and what is wrong with a document itself |
 //! | `twin` | a definition in the classic form beside its document: where they contradict each other |
 //!
@@ -24,11 +26,13 @@ mod form;
 mod global;
 mod info;
 mod known;
+mod mock;
 mod operations;
 mod paths;
 mod places;
 mod rewrites;
 mod rule;
+mod schema;
 mod schemes;
 mod server;
 mod twin;
@@ -45,8 +49,11 @@ use crate::locate::{Locator, locate};
 use crate::meaning::Mistake;
 use rule::{Notes, get};
 
-pub use definition::OasDefinition;
+pub use definition::{OasDefinition, ReferenceError};
+pub use mock::{FromExamples, MockHeader, OasMock, OasValidation};
+pub use paths::Operation;
 pub use places::Places;
+pub use schema::schema;
 pub use twin::{Twin, twin};
 
 /// The member of an OpenAPI document that makes it a definition.

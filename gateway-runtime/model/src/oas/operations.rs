@@ -117,7 +117,7 @@ pub(super) fn extract(document: &Value, (from, at): (&Value, &JsonPath), to: &Js
     let Some(entries) = from.as_object() else { return Value::Object(lists) };
     let operations = paths::operations(document);
     for (id, entry) in entries.iter().filter(|(_, entry)| !entry.is_null()) {
-        if !operations.iter().any(|operation| operation.id == Some(id)) {
+        if !operations.iter().any(|operation| operation.id == Some(id.as_str())) {
             let reason = format!(
                 "no operation under `paths` has the `operationId` `{id}`, so this belongs to no path; name one that is \
                  there, or take this away"

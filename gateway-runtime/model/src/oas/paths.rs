@@ -10,16 +10,25 @@ use crate::json_path::JsonPath;
 /// The members of a path that are operations. Source: OpenAPI 3.0.3, "Path Item Object".
 const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
 
-/// One operation.
-pub(super) struct Operation<'d> {
-    pub(super) id: Option<&'d String>,
-    pub(super) path: &'d str,
+/// One operation of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'d> {
+    /// Its `operationId`.
+    pub id: Option<&'d str>,
+    /// As it is written, with its variables in braces.
+    pub path: &'d str,
     /// In small letters, as documents have it.
-    pub(super) method: &'d str,
+    pub method: &'d str,
+    /// What is said of the path, whatever the method.
+    pub item: &'d Value,
+    /// What is said of the operation.
+    pub what: &'d Value,
 }
 
 impl Operation<'_> {
-    pub(super) fn at(&self) -> JsonPath {
+    /// Its place in the document.
+    #[must_use]
+    pub fn at(&self) -> JsonPath {
         JsonPath::default().key("paths").key(self.path).key(self.method)
     }
 }
@@ -34,11 +43,8 @@ pub(super) fn operations(document: &Value) -> Vec<Operation<'_>> {
     for (path, item) in items {
         for (method, operation) in item.as_object().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
-                let id = match operation.get("operationId") {
-                    Some(Value::String(id)) => Some(id),
-                    _ => None,
-                };
-                operations.push(Operation { id, path, method });
+                let id = operation.get("operationId").and_then(Value::as_str);
+                operations.push(Operation { id, path, method, item, what: operation });
             }
         }
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_model::{
-    ApiDefinition, ExtendedPaths, Hook, JsonPath, OlderPaths, OnPath, Segment, Severity, Version, duration,
+    ApiDefinition, ExtendedPaths, Hook, JsonPath, OasDefinition, OlderPaths, OnPath, Segment, Severity, Version,
+    duration,
 };
 
 use super::{Ground, Planner};
@@ -55,6 +56,16 @@ impl<'a> Planning<'_, 'a> {
         self.version.map(|(_, version)| version)
     }
 
+    /// The OpenAPI document that the API was made from.
+    pub(crate) fn document(&self) -> Option<&'a OasDefinition> {
+        self.api.oas.as_deref()
+    }
+
+    /// How paths of the version are matched.
+    pub(crate) fn rules(&self) -> PathRules {
+        self.rules
+    }
+
     /// Where the API listens; `None` where that is no listen path, and the API cannot be served.
     pub(crate) fn listen(&self) -> Option<&Arc<ListenPath>> {
         self.listen.as_ref()
@@ -75,6 +86,16 @@ impl<'a> Planning<'_, 'a> {
     /// The API is served, but not as somebody may think who reads its definition.
     pub(crate) fn warn(&mut self, place: &JsonPath, reason: String) {
         self.planner.find(Severity::Warning, &place.to_string(), reason);
+    }
+
+    /// The API cannot be served, because of what is at this place of its OpenAPI document.
+    pub(crate) fn refuse_in_document(&mut self, place: &JsonPath, reason: &str) {
+        self.planner.find_in_document(Severity::Error, place, reason);
+    }
+
+    /// It is served, but not as somebody may think who reads this place of its OpenAPI document.
+    pub(crate) fn warn_in_document(&mut self, place: &JsonPath, reason: &str) {
+        self.planner.find_in_document(Severity::Warning, place, reason);
     }
 
     /// The entries of a list of `extended_paths` that count, each with what it asks for: `what` is given the entry and

@@ -1,7 +1,8 @@
 //! Bodies that are made anew by a template: of requests before they go upstream (`request.rs`), of the upstream's answers
 //! (`response.rs`).
 //!
-//! What a template is given is the body as it is read here, and beside it `_tyk_meta`, the `meta_data` of who is calling.
+//! What a template is given is the body as it is read here, and beside it `_tyk_meta`, the `meta_data` of who is calling,
+//! and `_tyk_context`, the context variables that it names.
 //! Source: gateway.md §5.9; Tyk, `gateway/mw_transform.go`, `gateway/res_handler_transform.go`.
 
 #[cfg(feature = "templates")]
@@ -19,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::apis::plan::Planning;
 use crate::template::{CompileError, RenderError, Template};
+use crate::variables::context;
 
 pub(super) const REQUEST: super::PlannedMiddleware = request::STEP;
 pub(super) const RESPONSE: super::PlannedMiddleware = response::STEP;
@@ -80,6 +82,11 @@ impl Transform {
     /// What the template is given besides the body.
     fn beside(&self, exchange: &Exchange) -> Map<String, Value> {
         let mut beside = Map::new();
+        if exchange.ctx.api().enable_context_vars {
+            let value = |name: &String| Some((name.clone(), context(exchange, name)?.into()));
+            let known: Map<String, Value> = self.template.context().iter().filter_map(value).collect();
+            beside.insert("_tyk_context".to_owned(), Value::Object(known));
+        }
         if self.takes_session {
             match exchange.caller.session() {
                 Some(session) => {
