@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
 use gateway_model::{Position, Severity, Version};
+use gateway_sdk::HeaderName;
 use serde_json::Value;
 
 mod analytics;
@@ -100,6 +101,8 @@ pub(crate) struct Config {
     pub(crate) close_connections: bool,
     pub(crate) hide_generator_header: bool,
     pub(crate) track_404_logs: bool,
+    /// Tells the client the version that it got where it named none.
+    pub(crate) version_header: Option<HeaderName>,
     pub(crate) trust: Trust,
     pub(crate) paths: PathRules,
     /// Path of the health endpoint, `/hello`.
@@ -292,6 +295,15 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()
 }
 
+fn version_header(raw: &Raw, remarks: &mut Remarks<'_>) -> Option<HeaderName> {
+    let name = raw.version_header.as_str();
+    let header = HeaderName::try_from(name).ok();
+    if header.is_none() && !name.is_empty() {
+        remarks.error("version_header", format!("`{name}` is no name of a header, such as `x-version`"));
+    }
+    header
+}
+
 fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Config {
     let or = |text: &str, default: &str| if text.is_empty() { default } else { text }.to_owned();
     let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
@@ -327,6 +339,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         close_connections: raw.close_connections,
         hide_generator_header: raw.hide_generator_header,
         track_404_logs: raw.track_404_logs,
+        version_header: version_header(raw, remarks),
         trust: Trust { xff_depth: server.xff_depth },
         paths: PathRules {
             anchor_start: server.enable_path_prefix_matching,

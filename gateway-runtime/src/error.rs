@@ -367,6 +367,7 @@ fn version(error: &VersionError) -> (StatusCode, &'static str, Fault) {
         VersionError::NoDefault => ("No default API version for this non-versioned API found", Definition),
         VersionError::Missing => ("Version information not found", Client),
         VersionError::Unknown => return (StatusCode::NOT_FOUND, "This API version does not seem to exist", Client),
+        VersionError::UnknownHere => ("This API version does not seem to exist", Client),
         VersionError::TooManyApis { .. } => return (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition),
         VersionError::ApiExpired => {
             ("API has expired, please check documentation or contact administrator", Definition)

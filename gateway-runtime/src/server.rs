@@ -128,7 +128,19 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
     let has_analytics = config.analytics.is_some();
-    Ground { paths, trust, ports, has_control, edge, outbound, marks: Arc::default(), has_analytics, events }
+    let version_header = config.version_header.clone();
+    Ground {
+        paths,
+        trust,
+        ports,
+        has_control,
+        edge,
+        outbound,
+        marks: Arc::default(),
+        has_analytics,
+        events,
+        version_header,
+    }
 }
 
 /// What definitions are read against, and what plugins need to start.

@@ -41,6 +41,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["hide_generator_header"],
     &["ignore_endpoint_case"],
     &["track_404_logs"],
+    &["version_header"],
     &["health_check_endpoint_name"],
     &["readiness_check_endpoint_name"],
     &["graceful_shutdown_timeout_duration"],

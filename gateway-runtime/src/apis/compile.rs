@@ -74,6 +74,8 @@ pub(crate) struct Serving {
     pub(crate) keeps_request: bool,
     /// A request may be one whose client the upstream is not told.
     pub(crate) may_hide_client: bool,
+    /// The versions that requests choose among: then this chain chooses, and theirs serve.
+    pub(crate) versions: Vec<Serving>,
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -116,6 +118,21 @@ pub(crate) async fn compile(
     services: &Services,
     previous: Option<&Api>,
 ) -> Result<Api, StartError> {
+    let before = previous.and_then(|api| api.serving.as_ref().ok());
+    compile_one(plan, (file, text), services, before, &mut Vec::new()).await
+}
+
+/// Plugins that run.
+type Started = Vec<(&'static Plugin, Arc<Running>)>;
+
+/// An API, or one of its versions; what was started for another of them is used here too.
+async fn compile_one(
+    plan: Plan,
+    (file, text): (Arc<str>, Arc<str>),
+    services: &Services,
+    previous: Option<&Serving>,
+    started: &mut Started,
+) -> Result<Api, StartError> {
     let Plan {
         definition,
         listen,
@@ -134,14 +151,18 @@ pub(crate) async fn compile(
         plugins,
         events,
         alternatives,
+        versions,
+        version,
     } = plan;
-    let mut started = Vec::new();
     for (plugin, prepared) in plugins {
-        started.push((plugin, start(plugin, prepared, &definition, services).await?));
+        if !started.iter().any(|(other, _)| std::ptr::eq(*other, plugin)) {
+            started.push((plugin, start(plugin, prepared, &definition, services).await?));
+        }
     }
-    let (uses, unresolved) = register(&calls, &endpoints);
+    let (mut uses, mut unresolved) = register(&calls, &endpoints);
     let (allowed, plugins) = (edge.allowed.clone(), services.plugins.clone());
-    let builder = Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins };
+    let api = Arc::clone(&definition);
+    let builder = Builder { api, started: started.clone(), calls, steps, allowed, alternatives, plugins };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -155,8 +176,12 @@ pub(crate) async fn compile(
         listen: &listen,
         rates,
         from_body: from_body.map(Arc::new),
+        version: version.as_deref(),
     };
-    let mut request = builder.request(&building, endpoints);
+    let mut request = match versions.as_slice() {
+        [] => builder.request(&building, endpoints),
+        _ => builder.choice(&building),
+    };
     // A response that a plugin would have to see, and none does, is not asked for.
     let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
     request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
@@ -165,16 +190,41 @@ pub(crate) async fn compile(
         Link::Plugin(call) => call.entry.takes_request,
         _ => true,
     });
-    let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
+    let before = previous.and_then(|serving| serving.policies.as_ref());
     let policies = Policies::new((&definition, events.as_ref()), policies, enforced, before);
     let may_hide_client = may_hide_client(&definition);
-    let serving =
-        Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
+    let mut serving = Serving {
+        targets,
+        transport,
+        checks,
+        policies,
+        request,
+        response,
+        keeps_request,
+        may_hide_client,
+        versions: Vec::new(),
+    };
+    for (at, version) in versions.into_iter().enumerate() {
+        let (origin, before) = ((Arc::clone(&file), Arc::clone(&text)), previous.and_then(|old| old.versions.get(at)));
+        let api = Box::pin(compile_one(version, origin, services, before, started)).await?;
+        serving.versions.extend(api.serving.ok());
+        for (plugin, hook) in api.uses {
+            if !uses.iter().any(|(other, used)| std::ptr::eq(*other, plugin) && *used == hook) {
+                uses.push((plugin, hook));
+            }
+        }
+        for missing in api.unresolved {
+            if !unresolved.iter().any(|other| other.name == missing.name && other.hook == missing.hook) {
+                unresolved.push(missing);
+            }
+        }
+    }
     let tracking = services.analytics.as_ref().filter(|_| !definition.do_not_track).map(|analytics| {
         let plugin = builder.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
         let plugin = plugin.map(|call| call.as_ref().map(|found| builder.call(found)).map_err(|it| it.name.clone()));
         Tracking::new(analytics, &definition, plugin, &services.host)
     });
+    let serving = Ok(serving);
     Ok(Api { definition, file, text, document: None, listen, edge, serving, tracking, events, uses, unresolved })
 }
 
@@ -231,7 +281,7 @@ type Endpoint = Planned<Result<Resolved, Unresolved>>;
 
 struct Builder {
     api: Arc<ApiDefinition>,
-    started: Vec<(&'static Plugin, Arc<Running>)>,
+    started: Started,
     calls: Calls,
     steps: Steps,
     allowed: Option<Arc<Allowed>>,
@@ -252,6 +302,12 @@ impl Builder {
             }
         }
         links
+    }
+
+    /// What chooses among versions, each of which has a chain of its own.
+    fn choice(&self, building: &Building<'_>) -> Vec<Link> {
+        let passthrough = passes_options(building.api).then_some(Link::Passthrough);
+        passthrough.into_iter().chain(middleware::choice().flat_map(|row| self.row(row, building))).collect()
     }
 
     /// What tells a caller its limits, where anybody is asked who they are.

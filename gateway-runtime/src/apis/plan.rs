@@ -3,6 +3,7 @@
 //!
 //! `plan/version.rs` is what a version says, and what the built-in steps are made of.
 
+mod legacy;
 mod version;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use gateway_model::{
     AnalyticsPlugin, ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Reading, Scheme, Severity,
     locate,
 };
+use gateway_sdk::HeaderName;
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 
@@ -57,6 +59,8 @@ pub(crate) struct Ground {
     pub(crate) has_analytics: bool,
     /// Where events go.
     pub(crate) events: Queue,
+    /// Tells a client which version it got, where it has named none.
+    pub(crate) version_header: Option<HeaderName>,
 }
 
 /// A definition whose every part was looked up.
@@ -89,6 +93,10 @@ pub(crate) struct Plan {
     pub(crate) events: Option<Arc<Handlers>>,
     /// Groups of ways of authentication of which one is enough.
     pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
+    /// The versions that requests choose among, in the definition's order; each is planned as if it were the only one.
+    pub(crate) versions: Vec<Plan>,
+    /// Which of them this is.
+    pub(crate) version: Option<String>,
 }
 
 /// What came of a definition's text.
@@ -114,9 +122,16 @@ pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, grou
     };
     findings.extend(join(&mut definition, text, document));
     let definition = Arc::new(definition);
-    let mut planner =
-        Planner { text, places: places.as_deref(), definition: &definition, found: Vec::new(), broken: false };
+    let mut planner = Planner {
+        text,
+        places: places.as_deref(),
+        definition: &definition,
+        version: None,
+        found: Vec::new(),
+        broken: false,
+    };
     let plan = planner.plan(document, ground);
+    let plan = plan.map(|plan| planner.with_versions(plan, document, ground));
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -141,6 +156,8 @@ struct Planner<'a> {
     /// Where the parts of the classic form are in the text, if that is an OpenAPI document.
     places: Option<&'a Places>,
     definition: &'a Arc<ApiDefinition>,
+    /// Which of the versions that requests choose among is planned, if they do.
+    version: Option<&'a str>,
     found: Vec<Finding>,
     broken: bool,
 }
@@ -200,6 +217,8 @@ impl Planner<'_> {
             plugins,
             events,
             alternatives,
+            versions: Vec::new(),
+            version: self.version.map(str::to_owned),
             definition,
         })
     }
@@ -317,6 +336,10 @@ impl Planner<'_> {
     /// Where requests go; each target is parsed, and the wrong ones are told one by one.
     fn targets(&mut self, api: &ApiDefinition, marks: &Marks, transport: &Transport) -> Option<Targets> {
         let proxy = &api.proxy;
+        if let Some((place, url)) = version::override_target(api) {
+            let target = Target::parse(url, proxy, transport);
+            return target.map(Targets::One).map_err(|error| self.refuse(&place, error.to_string())).ok();
+        }
         if !proxy.enable_load_balancing {
             let url = proxy.target_api().map_or(&*proxy.target_url, |_| NOWHERE);
             let target = Target::parse(url, proxy, transport);

@@ -97,6 +97,7 @@ fn examine(
         outbound: Arc::clone(&config.outbound),
         marks: Arc::default(),
         has_analytics: config.analytics.is_some(),
+        version_header: config.version_header.clone(),
         events: Queue::default(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();

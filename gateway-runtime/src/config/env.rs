@@ -43,6 +43,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("HIDEGENERATORHEADER", &["hide_generator_header"], Kind::Flag),
     ("IGNOREENDPOINTCASE", &["ignore_endpoint_case"], Kind::Flag),
     ("TRACK404LOGS", &["track_404_logs"], Kind::Flag),
+    ("VERSIONHEADER", &["version_header"], Kind::Text),
     ("HEALTHCHECKENDPOINTNAME", &["health_check_endpoint_name"], Kind::Text),
     ("READINESSCHECKENDPOINTNAME", &["readiness_check_endpoint_name"], Kind::Text),
     ("GRACEFULSHUTDOWNTIMEOUTDURATION", &["graceful_shutdown_timeout_duration"], Kind::Integer),

@@ -41,6 +41,7 @@ pub(super) struct Raw {
     pub(super) hide_generator_header: bool,
     pub(super) ignore_endpoint_case: bool,
     pub(super) track_404_logs: bool,
+    pub(super) version_header: String,
     pub(super) health_check_endpoint_name: String,
     pub(super) readiness_check_endpoint_name: String,
     pub(super) graceful_shutdown_timeout_duration: u64,

@@ -141,6 +141,8 @@ pub(crate) struct Building<'a> {
     pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
     /// How passwords are found in bodies.
     pub(crate) from_body: Option<Arc<FromBody>>,
+    /// Which of the versions that requests choose among this is.
+    pub(crate) version: Option<&'a str>,
 }
 
 /// One row of [`ORDER`] or [`RESPONSE`].
@@ -241,6 +243,13 @@ pub(crate) fn is_left_out(step: &str, journey: Journey, is_known: bool) -> bool 
     const LIMITS: [&str; 4] =
         [organisation::STEP.name, rate_limit::STEP.name, quota::STEP.name, api_rate_limit::STEP.name];
     (!journey.checks_limits && LIMITS.contains(&step)) || (journey.is_self && is_known && step == auth_token::STEP.name)
+}
+
+/// The rows up to the one that chooses a version.
+pub(crate) fn choice() -> impl Iterator<Item = &'static Row> {
+    let is_last = |row: &&Row| matches!(row, Row::Planned(middleware) if middleware.name == version_check::STEP.name);
+    let last = ORDER.iter().take_while(|row| !is_last(row)).count();
+    ORDER.iter().take(last + 1)
 }
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted
