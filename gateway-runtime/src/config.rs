@@ -18,6 +18,7 @@ mod analytics;
 mod bounds;
 mod edge;
 mod env;
+mod errors;
 mod events;
 mod jwks;
 mod keys;
@@ -30,6 +31,7 @@ mod secret;
 mod storage;
 
 use crate::analytics::Settings as AnalyticsSettings;
+use crate::error::Errors;
 use crate::events::Planned;
 use crate::gateway::Entrance;
 use crate::keyring::Settings;
@@ -99,7 +101,8 @@ pub(crate) struct Config {
     pub(crate) max_request_body: Option<u64>,
     /// Whether client connections are used once.
     pub(crate) close_connections: bool,
-    pub(crate) hide_generator_header: bool,
+    /// What errors tell clients.
+    pub(crate) errors: Arc<Errors>,
     pub(crate) track_404_logs: bool,
     /// Tells the client the version that it got where it named none.
     pub(crate) version_header: Option<HeaderName>,
@@ -337,7 +340,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         max_request_header: bounds::request_header(server.max_request_header_size, remarks),
         max_request_body: Some(server.max_request_body_size).filter(|bytes| *bytes > 0),
         close_connections: raw.close_connections,
-        hide_generator_header: raw.hide_generator_header,
+        errors: Arc::new(errors::resolve(raw, remarks)),
         track_404_logs: raw.track_404_logs,
         version_header: version_header(raw, remarks),
         trust: Trust { xff_depth: server.xff_depth },

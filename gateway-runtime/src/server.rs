@@ -129,6 +129,7 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
     let has_analytics = config.analytics.is_some();
     let version_header = config.version_header.clone();
+    let errors = Arc::clone(&config.errors);
     Ground {
         paths,
         trust,
@@ -139,6 +140,7 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
         marks: Arc::default(),
         has_analytics,
         events,
+        errors,
         version_header,
     }
 }

@@ -27,6 +27,8 @@ use crate::apis::policies::PlannedPolicy;
 use crate::config::{Edge, Outbound, PathRules, Trust};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
+use crate::error::Errors;
+use crate::error::overrides::{ApiOverrides, Overrides};
 use crate::events::{self, Handlers, Of, Queue};
 use crate::middleware::basic_auth::credentials::FromBody;
 use crate::middleware::cache::CacheRules;
@@ -59,6 +61,8 @@ pub(crate) struct Ground {
     pub(crate) has_analytics: bool,
     /// Where events go.
     pub(crate) events: Queue,
+    /// What errors tell clients.
+    pub(crate) errors: Arc<Errors>,
     /// Tells a client which version it got, where it has named none.
     pub(crate) version_header: Option<HeaderName>,
 }
@@ -91,6 +95,8 @@ pub(crate) struct Plan {
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
     /// Who is told of events.
     pub(crate) events: Option<Arc<Handlers>>,
+    /// What is answered in place of errors.
+    pub(crate) overrides: Option<Arc<ApiOverrides>>,
     /// Groups of ways of authentication of which one is enough.
     pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
     /// The versions that requests choose among, in the definition's order; each is planned as if it were the only one.
@@ -199,6 +205,7 @@ impl Planner<'_> {
             self.refuse(&path, reason);
         }
         let plugins = self.prepare(&definition, &calls, &endpoints);
+        let overrides = self.overrides(&definition, &ground.errors);
         let alternatives = self.alternatives(&definition, document);
         Some(Plan {
             listen: listen?,
@@ -216,6 +223,7 @@ impl Planner<'_> {
             enforced,
             plugins,
             events,
+            overrides,
             alternatives,
             versions: Vec::new(),
             version: self.version.map(str::to_owned),
@@ -357,6 +365,20 @@ impl Planner<'_> {
             }
         }
         (!members.is_empty()).then(|| Targets::Many(Balancer::new(members)))
+    }
+
+    /// What is answered in place of errors.
+    fn overrides(&mut self, api: &ApiDefinition, errors: &Arc<Errors>) -> Option<Arc<ApiOverrides>> {
+        let mut tell = |severity, path: JsonPath, reason| {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, &path.to_string(), reason);
+        };
+        let own = if api.error_overrides_disabled {
+            None
+        } else {
+            Overrides::plan(&api.error_overrides, &errors.templates, &mut tell)
+        };
+        ApiOverrides::new(own, errors)
     }
 
     /// Who is told of events; what cannot be told is warned about.

@@ -98,6 +98,7 @@ fn examine(
         marks: Arc::default(),
         has_analytics: config.analytics.is_some(),
         version_header: config.version_header.clone(),
+        errors: Arc::clone(&config.errors),
         events: Queue::default(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();

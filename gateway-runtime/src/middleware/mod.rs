@@ -16,6 +16,7 @@ mod context_vars;
 mod cors;
 mod credential;
 pub(crate) mod dispatch;
+mod error_overrides;
 mod expiry;
 mod granular_access;
 mod guards;
@@ -52,6 +53,7 @@ use crate::certificates::Certificates;
 use crate::chain::{Elsewhere, Journey};
 use crate::config::RateHeaders;
 use crate::error::RequestError;
+use crate::error::overrides::ApiOverrides;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::basic_auth::credentials::FromBody;
@@ -143,6 +145,8 @@ pub(crate) struct Building<'a> {
     pub(crate) from_body: Option<Arc<FromBody>>,
     /// Which of the versions that requests choose among this is.
     pub(crate) version: Option<&'a str>,
+    /// What is answered in place of errors.
+    pub(crate) overrides: Option<&'a Arc<ApiOverrides>>,
 }
 
 /// One row of [`ORDER`] or [`RESPONSE`].
@@ -207,6 +211,7 @@ pub(crate) const RESPONSE: &[Row] = &[
     Row::Planned(headers::response::STEP),
     Row::Planned(headers::cleanup::STEP),
     Row::Plugins(Hook::Response),
+    Row::BuiltIn(error_overrides::STEP),
     Row::BuiltIn(cache::write::STEP),
     Row::Planned(cors::ON_RESPONSE),
 ];

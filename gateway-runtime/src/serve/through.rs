@@ -167,5 +167,5 @@ fn refused(gateway: &Gateway, at: &Route, exchange: &mut Exchange, error: Reques
     if let Some(handlers) = &at.api.events {
         events::refused(handlers, &error, exchange, gateway.config.trust);
     }
-    stopped(gateway, exchange, error.into())
+    stopped(gateway, at, exchange, error.into())
 }
