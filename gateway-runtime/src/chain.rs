@@ -57,6 +57,8 @@ pub(crate) enum Link {
 
 /// Why the request steps ended before the upstream.
 pub(crate) enum Stop {
+    /// A step's answer: a mock, what is kept, a list of limits.
+    Reply(Box<Response>),
     /// A plugin's answer.
     Answer(Box<Response>),
     /// A plugin refused, and wants the gateway's error body.
@@ -167,7 +169,7 @@ pub(crate) async fn run_step(name: &str, step: &dyn Step, exchange: &mut Exchang
     match step.run(exchange) {
         Ok(Ran::On) => Ok(()),
         Ok(Ran::Wait(answer)) => Box::pin(finish(name, answer, exchange)).await,
-        Ok(Ran::Answer(response)) => Err(Stop::Answer(response)),
+        Ok(Ran::Answer(response)) => Err(Stop::Reply(response)),
         Ok(Ran::Elsewhere(to)) => Err(Stop::Elsewhere(to)),
         Err(error) => {
             log_refusal(exchange, name, &error);
@@ -182,7 +184,7 @@ async fn finish(name: &str, mut answer: BoxFuture<'static, Then>, exchange: &mut
         match answer.await(exchange) {
             Ok(Ran::On) => return Ok(()),
             Ok(Ran::Wait(next)) => answer = next,
-            Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
+            Ok(Ran::Answer(response)) => return Err(Stop::Reply(response)),
             Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
             Err(error) => {
                 log_refusal(exchange, name, &error);
@@ -206,7 +208,7 @@ fn advance<'a>(
             Link::BuiltIn { name, step } => match step.run(exchange) {
                 Ok(Ran::On) => continue,
                 Ok(Ran::Wait(answer)) => return Ok(Some((Waits::Step(name, answer), rest))),
-                Ok(Ran::Answer(response)) => return Err(Stop::Answer(response)),
+                Ok(Ran::Answer(response)) => return Err(Stop::Reply(response)),
                 Ok(Ran::Elsewhere(to)) => return Err(Stop::Elsewhere(to)),
                 Err(error) => {
                     log_refusal(exchange, name, &error);

@@ -99,6 +99,8 @@ pub(crate) struct Config {
     pub(crate) max_request_header: usize,
     /// In bytes; `None` is no bound.
     pub(crate) max_request_body: Option<u64>,
+    /// Of an answer that a template makes anew, in bytes; `None` is the gateway's own bound.
+    pub(crate) max_response_body: Option<usize>,
     /// Whether client connections are used once.
     pub(crate) close_connections: bool,
     /// What errors tell clients.
@@ -339,6 +341,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         max_connections: bounds::connections(server.max_connections, remarks),
         max_request_header: bounds::request_header(server.max_request_header_size, remarks),
         max_request_body: Some(server.max_request_body_size).filter(|bytes| *bytes > 0),
+        max_response_body: usize::try_from(server.max_response_body_size).ok().filter(|bytes| *bytes > 0),
         close_connections: raw.close_connections,
         errors: Arc::new(errors::resolve(raw, remarks)),
         track_404_logs: raw.track_404_logs,

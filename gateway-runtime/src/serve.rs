@@ -205,8 +205,8 @@ async fn settle(
             if let Some(draft) = &mut exchange.draft {
                 analytics::stopped(draft, &stop);
             }
-            if let (Some(handlers), Stop::Error(error)) = (&route.api.events, &stop) {
-                events::refused(handlers, error, exchange, gateway.config.trust);
+            if let Some(handlers) = &route.api.events {
+                events::stopped(handlers, &stop, exchange, gateway.config.trust);
             }
             let mut response = stopped(gateway, route, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
@@ -302,7 +302,7 @@ async fn respond(gateway: &Gateway, links: &[Link], exchange: &mut Exchange, is_
         match link {
             Link::Plugin(call) => match call.run(exchange, &gateway.keyring).await {
                 Ok(()) => {}
-                Err(Stop::Answer(response)) => exchange.response = Some(*response),
+                Err(Stop::Reply(response) | Stop::Answer(response)) => exchange.response = Some(*response),
                 Err(stop) => return Err(stop),
             },
             Link::Unresolved { name, hook } => {
@@ -350,7 +350,7 @@ fn stopped(gateway: &Gateway, at: &Route, exchange: &Exchange, stop: Stop) -> Re
     let (config, headers) = (&gateway.config, exchange.request.headers());
     let overrides = at.api.overrides.as_deref();
     match stop {
-        Stop::Answer(response) => sent_by_plugin(gateway, at, exchange, *response),
+        Stop::Reply(response) | Stop::Answer(response) => sent_by_plugin(gateway, at, exchange, *response),
         Stop::Refused { head, message } => {
             let told = error::told(&config.errors, headers, (*head, &message), None, overrides);
             sent_by_plugin(gateway, at, exchange, told)

@@ -127,9 +127,6 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let outbound = Arc::clone(&config.outbound);
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
-    let has_analytics = config.analytics.is_some();
-    let version_header = config.version_header.clone();
-    let errors = Arc::clone(&config.errors);
     Ground {
         paths,
         trust,
@@ -138,10 +135,11 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
         edge,
         outbound,
         marks: Arc::default(),
-        has_analytics,
+        has_analytics: config.analytics.is_some(),
+        max_response_body: config.max_response_body,
         events,
-        errors,
-        version_header,
+        errors: Arc::clone(&config.errors),
+        version_header: config.version_header.clone(),
     }
 }
 

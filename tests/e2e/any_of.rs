@@ -45,6 +45,8 @@ async fn ask(gateway: &Gateway, token: &str) -> Answer {
     gateway.ask(get("/both/get").header("authorization", token)).await
 }
 
+/// The document has no scheme `custom`: it is the plugin. Source: plugin-system.md §10.2,
+/// gateway/mw_auth_or_wrapper_test.go:4358.
 #[tokio::test]
 async fn the_first_group_that_passes_says_who_is_calling() {
     let upstream = Upstream::start();

@@ -110,6 +110,21 @@ async fn a_response_that_is_too_large_is_told() {
     gateway.get("/some/orders").await.is_error(500, "Response body too large");
 }
 
+/// Source: gateway.md §12.27: the bound is for answers that are made anew, and for no others.
+#[tokio::test]
+async fn the_bound_of_answers_is_for_those_that_are_made_anew_alone() {
+    let upstream = Upstream::start();
+    let definition = on_response(&upstream, "made", json!({}));
+    let gateway = Conf::default().server("max_response_body_size", 4).with(&definition).start().await;
+    for path in ["/orders", "/other"] {
+        upstream.answer(path, 200, &[], "12345");
+    }
+    gateway.get("/some/orders").await.is_error(500, "Response body too large");
+    assert_eq!(gateway.get("/some/other").await.text(), "12345");
+    upstream.answer("/orders", 200, &[], "1234");
+    assert_eq!(gateway.get("/some/orders").await.text(), "made");
+}
+
 /// What an upstream has compressed is read, and compressed again.
 #[tokio::test]
 async fn a_compressed_response_stays_compressed() {

@@ -65,6 +65,20 @@ async fn an_open_breaker_answers_for_the_upstream_on_its_path_alone() {
     assert!(line.field("error").starts_with("the circuit breaker of `GET /flaky` is open for "), "{line:?}");
 }
 
+/// Source: gateway.md §5.2, §12.15: what is looked up is the path at the upstream.
+#[tokio::test]
+async fn it_is_found_by_the_path_at_the_upstream() {
+    let upstream = Upstream::start();
+    let definition = guarded(&upstream, json!({"path": "^/base/flaky$"}));
+    let target = format!("http://{}/base", upstream.address);
+    let gateway = Gateway::serving(&definition.set("/proxy/target_url", target)).await;
+    upstream.answer("/base/flaky", 500, &[], "broken");
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/guarded/flaky").await.status, 500);
+    }
+    gateway.get("/guarded/flaky").await.is_error(503, TOLD);
+}
+
 #[tokio::test]
 async fn answers_that_are_no_failures_keep_it_closed() {
     let upstream = Upstream::start();

@@ -47,6 +47,7 @@ async fn the_first_answer_stops_what_comes_after_it() {
     assert_eq!(upstream.seen().len(), 0);
 }
 
+/// Source: plugin-system.md §10.2, gateway/mw_go_plugin_test.go:22.
 #[tokio::test]
 async fn disabled_and_nameless_entries_are_left_out() {
     let upstream = Upstream::start();

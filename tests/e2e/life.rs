@@ -115,6 +115,7 @@ async fn two_apis_have_a_state_each() {
     }
 }
 
+/// With Tyk an API with plugins is loaded anew each time. Source: plugin-system.md §10.2, gateway/util_test.go:240.
 #[tokio::test]
 async fn a_reload_keeps_the_state_of_an_unchanged_definition_and_starts_a_changed_one_anew() {
     let upstream = Upstream::start();

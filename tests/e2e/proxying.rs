@@ -52,7 +52,7 @@ async fn the_client_is_the_last_of_x_forwarded_for_and_nothing_else_is_added() {
     }
 }
 
-/// Source: Tyk, `gateway/reverse_proxy.go`.
+/// A request for the listen path alone loses the slash that the target ends in. Source: gateway.md §5.5, §12.16.
 #[tokio::test]
 async fn paths_and_queries_are_joined_to_those_of_the_target() {
     let upstream = Upstream::start();

@@ -25,6 +25,8 @@ fn unresolved(hook: &str, upstream: &Upstream) -> Definition {
     }
 }
 
+/// Source: plugin-system.md §10.2, goplugin/file_loader_test.go:10, gateway/mw_go_plugin_test.go:13,
+/// gateway/res_handler_go_plugin_test.go.
 #[tokio::test]
 async fn an_api_with_an_unresolved_plugin_answers_500_and_its_upstream_sees_nothing() {
     for hook in ["pre", "auth_check", "post_key_auth", "post", "response"] {

@@ -92,7 +92,7 @@ async fn a_version_may_switch_its_own_off() {
     outlasts(&gateway, &upstream, "/timed/long", "/timed/cut").await;
 }
 
-/// Source: Tyk, `gateway/reverse_proxy.go`: what is looked up is the path at the upstream; here the client's counts too.
+/// Source: gateway.md §12.15; Tyk, `gateway/reverse_proxy.go`: what is looked up is the path at the upstream; here the client's counts too.
 #[tokio::test]
 async fn a_path_counts_as_the_client_wrote_it_and_as_the_upstream_sees_it() {
     let upstream = Upstream::start();

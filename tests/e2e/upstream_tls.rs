@@ -225,6 +225,7 @@ async fn what_cannot_be_read_closes_the_api_and_says_why() {
     }
 }
 
+/// Whatever `ssl_max_version` says, it means TLS 1.2. Source: gateway.md §3.2, §12.26.
 #[tokio::test]
 async fn versions_and_suites_are_those_of_the_definition() {
     let authority = Authority::new("ours");

@@ -75,6 +75,9 @@ async fn each_refusal_is_the_event_that_it_is() {
     let quota = json!({"quota_max": 1, "quota_renewal_rate": 600});
     let expired = api("some", upstream.address).set("/expiration", "2020-01-01 00:00");
     let whole = api("some", upstream.address).set("/global_rate_limit", json!({"rate": 1, "per": 600}));
+    let refusal = json!({"status": 403, "body": "no"});
+    let refuses = api("some", upstream.address).plugins("post", &["Refuse"]).config("Refuse", refusal.clone());
+    let answers = api("some", upstream.address).auth("Answer").config("Answer", refusal);
     let cases = [
         (with_session(&upstream, past), 1, "KeyExpired", "Attempted access from expired key.", "probe"),
         (
@@ -88,6 +91,9 @@ async fn each_refusal_is_the_event_that_it_is() {
         (with_session(&upstream, quota), 2, "QuotaExceeded", "Key Quota Limit Exceeded", "probe"),
         (whole, 2, "RatelimitExceeded", "API Rate Limit Exceeded", "apilimiter-defaultsome"),
         (expired, 1, "VersionFailure", "Attempted access to disallowed version / path.", ""),
+        // A plugin, in whichever hook. Source: plugin-system.md §4.4.
+        (answers, 1, "AuthFailure", "Auth Failure", "n/a"),
+        (refuses, 1, "AuthFailure", "Auth Failure", "n/a"),
     ];
     let events = ["KeyExpired", "RatelimitExceeded", "QuotaExceeded", "VersionFailure", "AuthFailure"];
     for (at, (definition, requests, event, message, key)) in cases.into_iter().enumerate() {

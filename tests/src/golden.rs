@@ -5,24 +5,27 @@
 //! | `case.md` | what the case shows; its first line says where the behaviour comes from |
 //! | `*.json` | definitions; `http://upstream` in them is the echo upstream |
 //! | `policies.json` | policies by id; may be left out |
+//! | `conf.json` | keys of `tyk.conf` that the case needs; may be left out |
 //! | `request.http`, `request-1.http`, … | requests, sent one after another on one connection |
 //! | `response.http`, `response-1.http`, … | the response to each |
 //! | `upstream.http`, `upstream-1.http`, … | what the upstream saw of each, or `none`; may be left out |
 //!
-//! Lines end in LF in the files and in CRLF on the wire. The last line end of a file is not part of a body. `Date` and
-//! addresses are replaced by words. `UPDATE=1` writes what is there.
+//! Lines end in LF in the files and in CRLF on the wire. The last line end of a file is not part of a body. `Date`,
+//! the second in which a limit is new, and addresses are replaced by words. `UPDATE=1` writes what is there.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::wire::{Message, Wire};
 use crate::{Conf, Gateway, Upstream};
 
 /// The file of policies.
 const POLICIES: &str = "policies.json";
+/// The file of settings.
+const CONF: &str = "conf.json";
 
 /// Runs every case in a folder, and gives a paragraph for each that fails.
 ///
@@ -90,14 +93,18 @@ async fn start(case: &Path, upstream: &Upstream) -> io::Result<Gateway> {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let text = fs::read_to_string(&path)?;
-            if path.file_name().is_some_and(|name| name == POLICIES) {
-                let file = conf.folder().join(POLICIES);
-                fs::write(&file, text)?;
-                conf = conf.set("policies", json!({"policy_record_name": file}));
-                continue;
-            }
-            let text = text.replace("http://upstream", &format!("http://{}", upstream.address));
-            conf = conf.file(&path.file_name().unwrap_or_default().to_string_lossy(), &text);
+            conf = match &*path.file_name().unwrap_or_default().to_string_lossy() {
+                POLICIES => {
+                    let file = conf.folder().join(POLICIES);
+                    fs::write(&file, text)?;
+                    conf.set("policies", json!({"policy_record_name": file}))
+                }
+                CONF => {
+                    let keys: Map<String, Value> = serde_json::from_str(&text)?;
+                    keys.into_iter().fold(conf, |conf, (key, value)| conf.set(&key, value))
+                }
+                name => conf.file(name, &text.replace("http://upstream", &format!("http://{}", upstream.address))),
+            };
         }
     }
     Ok(conf.start().await)
@@ -126,7 +133,12 @@ fn literal(file: &str) -> Vec<u8> {
 fn shown(message: &Message) -> String {
     let mut text = format!("{}\n", message.first);
     let line = |text: &mut String, (name, value): &(String, String)| {
-        let value = if name.eq_ignore_ascii_case("date") { "<date>" } else { value };
+        let value = match name.to_ascii_lowercase().as_str() {
+            "date" => "<date>",
+            // It is 0 where there is no limit.
+            "x-ratelimit-reset" if value != "0" => "<time>",
+            _ => value,
+        };
         writeln!(text, "{name}: {value}").expect("a text takes text");
     };
     message.headers.iter().for_each(|header| line(&mut text, header));

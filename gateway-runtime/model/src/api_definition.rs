@@ -282,6 +282,7 @@ mod tests {
         AuthConfig { auth_header_name: name.to_owned(), ..AuthConfig::default() }
     }
 
+    /// Source: plugin-system.md §10.2, gateway/mw_auth_or_wrapper_test.go:4358, apidef/migration_test.go:544.
     #[test]
     fn any_of_three_flags_turns_custom_auth_on() {
         let off = ApiDefinition::default();

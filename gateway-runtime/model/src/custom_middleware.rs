@@ -155,6 +155,7 @@ mod tests {
         assert!(Hook::ALL.into_iter().all(|hook| error.contains(&format!("`{hook}`"))), "{error}");
     }
 
+    /// Source: plugin-system.md §10.2, internal/middleware/middleware_test.go:9.
     #[test]
     fn an_entry_is_enabled_by_a_name_and_by_nothing_that_disables_it() {
         let named = MiddlewareDefinition { name: "A".into(), ..MiddlewareDefinition::default() };

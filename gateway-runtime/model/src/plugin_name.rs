@@ -40,6 +40,8 @@ fn is_version(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Source: plugin-system.md §10.2, goplugin/plugin_name_builder_test.go:29: the version in a file's name may be there or
+    /// not, with or without `v`; the plugin is the same.
     #[test]
     fn a_stem_loses_folder_extension_and_version() {
         let cases = [

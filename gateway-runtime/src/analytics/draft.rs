@@ -102,6 +102,7 @@ pub(crate) fn stopped(draft: &mut Draft, stop: &Stop) {
         return;
     }
     draft.answered = match stop {
+        Stop::Reply(_) => AnsweredBy::Here,
         Stop::Answer(response) if response.status() < StatusCode::BAD_REQUEST => AnsweredBy::Here,
         Stop::Answer(_) | Stop::Refused { .. } => AnsweredBy::Plugin,
         Stop::Error(_) | Stop::Elsewhere(_) => AnsweredBy::Gateway,

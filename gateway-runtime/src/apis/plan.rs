@@ -59,6 +59,8 @@ pub(crate) struct Ground {
     pub(crate) marks: Arc<Marks>,
     /// Whether there are analytics at all.
     pub(crate) has_analytics: bool,
+    /// Of an answer that a template makes anew, in bytes; `None` is the gateway's own bound.
+    pub(crate) max_response_body: Option<usize>,
     /// Where events go.
     pub(crate) events: Queue,
     /// What errors tell clients.

@@ -123,7 +123,7 @@ impl Way {
                 }
                 match ran {
                     Ran::On | Ran::Wait(_) => Ok(None),
-                    Ran::Answer(response) => Err(Stop::Answer(response)),
+                    Ran::Answer(response) => Err(Stop::Reply(response)),
                     Ran::Elsewhere(to) => Err(Stop::Elsewhere(to)),
                 }
             }

@@ -100,5 +100,5 @@ fn answer(report: &Report) -> Stop {
     body.push(b'\n');
     let response = Response::new(StatusCode::OK);
     let response = response.with_header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Stop::Answer(Box::new(response.with_body(body)))
+    Stop::Reply(Box::new(response.with_body(body)))
 }

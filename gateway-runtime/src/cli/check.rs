@@ -99,6 +99,7 @@ fn examine(
         has_analytics: config.analytics.is_some(),
         version_header: config.version_header.clone(),
         errors: Arc::clone(&config.errors),
+        max_response_body: config.max_response_body,
         events: Queue::default(),
     };
     let mut definitions: Vec<(Arc<str>, Arc<str>, Arc<ApiDefinition>)> = Vec::new();

@@ -167,6 +167,7 @@ pub(super) const VARIABLES: &[(&str, &[&str], Kind)] = &[
     ("HTTPSERVEROPTIONS_WRITETIMEOUT", &["http_server_options", "write_timeout"], Kind::Integer),
     ("HTTPSERVEROPTIONS_CANONICALHEADERNAMES", &["http_server_options", "canonical_header_names"], Kind::Flag),
     ("HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE", &["http_server_options", "max_request_body_size"], Kind::Integer),
+    ("HTTPSERVEROPTIONS_MAXRESPONSEBODYSIZE", &["http_server_options", "max_response_body_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXCONNECTIONS", &["http_server_options", "max_connections"], Kind::Integer),
     ("HTTPSERVEROPTIONS_MAXREQUESTHEADERSIZE", &["http_server_options", "max_request_header_size"], Kind::Integer),
     ("HTTPSERVEROPTIONS_ENABLEWEBSOCKETS", &["http_server_options", "enable_websockets"], Kind::Flag),

@@ -119,6 +119,7 @@ pub(super) struct RawServer {
     pub(super) canonical_header_names: bool,
     pub(super) max_connections: u64,
     pub(super) max_request_body_size: u64,
+    pub(super) max_response_body_size: u64,
     pub(super) max_request_header_size: u64,
     pub(super) enable_websockets: bool,
     /// What comes is passed on at once, whatever this says.

@@ -29,7 +29,7 @@ use crate::metrics;
 
 pub(crate) use deliver::deliver;
 pub(crate) use plan::{Of, Planned, plan};
-pub(crate) use refusal::refused;
+pub(crate) use refusal::{refused, stopped};
 use webhook::WebHook;
 
 /// How many events may wait to be told.

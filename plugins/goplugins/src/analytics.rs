@@ -75,6 +75,22 @@ mod tests {
         String::from_utf8_lossy(message).into_owned()
     }
 
+    /// Source: plugin-system.md §10.2, test/goplugins/test_goplugin_test.go.
+    #[test]
+    fn a_header_and_a_login_are_taken_out_as_published() {
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: golang\r\n\r\nHello".to_vec();
+        let record = AnalyticsRecord { raw_response: response, ..AnalyticsRecord::default() };
+        let without = shown("MyAnalyticsPluginDeleteHeader", record);
+        assert_eq!(text(&without.raw_response), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello");
+        let login = |it: &str| {
+            let body = format!(r#"{{"data":{{"email":"{it}","password":"{it}"}},"email":"{it}","password":"{it}"}}"#);
+            format!("POST / HTTP/1.1\r\nHost: server.com\r\nContent-Length: {}\r\n\r\n{body}", 72).into_bytes()
+        };
+        let raw_request = login("test");
+        let record = AnalyticsRecord { content_length: 72, raw_request, ..AnalyticsRecord::default() };
+        assert_eq!(text(&shown("MyAnalyticsPluginMaskJSONLoginBody", record).raw_request), text(&login("****")));
+    }
+
     #[test]
     fn a_tag_and_a_header_are_added_in_place_of_server() {
         let response = b"HTTP/1.1 200 OK\r\nServer: x\r\nA: b\r\n\r\nbody".to_vec();

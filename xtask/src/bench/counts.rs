@@ -24,12 +24,12 @@ use super::tools::fresh;
 use crate::toolchain::run;
 
 /// The fewer requests.
-const FEW: u64 = 320;
+const FEW: u64 = 128;
 /// How many more the many are.
-const MORE: u64 = 1_600;
-/// Of so many rounds the lowest counts: what a gateway does now and then, such as to give memory back when it has rested, is
-/// some thousand instructions a request if it falls into the many.
-const ROUNDS: usize = 4;
+const MORE: u64 = 832;
+/// Of so many rounds the lowest counts. When it has rested, such as before a round, a gateway gives memory back: a million
+/// instructions, which may fall into the few or into the many.
+const ROUNDS: usize = 6;
 /// Connections where caches are counted, each with so many requests less.
 const CROWD: u64 = 64;
 /// The caches of a core of a server of today: 32 KiB for instructions, 48 KiB for data, and 2 MiB behind them.

@@ -17,11 +17,16 @@ use crate::middleware::{PlannedMiddleware, Ran, Step};
 
 pub(super) const STEP: PlannedMiddleware = PlannedMiddleware { name: "transform_response", plan };
 
-struct TransformResponse(OnPaths<Arc<Transform>>);
+struct TransformResponse {
+    entries: OnPaths<Arc<Transform>>,
+    /// In bytes: a larger answer is not read. Source: gateway.md §12.27.
+    largest: usize,
+}
 
 fn plan(planning: &mut Planning<'_, '_>) -> Option<Box<dyn Step>> {
     let entries = planning.on_paths("transform_response", |paths| &paths.transform_response, entry)?;
-    Some(Box::new(TransformResponse(entries)))
+    let largest = planning.ground().max_response_body.unwrap_or(LARGEST);
+    Some(Box::new(TransformResponse { entries, largest }))
 }
 
 /// What was made of a body, and what went wrong with it.
@@ -32,7 +37,8 @@ struct Made {
 
 impl Step for TransformResponse {
     fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        let Some(transform) = self.0.find(&exchange.request).map(Arc::clone) else { return Ok(Ran::On) };
+        let Some(transform) = self.entries.find(&exchange.request).map(Arc::clone) else { return Ok(Ran::On) };
+        let largest = self.largest;
         let is_head = exchange.request.method() == Method::HEAD;
         let beside = transform.beside(exchange);
         let Some(response) = exchange.response.as_mut() else { return Ok(Ran::On) };
@@ -43,11 +49,11 @@ impl Step for TransformResponse {
         let mut body = std::mem::take(response.body_mut());
         let encoded_as = encoding.clone();
         let made = async move {
-            let bytes = body.bytes(LARGEST).await.map_err(|error| match error {
+            let bytes = body.bytes(largest).await.map_err(|error| match error {
                 BodyError::TooLarge { limit_bytes } => RequestError::ResponseTooLarge { limit_bytes },
                 other => RequestError::ResponseBroken(other),
             })?;
-            aside(bytes.len(), move || transform.made(&bytes, encoded_as.as_ref(), beside)).await
+            aside(bytes.len(), move || transform.made(&bytes, encoded_as.as_ref(), beside, largest)).await
         };
         Ok(Ran::wait(made, move |made, exchange| {
             let Made { body, problems } = made?;
@@ -67,10 +73,10 @@ impl Step for TransformResponse {
 }
 
 impl Transform {
-    fn made(&self, body: &[u8], encoding: Option<&HeaderValue>, beside: Map<String, Value>) -> Made {
+    fn made(&self, body: &[u8], encoding: Option<&HeaderValue>, beside: Map<String, Value>, largest: usize) -> Made {
         let mut problems = Vec::new();
         let encoding = encoding.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let data = decoded(body, encoding).and_then(|body| self.read(&body)).unwrap_or_else(|reason| {
+        let data = decoded(body, encoding, largest).and_then(|body| self.read(&body)).unwrap_or_else(|reason| {
             problems.push(reason);
             Map::new()
         });
@@ -87,7 +93,7 @@ use super::encoding::{decoded, encoded};
 
 /// Nothing has a template here.
 #[cfg(not(feature = "templates"))]
-fn decoded(body: &[u8], _encoding: &str) -> Result<Vec<u8>, String> {
+fn decoded(body: &[u8], _encoding: &str, _largest: usize) -> Result<Vec<u8>, String> {
     Ok(body.to_vec())
 }
 
