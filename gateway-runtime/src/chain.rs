@@ -28,7 +28,7 @@ use crate::middleware::{Ran, Step, Then, dispatch};
 use crate::telemetry::{one_line, panic_text};
 
 pub(crate) use any_of::{AnyOf, Way};
-pub(crate) use elsewhere::{Elsewhere, Ignored, Journey, Loop};
+pub(crate) use elsewhere::{Chosen, Elsewhere, Ignored, Journey, Loop};
 pub(crate) use guarded::PluginRules;
 pub(crate) use limits_report::LimitsReport;
 

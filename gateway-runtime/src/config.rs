@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use gateway_model::configuration::{Unhonoured, unhonoured};
 use gateway_model::{Position, Severity, Version};
+use gateway_sdk::HeaderName;
 use serde_json::Value;
 
 mod analytics;
 mod bounds;
 mod edge;
 mod env;
+mod errors;
 mod events;
 mod jwks;
 mod keys;
@@ -29,6 +31,7 @@ mod secret;
 mod storage;
 
 use crate::analytics::Settings as AnalyticsSettings;
+use crate::error::Errors;
 use crate::events::Planned;
 use crate::gateway::Entrance;
 use crate::keyring::Settings;
@@ -100,8 +103,11 @@ pub(crate) struct Config {
     pub(crate) max_response_body: Option<usize>,
     /// Whether client connections are used once.
     pub(crate) close_connections: bool,
-    pub(crate) hide_generator_header: bool,
+    /// What errors tell clients.
+    pub(crate) errors: Arc<Errors>,
     pub(crate) track_404_logs: bool,
+    /// Tells the client the version that it got where it named none.
+    pub(crate) version_header: Option<HeaderName>,
     pub(crate) trust: Trust,
     pub(crate) paths: PathRules,
     /// Path of the health endpoint, `/hello`.
@@ -294,6 +300,15 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
         .ok()
 }
 
+fn version_header(raw: &Raw, remarks: &mut Remarks<'_>) -> Option<HeaderName> {
+    let name = raw.version_header.as_str();
+    let header = HeaderName::try_from(name).ok();
+    if header.is_none() && !name.is_empty() {
+        remarks.error("version_header", format!("`{name}` is no name of a header, such as `x-version`"));
+    }
+    header
+}
+
 fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>) -> Config {
     let or = |text: &str, default: &str| if text.is_empty() { default } else { text }.to_owned();
     let seconds = |n: u64, default: u64| Duration::from_secs(if n == 0 { default } else { n }).min(LONGEST);
@@ -328,8 +343,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         max_request_body: Some(server.max_request_body_size).filter(|bytes| *bytes > 0),
         max_response_body: usize::try_from(server.max_response_body_size).ok().filter(|bytes| *bytes > 0),
         close_connections: raw.close_connections,
-        hide_generator_header: raw.hide_generator_header,
+        errors: Arc::new(errors::resolve(raw, remarks)),
         track_404_logs: raw.track_404_logs,
+        version_header: version_header(raw, remarks),
         trust: Trust { xff_depth: server.xff_depth },
         paths: PathRules {
             anchor_start: server.enable_path_prefix_matching,

@@ -2,13 +2,28 @@
 //!
 //! The client's words and the log's words are two things: plugin names, addresses and reasons stay in the log.
 //! Source: Tyk, `gateway/handler_error.go`.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what is told of errors that other modules find | `error/told.rs` |
+//! | the body, in JSON or XML | `error/written.rs`; templates of it, `error/text.rs` |
+//! | what errors are called in the configuration | `error/kinds.rs` |
+//! | other answers in their place | `error/overrides.rs` |
 
+pub(crate) mod kinds;
+pub(crate) mod overrides;
+pub(crate) mod text;
+mod told;
+mod written;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_model::Hook;
-use gateway_sdk::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
+use gateway_sdk::http::header::CONNECTION;
 use gateway_sdk::{BodyError, HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::certificates::LookUpError;
@@ -24,6 +39,9 @@ use crate::serve::body::Stalled;
 use crate::session::apply::ApplyError;
 use crate::storage::StoreError;
 use crate::upstream::ForwardError;
+use overrides::{ApiOverrides, Overrides, Seen};
+use text::Templates;
+pub(crate) use written::{body, plain};
 
 /// Why a request got an answer that neither the upstream nor a plugin wrote.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +173,36 @@ pub(crate) enum RequestError {
     Forward(#[from] ForwardError),
 }
 
+/// What the configuration says of the words of errors. Source: gateway.md §5.11.
+#[derive(Debug, Default)]
+pub(crate) struct Errors {
+    pub(crate) templates: Templates,
+    /// By [`RequestError::id`].
+    pub(crate) messages: BTreeMap<&'static str, Message>,
+    pub(crate) overrides: Option<Overrides>,
+    /// The header that says whose errors they are is left out.
+    pub(crate) hides_generator: bool,
+}
+
+/// What a client is told in place of the gateway's words; what is `None` stays as it is.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) text: Option<String>,
+}
+
+/// The status that somebody asks for; 0 is none.
+///
+/// # Errors
+/// Where it cannot end a request.
+pub(crate) fn final_status(code: u16) -> Result<Option<StatusCode>, String> {
+    match StatusCode::from_u16(code) {
+        _ if code == 0 => Ok(None),
+        Ok(status) if (200..600).contains(&code) => Ok(Some(status)),
+        _ => Err(format!("`{code}` is no status code that can end a request; write one from 200 to 599")),
+    }
+}
+
 /// What the client of an unsigned token is told, as the definition says.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenRefusal {
@@ -230,7 +278,7 @@ impl RequestError {
             Self::UnhonouredGuards(_) | Self::Broken(_) | Self::UnresolvedPlugin { .. } | Self::SchemeMissing(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition)
             }
-            Self::Version(error) => version(error),
+            Self::Version(error) => told::version(error),
             Self::PluginPanicked { .. } | Self::NotFinal { .. } | Self::PluginPolicies { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Plugin)
             }
@@ -256,7 +304,7 @@ impl RequestError {
             // With a key that may be known, and cannot be asked about, nobody is let in.
             Self::KeyFailed(KeyError::Policies(_)) => (StatusCode::FORBIDDEN, DISALLOWED, Definition),
             Self::KeyFailed(_) | Self::CertificateFailed(_) => (StatusCode::FORBIDDEN, DISALLOWED, Store),
-            Self::Jwt(error) => jwt(error),
+            Self::Jwt(error) => told::jwt(error),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded", Client),
             Self::ApiRateLimited => (StatusCode::TOO_MANY_REQUESTS, "API Rate Limit Exceeded", Client),
             Self::RateUnknown(_) => {
@@ -297,7 +345,7 @@ impl RequestError {
             Self::LengthMissing => (StatusCode::LENGTH_REQUIRED, "Content length is required for this request", Client),
             Self::LengthInvalid => (StatusCode::BAD_REQUEST, "content length is not a valid Integer", Client),
             Self::OverSize { .. } => (StatusCode::BAD_REQUEST, "Request is too large", Client),
-            Self::Forward(error) => forward_told(error),
+            Self::Forward(error) => told::upstream(error),
         }
     }
 
@@ -341,34 +389,28 @@ impl RequestError {
 
     /// The response. `request` are the client's headers: their `Content-Type` decides between JSON and XML.
     pub(crate) fn response(&self, config: &Config, request: &HeaderMap) -> Response {
+        self.response_at(config, request, None)
+    }
+
+    /// The same for a request to an API, which may have other answers.
+    pub(crate) fn response_at(
+        &self,
+        config: &Config,
+        request: &HeaderMap,
+        overrides: Option<&ApiOverrides>,
+    ) -> Response {
         let (status, message, fault) = self.told();
+        let errors = &*config.errors;
+        let other = self.id().and_then(|id| errors.messages.get(id));
+        let status = other.and_then(|other| other.status).unwrap_or(status);
         metrics::answered(status, fault);
         self.count();
-        let mut response = match self {
-            Self::NotRouted | Self::Host | Self::Connect | Self::Forward(ForwardError::AllDown) => {
-                plain(status, message)
+        let mut response = match self.words(status, message) {
+            None => plain(status, message),
+            Some(words) => {
+                let words = other.and_then(|other| other.text.as_deref()).map_or(words, Cow::Borrowed);
+                told(errors, request, (Response::new(status), &words), self.flag(), overrides)
             }
-            Self::CertificateDenied { sha256 } => {
-                body(config, request, Response::new(status), &format!("Certificate with SHA256 {sha256} not allowed"))
-            }
-            Self::TokenSignature(_, told) => body(config, request, Response::new(status), &told.message),
-            Self::BodyRefused(told) | Self::RequestRefused(told) => {
-                body(config, request, Response::new(status), &told.message)
-            }
-            Self::Mock(told) => {
-                let message = format!("failed to mock response: mock: {}", told.detail);
-                body(config, request, Response::new(status), &message)
-            }
-            Self::LoopTooDeep(most) => {
-                let message = format!("Loop level too deep. Found more than {most} loops in single request");
-                body(config, request, Response::new(status), &message)
-            }
-            Self::SchemeMissing(scheme) => {
-                let message = format!("security scheme {scheme} is not configured");
-                body(config, request, Response::new(status), &message)
-            }
-            _ if status == StatusCode::PAYLOAD_TOO_LARGE => plain(status, message),
-            _ => body(config, request, Response::new(status), message),
         };
         // What is left of the body is read no more, and so nothing behind it.
         if matches!(self, Self::Host | Self::BodyTooLarge { .. } | Self::Forward(ForwardError::Body(_))) {
@@ -376,130 +418,36 @@ impl RequestError {
         }
         response
     }
-}
 
-/// The same for a request that no version, or no path of one, serves. Source: gateway.md §5.4.
-fn version(error: &VersionError) -> (StatusCode, &'static str, Fault) {
-    use Fault::{Client, Definition};
-    let (message, fault) = match error {
-        VersionError::Ambiguous => ("Ambiguous default API version for this non-versioned API found", Definition),
-        VersionError::NoDefault => ("No default API version for this non-versioned API found", Definition),
-        VersionError::Missing => ("Version information not found", Client),
-        VersionError::Unknown => return (StatusCode::NOT_FOUND, "This API version does not seem to exist", Client),
-        VersionError::TooManyApis { .. } => return (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, Definition),
-        VersionError::ApiExpired => {
-            ("API has expired, please check documentation or contact administrator", Definition)
-        }
-        VersionError::Expired => {
-            ("Api Version has expired, please check documentation or contact administrator", Definition)
-        }
-        VersionError::Forbidden => ("Requested endpoint is forbidden", Client),
-    };
-    (StatusCode::FORBIDDEN, message, fault)
-}
-
-/// The same for a request that was not answered by its upstream.
-fn forward_told(error: &ForwardError) -> (StatusCode, &'static str, Fault) {
-    use Fault::{Client, Upstream};
-    match error {
-        ForwardError::Timeout(_) | ForwardError::Deadline(_) => {
-            (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.", Upstream)
-        }
-        ForwardError::Open { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable.", Upstream),
-        ForwardError::AllDown => (StatusCode::SERVICE_UNAVAILABLE, "all hosts are down", Upstream),
-        ForwardError::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed", Upstream),
-        ForwardError::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Client),
-        ForwardError::Body(error) if Stalled::is(error) => (StatusCode::REQUEST_TIMEOUT, BODY, Client),
-        ForwardError::Body(_) => (StatusCode::BAD_REQUEST, BODY, Client),
-        ForwardError::Framing(_)
-        | ForwardError::Target(_)
-        | ForwardError::Connect { .. }
-        | ForwardError::Tls { .. }
-        | ForwardError::Unasked
-        | ForwardError::Exchange(_) => (StatusCode::INTERNAL_SERVER_ERROR, PROXYING, Upstream),
-    }
-}
-
-/// What is told of a JSON web token. Source: gateway.md §5.11.
-fn jwt(error: &JwtError) -> (StatusCode, &'static str, Fault) {
-    use Fault::{Client, Definition, Upstream};
-    let unauthorized = |message| (StatusCode::UNAUTHORIZED, message, Client);
-    let forbidden = |message| (StatusCode::FORBIDDEN, message, Client);
-    match error {
-        JwtError::Missing => (StatusCode::BAD_REQUEST, "Authorization field missing", Client),
-        JwtError::Malformed(_)
-        | JwtError::Signature
-        | JwtError::NoKid
-        | JwtError::UnknownKid
-        | JwtError::UnknownKey
-        | JwtError::KeySecret => forbidden("Key not authorized"),
-        // Source: gateway.md §5.15.
-        JwtError::NoKeyNamed => (StatusCode::NOT_FOUND, "Key not authorized", Client),
-        JwtError::NoKeySet(_) => (StatusCode::FORBIDDEN, "Key not authorized", Upstream),
-        JwtError::Method => forbidden("Key not authorized: Unexpected signing method"),
-        JwtError::Expired => unauthorized("Key not authorized: token has expired"),
-        JwtError::BeforeIssued => unauthorized("Key not authorized: token used before issued"),
-        JwtError::NotYet => unauthorized("Key not authorized: token is not valid yet"),
-        JwtError::NoIdentity => forbidden("no suitable claims for user ID were found"),
-        JwtError::EmptySubject => forbidden("found an empty user ID in sub claim"),
-        JwtError::EmptyIdentity => forbidden("found an empty user ID in predefined base claim"),
-        JwtError::NoPolicyNamed => forbidden("key not authorized: no matching policy found"),
-        JwtError::NoPolicy { .. } => forbidden("key not authorized: no matching policy"),
-        JwtError::NoScopePolicy => forbidden("key not authorized: no matching policy found in scope claim"),
-        JwtError::NoScopeOrPolicy => forbidden("key not authorized: no scope or policy in token"),
-        JwtError::Policy(_) => (StatusCode::FORBIDDEN, "key not authorized: could not apply new policy", Definition),
-        JwtError::Policies(_) => {
-            (StatusCode::FORBIDDEN, "key not authorized: could not apply several policies", Definition)
-        }
-    }
-}
-
-/// The gateway's error body with `message`, on a response that may have headers already.
-pub(crate) fn body(config: &Config, request: &HeaderMap, head: Response, message: &str) -> Response {
-    let xml = request
-        .get(CONTENT_TYPE)
-        .filter(|value| {
-            let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-            [&b"application/xml"[..], b"text/xml", b"application/soap+xml"].contains(&media_type.trim_ascii())
+    /// What its body tells the client; `None` where that is a text without the template.
+    fn words(&self, status: StatusCode, message: &'static str) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::NotRouted | Self::Host | Self::Connect | Self::Forward(ForwardError::AllDown) => return None,
+            Self::CertificateDenied { sha256 } => format!("Certificate with SHA256 {sha256} not allowed").into(),
+            Self::TokenSignature(_, told) => told.message.as_str().into(),
+            Self::BodyRefused(told) | Self::RequestRefused(told) => told.message.as_str().into(),
+            Self::Mock(told) => format!("failed to mock response: mock: {}", told.detail).into(),
+            Self::LoopTooDeep(most) => {
+                format!("Loop level too deep. Found more than {most} loops in single request").into()
+            }
+            Self::SchemeMissing(scheme) => format!("security scheme {scheme} is not configured").into(),
+            _ if status == StatusCode::PAYLOAD_TOO_LARGE => return None,
+            _ => message.into(),
         })
-        .cloned();
-    let (media_type, text) = match xml {
-        Some(media_type) => (
-            media_type,
-            format!("<?xml version = \"1.0\" encoding = \"UTF-8\"?>\n<error>{}</error>\n", escape(message)),
-        ),
-        None => (
-            HeaderValue::from_static("application/json"),
-            format!("{{\n    \"error\": {}\n}}", serde_json::Value::from(message)),
-        ),
-    };
-    let mut response = head.with_header(CONTENT_TYPE, media_type).with_body(text);
-    if !config.hide_generator_header {
-        let name = HeaderName::from_static("x-generator");
-        response.headers_mut().insert(name, HeaderValue::from_static("tyk.io"));
     }
-    response
 }
 
-/// A text without the template.
-pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response {
-    Response::new(status)
-        .with_header(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
-        .with_header(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"))
-        .with_body(text)
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&#34;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
+/// The gateway's error with a message, or what is answered in its place.
+pub(crate) fn told(
+    errors: &Errors,
+    request: &HeaderMap,
+    (head, message): (Response, &str),
+    flag: Option<&'static str>,
+    overrides: Option<&ApiOverrides>,
+) -> Response {
+    let seen = Seen { status: head.status(), flag, text: message.as_bytes() };
+    match overrides.and_then(|overrides| overrides.find(seen)) {
+        Some(rule) => rule.write(errors, request, head, Some(message)),
+        None => body(errors, request, head, message),
     }
-    escaped
 }

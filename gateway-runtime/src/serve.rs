@@ -215,7 +215,7 @@ async fn settle(
             if let Some(handlers) = &route.api.events {
                 events::stopped(handlers, &stop, exchange, gateway.config.trust);
             }
-            let mut response = stopped(gateway, exchange, stop);
+            let mut response = stopped(gateway, route, exchange, stop);
             rates::on_refusal(&gateway.config, response.headers_mut(), exchange);
             fill(response.headers_mut(), asked);
             response
@@ -365,21 +365,23 @@ fn written_by_plugin(mut response: Response, is_head: bool) -> Result<Response, 
 }
 
 /// What a plugin answers a client with, or the gateway's error if that cannot be sent.
-fn sent_by_plugin(gateway: &Gateway, exchange: &Exchange, response: Response) -> Response {
+fn sent_by_plugin(gateway: &Gateway, at: &Route, exchange: &Exchange, response: Response) -> Response {
     let is_head = exchange.request.method() == Method::HEAD;
-    written_by_plugin(response, is_head).unwrap_or_else(|error| stopped(gateway, exchange, error.into()))
+    written_by_plugin(response, is_head).unwrap_or_else(|error| stopped(gateway, at, exchange, error.into()))
 }
 
 /// The response to a request that ended before, or without, an upstream's.
-fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
+fn stopped(gateway: &Gateway, at: &Route, exchange: &Exchange, stop: Stop) -> Response {
     let (config, headers) = (&gateway.config, exchange.request.headers());
+    let overrides = at.api.overrides.as_deref();
     match stop {
         // What stands for the upstream's answer has met the response's chain: nothing there makes another.
         Stop::Reply(response) | Stop::Answer(response) | Stop::InPlace(response) => {
-            sent_by_plugin(gateway, exchange, *response)
+            sent_by_plugin(gateway, at, exchange, *response)
         }
         Stop::Refused { head, message } => {
-            sent_by_plugin(gateway, exchange, error::body(config, headers, *head, &message))
+            let told = error::told(&config.errors, headers, (*head, &message), None, overrides);
+            sent_by_plugin(gateway, at, exchange, told)
         }
         // It was taken where it came up: nothing behind the chain comes to it.
         Stop::Elsewhere(_) => RequestError::from(VersionError::Unknown).response(config, headers),
@@ -388,7 +390,7 @@ fn stopped(gateway: &Gateway, exchange: &Exchange, stop: Stop) -> Response {
             if error.status().is_server_error() {
                 tracing::error!(api_id, fault = %error.fault(), %error, "request failed");
             }
-            error.response(config, headers)
+            error.response_at(config, headers, overrides)
         }
     }
 }

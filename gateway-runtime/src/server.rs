@@ -127,8 +127,6 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
     let outbound = Arc::clone(&config.outbound);
     let (paths, trust) = (config.paths, config.trust);
     let (edge, has_control) = (config.edge.clone(), config.control_port.is_none());
-    let (has_analytics, max_response_body) = (config.analytics.is_some(), config.max_response_body);
-    let (marks, rate_headers) = (Arc::default(), config.rate_headers);
     Ground {
         paths,
         trust,
@@ -136,11 +134,13 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
         has_control,
         edge,
         outbound,
-        marks,
-        rate_headers,
-        has_analytics,
-        max_response_body,
+        rate_headers: config.rate_headers,
+        marks: Arc::default(),
+        has_analytics: config.analytics.is_some(),
+        max_response_body: config.max_response_body,
         events,
+        errors: Arc::clone(&config.errors),
+        version_header: config.version_header.clone(),
     }
 }
 

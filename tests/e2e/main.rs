@@ -19,6 +19,7 @@ mod cors;
 mod domains;
 mod drain;
 mod durable;
+mod error_answers;
 mod events;
 mod golden;
 mod grpc;

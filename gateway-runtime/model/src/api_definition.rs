@@ -10,6 +10,7 @@ use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::cache::CacheOptions;
 use crate::cors::Cors;
 use crate::custom_middleware::MiddlewareSection;
+use crate::error_overrides::ErrorOverrides;
 use crate::events::EventHandlers;
 use crate::headers::ResponseProcessor;
 use crate::jwt::{JwksUri, Scopes};
@@ -176,6 +177,10 @@ pub struct ApiDefinition {
     pub enable_context_vars: bool,
     /// Who is told of its events.
     pub event_handlers: EventHandlers,
+    /// What is answered in place of errors, the gateway's and those of upstreams.
+    pub error_overrides: ErrorOverrides,
+    /// Leaves `error_overrides` out.
+    pub error_overrides_disabled: bool,
     /// Which answers are kept for those who ask the same.
     pub cache_options: CacheOptions,
     /// Leaves the API out of the analytics.

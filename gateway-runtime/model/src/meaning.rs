@@ -94,10 +94,25 @@ impl Check<'_> {
                           asks for, and without one; set it to true";
             self.warning(path(&["version_data", "not_versioned"]), reason);
         }
+        if data.is_versioned() && !self.api.definition.enabled && self.api.definition.fallback_to_default {
+            let reason =
+                "has no effect on versions within a definition: a request for one that is not there is refused";
+            self.warning(path(&["definition", "fallback_to_default"]), reason);
+        }
+        let is_known = data.default_version.is_empty() || data.versions.contains_key(&data.default_version);
+        if data.is_versioned() && !self.api.definition.enabled && !is_known {
+            let reason =
+                format!("`{}` is none of `versions`: requests that name no version are refused", data.default_version);
+            self.warning(path(&["version_data", "default_version"]), reason);
+        }
     }
 
     fn version(&mut self, at: &JsonPath, version: &Version) {
         self.expiry(at.key("expires"), &version.expires);
+        if !version.override_target.is_empty() && !has_scheme_and_host(&version.override_target) {
+            let reason = format!("`{}` is not of the form `scheme://host[:port][/path]`", version.override_target);
+            self.error(at.key("override_target"), reason);
+        }
         self.version_traffic(at, version);
         self.rewrites(at, version);
         self.version_lists(at, version);

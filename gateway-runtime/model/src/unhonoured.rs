@@ -34,15 +34,11 @@ pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
     let root = JsonPath::default();
     let ways_in = AUTHENTICATION.iter().filter(|_| !api.use_keyless).copied();
     let others = GUARDS.iter().filter(|(_, off)| !is_set(document, &[off]));
-    let mut found: Vec<JsonPath> = ways_in
+    ways_in
         .chain(others.map(|(path, _)| *path))
         .filter(|path| is_set(document, path))
         .map(|path| path.iter().fold(root.clone(), |path, key| path.key(*key)))
-        .collect();
-    if !api.version_data.not_versioned && api.version_data.versions.len() > 1 && !api.definition.enabled {
-        found.push(root.key("version_data").key("not_versioned"));
-    }
-    found
+        .collect()
 }
 
 /// A reason for every guard and for every field without effect, the latter once for all elements of an array.

@@ -53,6 +53,13 @@ pub struct VersionData {
     pub versions: BTreeMap<String, Version>,
 }
 
+impl VersionData {
+    /// Whether requests say which of several versions they are for.
+    pub fn is_versioned(&self) -> bool {
+        !self.not_versioned && self.versions.len() > 1
+    }
+}
+
 /// One version of an API. Source: Tyk, `VersionInfo` in `apidef/api_definitions.go`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, expecting = "an object")]
@@ -69,6 +76,8 @@ pub struct Version {
     pub extended_paths: ExtendedPaths,
     /// Paths of `extended_paths` match without regard to case.
     pub ignore_endpoint_case: bool,
+    /// Where its requests go, in place of `proxy.target_url` and `proxy.target_list`.
+    pub override_target: String,
     /// How long an answer may take where no `hard_timeouts` says so, as [`duration`](crate::duration()) reads it.
     pub global_enforce_timeout: String,
     /// Leaves `global_enforce_timeout` out.

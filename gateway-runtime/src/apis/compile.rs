@@ -20,6 +20,7 @@ use crate::apis::policies::Policies;
 use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
 use crate::config::RateHeaders;
 use crate::drivers::{Resolved, Unresolved};
+use crate::error::overrides::ApiOverrides;
 use crate::events::Handlers;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
@@ -54,6 +55,8 @@ pub(crate) struct Api {
     pub(crate) tracking: Option<Arc<Tracking>>,
     /// Who is told of its events.
     pub(crate) events: Option<Arc<Handlers>>,
+    /// What is answered in place of errors.
+    pub(crate) overrides: Option<Arc<ApiOverrides>>,
     /// Which plugin serves which hook here.
     pub(crate) uses: Vec<(&'static Plugin, Hook)>,
     pub(crate) unresolved: Vec<Unresolved>,
@@ -74,6 +77,8 @@ pub(crate) struct Serving {
     pub(crate) keeps_request: bool,
     /// A request may be one whose client the upstream is not told.
     pub(crate) may_hide_client: bool,
+    /// The versions that requests choose among: then this chain chooses, and theirs serve.
+    pub(crate) versions: Vec<Serving>,
 }
 
 /// What definitions are read against, and what plugins need to start.
@@ -116,6 +121,39 @@ pub(crate) async fn compile(
     services: &Services,
     previous: Option<&Api>,
 ) -> Result<Api, StartError> {
+    let before = previous.and_then(|api| api.serving.as_ref().ok());
+    let (mut plan, mut started) = (plan, Started::new());
+    let versions = std::mem::take(&mut plan.versions);
+    let chain = if versions.is_empty() { Chain::Whole } else { Chain::Choice };
+    let mut api =
+        compile_one(plan, chain, (Arc::clone(&file), Arc::clone(&text)), (services, before), &mut started).await?;
+    for (at, version) in versions.into_iter().enumerate() {
+        let origin = (Arc::clone(&file), Arc::clone(&text));
+        let before = before.and_then(|before| before.versions.get(at));
+        api.take_in(compile_one(version, Chain::Whole, origin, (services, before), &mut started).await?);
+    }
+    Ok(api)
+}
+
+/// Plugins that run.
+type Started = Vec<(&'static Plugin, Arc<Running>)>;
+
+/// How much of a request's way an API's own chain is.
+#[derive(Clone, Copy)]
+enum Chain {
+    Whole,
+    /// It chooses among versions, each of which has a chain of its own.
+    Choice,
+}
+
+/// An API, or one of its versions; what was started for another of them is used here too.
+async fn compile_one(
+    plan: Plan,
+    chain: Chain,
+    (file, text): (Arc<str>, Arc<str>),
+    (services, previous): (&Services, Option<&Serving>),
+    started: &mut Started,
+) -> Result<Api, StartError> {
     let Plan {
         definition,
         listen,
@@ -133,15 +171,16 @@ pub(crate) async fn compile(
         enforced,
         plugins,
         events,
+        overrides,
         alternatives,
+        versions: _,
+        version,
     } = plan;
-    let mut started = Vec::new();
-    for (plugin, prepared) in plugins {
-        started.push((plugin, start(plugin, prepared, &definition, services).await?));
-    }
+    start_all(plugins, started, &definition, services).await?;
     let (uses, unresolved) = register(&calls, &endpoints);
     let (allowed, plugins) = (edge.allowed.clone(), services.plugins.clone());
-    let builder = Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins };
+    let api = Arc::clone(&definition);
+    let builder = Builder { api, started: started.clone(), calls, steps, allowed, alternatives, plugins };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -155,27 +194,56 @@ pub(crate) async fn compile(
         listen: &listen,
         rates,
         from_body: from_body.map(Arc::new),
+        version: version.as_deref(),
+        overrides: overrides.as_ref(),
     };
-    let mut request = builder.request(&building, endpoints);
-    // A response that a plugin would have to see, and none does, is not asked for.
-    let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
-    request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
-    let response: Vec<Link> = RESPONSE.iter().flat_map(|row| builder.row(row, &building)).collect();
-    let keeps_request = response.iter().any(|link| match link {
-        Link::Plugin(call) => call.entry.takes_request,
-        _ => true,
-    });
-    let before = previous.and_then(|api| api.serving.as_ref().ok()?.policies.as_ref());
+    let request = builder.request_of(chain, &building, endpoints, &unresolved);
+    let (response, keeps_request) = builder.response(&building);
+    let before = previous.and_then(|serving| serving.policies.as_ref());
     let policies = Policies::new((&definition, events.as_ref()), policies, enforced, before);
     let may_hide_client = may_hide_client(&definition);
-    let serving =
-        Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
-    let tracking = services.analytics.as_ref().filter(|_| !definition.do_not_track).map(|analytics| {
-        let plugin = builder.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
-        let plugin = plugin.map(|call| call.as_ref().map(|found| builder.call(found)).map_err(|it| it.name.clone()));
-        Tracking::new(analytics, &definition, plugin, &services.host)
-    });
-    Ok(Api { definition, file, text, document: None, listen, edge, serving, tracking, events, uses, unresolved })
+    let serving = Serving {
+        targets,
+        transport,
+        checks,
+        policies,
+        request,
+        response,
+        keeps_request,
+        may_hide_client,
+        versions: Vec::new(),
+    };
+    let tracking = builder.tracking(services);
+    let serving = Ok(serving);
+    Ok(Api {
+        definition,
+        file,
+        text,
+        document: None,
+        listen,
+        edge,
+        serving,
+        tracking,
+        events,
+        overrides,
+        uses,
+        unresolved,
+    })
+}
+
+/// Starts the plugins that do not run yet.
+async fn start_all(
+    plugins: Vec<(&'static Plugin, Prepared)>,
+    started: &mut Started,
+    definition: &Arc<ApiDefinition>,
+    services: &Services,
+) -> Result<(), StartError> {
+    for (plugin, prepared) in plugins {
+        if !started.iter().any(|(other, _)| std::ptr::eq(*other, plugin)) {
+            started.push((plugin, start(plugin, prepared, definition, services).await?));
+        }
+    }
+    Ok(())
 }
 
 /// Runs a plugin's `init`, in a task of its own: its panic, if any, is an error here.
@@ -231,7 +299,7 @@ type Endpoint = Planned<Result<Resolved, Unresolved>>;
 
 struct Builder {
     api: Arc<ApiDefinition>,
-    started: Vec<(&'static Plugin, Arc<Running>)>,
+    started: Started,
     calls: Calls,
     steps: Steps,
     allowed: Option<Arc<Allowed>>,
@@ -252,6 +320,40 @@ impl Builder {
             }
         }
         links
+    }
+
+    /// The request's chain, of which there may be less than all.
+    fn request_of(
+        &self,
+        chain: Chain,
+        building: &Building<'_>,
+        endpoints: Vec<Endpoint>,
+        unresolved: &[Unresolved],
+    ) -> Vec<Link> {
+        let mut request = match chain {
+            Chain::Whole => self.request(building, endpoints),
+            Chain::Choice => self.choice(building),
+        };
+        // A response that a plugin would have to see, and none does, is not asked for.
+        let missing = unresolved.iter().find(|missing| missing.hook == Hook::Response);
+        request.extend(missing.map(|missing| Link::Unresolved { name: missing.name.clone(), hook: missing.hook }));
+        request
+    }
+
+    /// The response's chain, and whether that asks for the request.
+    fn response(&self, building: &Building<'_>) -> (Vec<Link>, bool) {
+        let response: Vec<Link> = RESPONSE.iter().flat_map(|row| self.row(row, building)).collect();
+        let keeps_request = response.iter().any(|link| match link {
+            Link::Plugin(call) => call.entry.takes_request,
+            _ => true,
+        });
+        (response, keeps_request)
+    }
+
+    /// What chooses among versions, each of which has a chain of its own.
+    fn choice(&self, building: &Building<'_>) -> Vec<Link> {
+        let passthrough = passes_options(building.api).then_some(Link::Passthrough);
+        passthrough.into_iter().chain(middleware::choice().flat_map(|row| self.row(row, building))).collect()
     }
 
     /// What tells a caller its limits, where anybody is asked who they are.
@@ -336,6 +438,15 @@ impl Builder {
         OnPaths::new(planned.into_iter().map(call).collect(), listen)
     }
 
+    /// How requests are written down.
+    fn tracking(&self, services: &Services) -> Option<Arc<Tracking>> {
+        services.analytics.as_ref().filter(|_| !self.api.do_not_track).map(|analytics| {
+            let plugin = self.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
+            let plugin = plugin.map(|call| call.as_ref().map(|found| self.call(found)).map_err(|it| it.name.clone()));
+            Tracking::new(analytics, &self.api, plugin, &services.host)
+        })
+    }
+
     fn call(&self, found: &Resolved) -> PluginCall {
         let started = self.started.iter().find(|(plugin, _)| std::ptr::eq(*plugin, found.plugin));
         let (_, instance) = started.expect("every resolved plugin was started");
@@ -363,8 +474,26 @@ impl Api {
             serving: Err(reason),
             tracking: None,
             events: None,
+            overrides: None,
             uses: Vec::new(),
             unresolved: Vec::new(),
+        }
+    }
+
+    /// Serves one more version, with what that uses.
+    fn take_in(&mut self, version: Self) {
+        if let (Ok(serving), Ok(version)) = (&mut self.serving, version.serving) {
+            serving.versions.push(version);
+        }
+        for (plugin, hook) in version.uses {
+            if !self.uses.iter().any(|(other, used)| std::ptr::eq(*other, plugin) && *used == hook) {
+                self.uses.push((plugin, hook));
+            }
+        }
+        for missing in version.unresolved {
+            if !self.unresolved.iter().any(|other| other.name == missing.name && other.hook == missing.hook) {
+                self.unresolved.push(missing);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! `plan/version.rs` is what a version says, and what the built-in steps are made of.
 
+mod legacy;
 mod version;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use gateway_model::{
     AnalyticsPlugin, ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Reading, Scheme, Severity,
     locate,
 };
+use gateway_sdk::HeaderName;
 use gateway_sdk::init::Prepared;
 use gateway_sdk::registry::Plugin;
 
@@ -25,6 +27,8 @@ use crate::apis::policies::PlannedPolicy;
 use crate::config::{Edge, Outbound, PathRules, RateHeaders, Trust};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
+use crate::error::Errors;
+use crate::error::overrides::{ApiOverrides, Overrides};
 use crate::events::{self, Handlers, Of, Queue};
 use crate::middleware::basic_auth::credentials::FromBody;
 use crate::middleware::cache::CacheRules;
@@ -61,6 +65,10 @@ pub(crate) struct Ground {
     pub(crate) max_response_body: Option<usize>,
     /// Where events go.
     pub(crate) events: Queue,
+    /// What errors tell clients.
+    pub(crate) errors: Arc<Errors>,
+    /// Tells a client which version it got, where it has named none.
+    pub(crate) version_header: Option<HeaderName>,
 }
 
 /// A definition whose every part was looked up.
@@ -91,8 +99,14 @@ pub(crate) struct Plan {
     pub(crate) plugins: Vec<(&'static Plugin, Prepared)>,
     /// Who is told of events.
     pub(crate) events: Option<Arc<Handlers>>,
+    /// What is answered in place of errors.
+    pub(crate) overrides: Option<Arc<ApiOverrides>>,
     /// Groups of ways of authentication of which one is enough.
     pub(crate) alternatives: Option<Vec<Vec<Scheme>>>,
+    /// The versions that requests choose among, in the definition's order; each is planned as if it were the only one.
+    pub(crate) versions: Vec<Plan>,
+    /// Which of them this is.
+    pub(crate) version: Option<String>,
 }
 
 /// What came of a definition's text.
@@ -119,9 +133,17 @@ pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, grou
     findings.extend(join(&mut definition, text, document));
     let definition = Arc::new(definition);
     let beside = document.and_then(|document| document.as_deref().ok());
-    let mut planner =
-        Planner { text, places: places.as_deref(), beside, definition: &definition, found: Vec::new(), broken: false };
+    let mut planner = Planner {
+        text,
+        places: places.as_deref(),
+        beside,
+        definition: &definition,
+        version: None,
+        found: Vec::new(),
+        broken: false,
+    };
     let plan = planner.plan(document, ground);
+    let plan = plan.map(|plan| planner.with_versions(plan, document, ground));
     let (found, broken) = (planner.found, planner.broken);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.position);
@@ -148,6 +170,8 @@ struct Planner<'a> {
     /// The OpenAPI document beside the text, if that is in the classic form.
     beside: Option<&'a str>,
     definition: &'a Arc<ApiDefinition>,
+    /// Which of the versions that requests choose among is planned, if they do.
+    version: Option<&'a str>,
     found: Vec<Finding>,
     broken: bool,
 }
@@ -189,6 +213,7 @@ impl Planner<'_> {
             self.refuse(&path, reason);
         }
         let plugins = self.prepare(&definition, &calls, &endpoints);
+        let overrides = self.overrides(&definition, &ground.errors);
         let alternatives = self.alternatives(&definition, document);
         Some(Plan {
             listen: listen?,
@@ -206,7 +231,10 @@ impl Planner<'_> {
             enforced,
             plugins,
             events,
+            overrides,
             alternatives,
+            versions: Vec::new(),
+            version: self.version.map(str::to_owned),
             definition,
         })
     }
@@ -324,6 +352,10 @@ impl Planner<'_> {
     /// Where requests go; each target is parsed, and the wrong ones are told one by one.
     fn targets(&mut self, api: &ApiDefinition, marks: &Marks, transport: &Transport) -> Option<Targets> {
         let proxy = &api.proxy;
+        if let Some((place, url)) = version::override_target(api) {
+            let target = Target::parse(url, proxy, transport);
+            return target.map(Targets::One).map_err(|error| self.refuse(&place, error.to_string())).ok();
+        }
         if !proxy.enable_load_balancing {
             let url = proxy.target_api().map_or(&*proxy.target_url, |_| NOWHERE);
             let target = Target::parse(url, proxy, transport);
@@ -341,6 +373,20 @@ impl Planner<'_> {
             }
         }
         (!members.is_empty()).then(|| Targets::Many(Balancer::new(members)))
+    }
+
+    /// What is answered in place of errors.
+    fn overrides(&mut self, api: &ApiDefinition, errors: &Arc<Errors>) -> Option<Arc<ApiOverrides>> {
+        let mut tell = |severity, path: JsonPath, reason| {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, &path.to_string(), reason);
+        };
+        let own = if api.error_overrides_disabled {
+            None
+        } else {
+            Overrides::plan(&api.error_overrides, &errors.templates, &mut tell)
+        };
+        ApiOverrides::new(own, errors)
     }
 
     /// Who is told of events; what cannot be told is warned about.

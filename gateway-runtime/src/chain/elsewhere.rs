@@ -9,6 +9,8 @@ use gateway_sdk::Request;
 pub(crate) enum Elsewhere {
     /// An API, by its id: all of its chain runs, from the start.
     Api(Arc<str>),
+    /// A version of the API itself, which has a chain of its own.
+    Version(Chosen),
     /// Where a URL leads that the request was rewritten to.
     Loop(Loop),
     /// The API that the `target_url` of this one names, by its id or its name.
@@ -24,6 +26,26 @@ pub(crate) struct Loop {
     pub(crate) most: u32,
     /// Rates and quotas count once more.
     pub(crate) checks_limits: bool,
+}
+
+/// The version that a request has chosen among those within a definition; kept with it, for it may go round.
+#[derive(Debug, Clone)]
+pub(crate) struct Chosen {
+    pub(crate) api_id: Arc<str>,
+    /// Its place among the versions.
+    pub(crate) at: usize,
+    /// Its name.
+    pub(crate) name: Arc<str>,
+}
+
+impl Chosen {
+    pub(crate) fn of(request: &Request) -> Option<&Self> {
+        request.extensions().get()
+    }
+
+    pub(crate) fn keep(self, request: &mut Request) {
+        request.extensions_mut().insert(self);
+    }
 }
 
 /// How a request came to the API that it is at; kept with it once it has been at another.

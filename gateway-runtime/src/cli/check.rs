@@ -98,6 +98,8 @@ fn examine(
         marks: Arc::default(),
         rate_headers: config.rate_headers,
         has_analytics: config.analytics.is_some(),
+        version_header: config.version_header.clone(),
+        errors: Arc::clone(&config.errors),
         max_response_body: config.max_response_body,
         events: Queue::default(),
     };

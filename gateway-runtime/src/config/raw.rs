@@ -1,10 +1,14 @@
 //! The configuration as it is written.
 
+use std::collections::BTreeMap;
+
+use gateway_model::ErrorOverrides;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
+use super::errors::RawMessage;
 use super::jwks::RawJwks;
 use super::keys::RawCache;
 use super::plugins::RawPlugins;
@@ -41,6 +45,7 @@ pub(super) struct Raw {
     pub(super) hide_generator_header: bool,
     pub(super) ignore_endpoint_case: bool,
     pub(super) track_404_logs: bool,
+    pub(super) version_header: String,
     pub(super) health_check_endpoint_name: String,
     pub(super) readiness_check_endpoint_name: String,
     pub(super) graceful_shutdown_timeout_duration: u64,
@@ -56,6 +61,9 @@ pub(super) struct Raw {
     pub(super) policies: RawPolicies,
     pub(super) storage: RawStorage,
     pub(super) event_handlers: Value,
+    pub(super) template_path: String,
+    pub(super) override_messages: BTreeMap<String, RawMessage>,
+    pub(super) error_overrides: ErrorOverrides,
     pub(super) node_secret: String,
     pub(super) allow_insecure_configs: bool,
     pub(super) public_key_path: String,

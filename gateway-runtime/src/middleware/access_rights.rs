@@ -1,6 +1,6 @@
-//! Refuses a session whose access rights do not name this API. Source: Tyk, `gateway/mw_access_rights.go`.
+//! Refuses a session whose access rights do not name this API, or, where requests choose among versions of it, this version.
 //!
-//! The versions that the rights list are for versioned APIs, and this gateway serves none.
+//! Source: Tyk, `gateway/mw_access_rights.go`; gateway.md §5.15.
 
 use gateway_model::Session;
 use gateway_sdk::exchange::Exchange;
@@ -12,10 +12,13 @@ pub(super) const STEP: Middleware = Middleware { name: "access_rights", build };
 
 struct AccessRights {
     api_id: String,
+    /// `None`: requests do not choose among versions.
+    version: Option<String>,
 }
 
-fn build(Building { api, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
-    (!api.use_keyless).then(|| Box::new(AccessRights { api_id: api.api_id.clone() }) as Box<dyn Step>)
+fn build(Building { api, version, .. }: &Building<'_>) -> Option<Box<dyn Step>> {
+    let version = version.map(str::to_owned);
+    (!api.use_keyless).then(|| Box::new(AccessRights { api_id: api.api_id.clone(), version }) as Box<dyn Step>)
 }
 
 impl Step for AccessRights {
@@ -31,7 +34,9 @@ impl Step for AccessRights {
 impl AccessRights {
     /// No rights at all mean every API.
     fn allows(&self, session: &Session) -> bool {
-        session.access_rights.is_empty() || session.access_rights.contains_key(&self.api_id)
+        let is_listed = |versions: &[String]| self.version.as_ref().is_none_or(|version| versions.contains(version));
+        session.access_rights.is_empty()
+            || session.access_rights.get(&self.api_id).is_some_and(|access| is_listed(&access.versions))
     }
 }
 
@@ -48,7 +53,7 @@ mod tests {
     }
 
     fn allows(session: &Session) -> bool {
-        AccessRights { api_id: "orders".into() }.allows(session)
+        AccessRights { api_id: "orders".into(), version: None }.allows(session)
     }
 
     #[test]
@@ -65,5 +70,12 @@ mod tests {
     #[test]
     fn versions_are_no_matter_of_an_api_without_them() {
         assert!(allows(&rights("orders", &["v2"])));
+    }
+
+    #[test]
+    fn of_several_versions_the_rights_must_list_the_one_that_is_asked_for() {
+        let v2 = AccessRights { api_id: "orders".into(), version: Some("v2".into()) };
+        assert!(v2.allows(&rights("orders", &["v1", "v2"])) && v2.allows(&Session::default()));
+        assert!(!v2.allows(&rights("orders", &["v1"])) && !v2.allows(&rights("orders", &[])));
     }
 }

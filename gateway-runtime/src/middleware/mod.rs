@@ -16,6 +16,7 @@ mod context_vars;
 mod cors;
 mod credential;
 pub(crate) mod dispatch;
+mod error_overrides;
 mod expiry;
 mod granular_access;
 mod guards;
@@ -55,6 +56,7 @@ use crate::certificates::Certificates;
 use crate::chain::{Elsewhere, Journey};
 use crate::config::RateHeaders;
 use crate::error::RequestError;
+use crate::error::overrides::ApiOverrides;
 use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::middleware::basic_auth::credentials::FromBody;
@@ -146,6 +148,10 @@ pub(crate) struct Building<'a> {
     pub(crate) rates: Option<Arc<OnPaths<EndpointLimit>>>,
     /// How passwords are found in bodies.
     pub(crate) from_body: Option<Arc<FromBody>>,
+    /// Which of the versions that requests choose among this is.
+    pub(crate) version: Option<&'a str>,
+    /// What is answered in place of errors.
+    pub(crate) overrides: Option<&'a Arc<ApiOverrides>>,
 }
 
 /// One row of [`ORDER`] or [`RESPONSE`].
@@ -212,6 +218,7 @@ pub(crate) const RESPONSE: &[Row] = &[
     Row::Planned(headers::response::STEP),
     Row::Planned(headers::cleanup::STEP),
     Row::Plugins(Hook::Response),
+    Row::BuiltIn(error_overrides::STEP),
     Row::BuiltIn(cache::write::STEP),
     Row::Planned(cors::ON_RESPONSE),
 ];
@@ -248,6 +255,13 @@ pub(crate) fn is_left_out(step: &str, journey: Journey, is_known: bool) -> bool 
     const LIMITS: [&str; 4] =
         [organisation::STEP.name, rate_limit::STEP.name, quota::STEP.name, api_rate_limit::STEP.name];
     (!journey.checks_limits && LIMITS.contains(&step)) || (journey.is_self && is_known && step == auth_token::STEP.name)
+}
+
+/// The rows up to the one that chooses a version.
+pub(crate) fn choice() -> impl Iterator<Item = &'static Row> {
+    let is_last = |row: &&Row| matches!(row, Row::Planned(middleware) if middleware.name == version_check::STEP.name);
+    let last = ORDER.iter().take_while(|row| !is_last(row)).count();
+    ORDER.iter().take(last + 1)
 }
 
 /// The rows that say who is calling and whether it may. No plugin but `auth_check` is among them, and nothing is counted

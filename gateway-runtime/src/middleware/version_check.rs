@@ -7,12 +7,13 @@ mod named;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gateway_model::{ApiDefinition, Version, VersionData};
+use gateway_model::{ApiDefinition, JsonPath, Version, VersionData};
 use gateway_sdk::exchange::Exchange;
+use gateway_sdk::{HeaderName, HeaderValue};
 
 use super::{PlannedMiddleware, Ran, Step};
 use crate::apis::plan::Planning;
-use crate::chain::Elsewhere;
+use crate::chain::{Chosen, Elsewhere, Journey};
 use crate::error::RequestError;
 use named::Named;
 
@@ -35,6 +36,8 @@ pub(crate) enum VersionError {
     Missing,
     #[error("the request is for a version that is not there")]
     Unknown,
+    #[error("the request is for a version that is not among those of the API")]
+    UnknownHere,
     #[error("the request went through {most} APIs, which hand it on to each other: see their versions")]
     TooManyApis { most: u32 },
     #[error("the API is past its `expiration`")]
@@ -62,8 +65,12 @@ fn plan(planning: &mut Planning<'_, '_>) -> Option<Box<dyn Step>> {
     let api = planning.api();
     let own = default_version(&api.version_data).map(|_| ()).err();
     if api.definition.enabled {
-        let step = Apis { named: Named::plan(planning)?, own, ..Apis::of(api) };
+        let telling = Telling::of(planning);
+        let step = Apis { named: Named::plan(planning)?, own, telling, ..Apis::of(api) };
         return Some(Box::new(step));
+    }
+    if api.version_data.is_versioned() {
+        return Versions::plan(planning).map(|step| Box::new(step) as Box<dyn Step>);
     }
     own.map(|unclear| Box::new(Refuse(unclear)) as Box<dyn Step>)
 }
@@ -73,6 +80,24 @@ struct Refuse(VersionError);
 impl Step for Refuse {
     fn run(&self, _exchange: &mut Exchange) -> Result<Ran, RequestError> {
         Err(self.0.into())
+    }
+}
+
+/// Tells a client that has named no version which one it got. Source: gateway.md §1.2 (`version_header`), §5.4.
+#[derive(Default)]
+struct Telling(Option<HeaderName>);
+
+impl Telling {
+    fn of(planning: &Planning<'_, '_>) -> Self {
+        Self(planning.ground().version_header.clone())
+    }
+
+    fn tell(&self, exchange: &mut Exchange, version: &str) {
+        if let Some(header) = &self.0
+            && let Ok(version) = HeaderValue::try_from(version)
+        {
+            exchange.ctx.set_response_header(header.clone(), version);
+        }
     }
 }
 
@@ -89,6 +114,7 @@ struct Apis {
     falls_back: bool,
     /// Why the API itself cannot be it.
     own: Option<VersionError>,
+    telling: Telling,
 }
 
 impl Apis {
@@ -101,6 +127,7 @@ impl Apis {
             default: definition.default.clone(),
             falls_back: definition.fallback_to_default,
             own: None,
+            telling: Telling::default(),
         }
     }
 
@@ -120,8 +147,69 @@ impl Step for Apis {
         if version.is_empty() {
             return Err(VersionError::Missing.into());
         }
+        if asked.is_empty() {
+            let name = if version == SELF { &self.name } else { version };
+            self.telling.tell(exchange, name);
+        }
         let fallback = || if self.falls_back && !self.default.is_empty() { self.find(&self.default) } else { None };
         self.find(version).or_else(fallback).unwrap_or(Err(VersionError::Unknown.into()))
+    }
+}
+
+/// Versions within the definition.
+struct Versions {
+    named: Named,
+    api_id: Arc<str>,
+    /// By their names.
+    places: HashMap<Arc<str>, usize>,
+    /// The version of a request that names none; empty: there is none.
+    default: String,
+    telling: Telling,
+}
+
+impl Versions {
+    /// A version whose key and `name` differ serves nobody: it is asked for by the one, and its paths are looked up by
+    /// the other. Source: gateway.md §3.1, §12.4.
+    fn plan(planning: &mut Planning<'_, '_>) -> Option<Self> {
+        let api = planning.api();
+        let mut places = HashMap::new();
+        for (at, (key, version)) in api.version_data.versions.iter().enumerate() {
+            if version.name == *key {
+                places.insert(key.as_str().into(), at);
+                continue;
+            }
+            let place = JsonPath::default().key("version_data").key("versions").key(key).key("name");
+            let reason = format!(
+                "is `{}`, and the key of the version is `{key}`: requests for it are refused; make the two the same",
+                version.name
+            );
+            planning.warn(&place, reason);
+        }
+        let (api_id, default) = (api.api_id.as_str().into(), api.version_data.default_version.clone());
+        Some(Self { named: Named::plan(planning)?, api_id, places, default, telling: Telling::of(planning) })
+    }
+}
+
+impl Step for Versions {
+    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
+        let request = &mut exchange.request;
+        // What named the version may have been taken out of it the first time.
+        if Journey::of(request).is_self
+            && let Some(chosen) = Chosen::of(request).filter(|chosen| chosen.api_id == self.api_id)
+        {
+            return Ok(Ran::Elsewhere(Elsewhere::Version(chosen.clone())));
+        }
+        let asked = self.named.take(request).unwrap_or_default();
+        let version = if asked.is_empty() { &self.default } else { &asked };
+        if version.is_empty() {
+            return Err(VersionError::Missing.into());
+        }
+        let (name, at) = self.places.get_key_value(version.as_str()).ok_or(VersionError::UnknownHere)?;
+        if asked.is_empty() {
+            self.telling.tell(exchange, name);
+        }
+        let (api_id, name) = (Arc::clone(&self.api_id), Arc::clone(name));
+        Ok(Ran::Elsewhere(Elsewhere::Version(Chosen { api_id, at: *at, name })))
     }
 }
 

@@ -8,11 +8,11 @@ use gateway_sdk::caller::Caller;
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::{Method, Response};
 
-use super::{Peer, reach, serve, settle, stopped};
+use super::{Peer, reach, run, serve, settle, stopped};
 use crate::analytics;
 use crate::apis::compile::Serving;
 use crate::apis::table::Route;
-use crate::chain::{self, Elsewhere, Ignored, Journey, Link, Loop, Stop};
+use crate::chain::{self, Chosen, Elsewhere, Ignored, Journey, Link, Loop, Stop};
 use crate::error::RequestError;
 use crate::events;
 use crate::gateway::Gateway;
@@ -69,6 +69,7 @@ pub(super) async fn elsewhere(
 ) -> Response {
     let table = &gateway.table;
     let (to, missing) = match to {
+        Elsewhere::Version(chosen) => return Box::pin(version(gateway, peer, from, chosen, exchange)).await,
         Elsewhere::Loop(to) => return round(gateway, peer, from, to, exchange).await,
         Elsewhere::Api(id) => (table.load().inside(&id).cloned(), VersionError::Unknown.into()),
         Elsewhere::Target(name) => {
@@ -123,6 +124,27 @@ fn looped<'a>(gateway: &'a Gateway, peer: &'a Peer, to: &'a Route, exchange: &'a
     })
 }
 
+/// Serves a request by one of the versions of its API.
+async fn version(gateway: &Gateway, peer: &Peer, route: &Route, chosen: Chosen, exchange: &mut Exchange) -> Response {
+    let serving = route.api.serving.as_ref().ok().and_then(|serving| serving.versions.get(chosen.at));
+    let Some(serving) = serving else {
+        return refused(gateway, route, exchange, VersionError::UnknownHere.into());
+    };
+    if let Some(draft) = &mut exchange.draft {
+        chosen.name.as_ref().clone_into(&mut draft.record.api_version);
+    }
+    chosen.keep(&mut exchange.request);
+    let served = if Journey::of(&exchange.request).loops == 0 {
+        run(gateway, peer, route, serving, exchange).await
+    } else {
+        match walk(gateway, route, serving, exchange).await {
+            Ok(()) => reach(gateway, peer, route, serving, exchange).await,
+            Err(stop) => Err(stop),
+        }
+    };
+    settle(gateway, peer, route, served, exchange).await
+}
+
 async fn walk(gateway: &Gateway, to: &Route, serving: &Serving, exchange: &mut Exchange) -> Result<(), Stop> {
     let passes = || serving.request.iter().any(|link| matches!(link, Link::Passthrough));
     if exchange.request.method() == Method::OPTIONS && passes() {
@@ -145,5 +167,5 @@ fn refused(gateway: &Gateway, at: &Route, exchange: &mut Exchange, error: Reques
     if let Some(handlers) = &at.api.events {
         events::refused(handlers, &error, exchange, gateway.config.trust);
     }
-    stopped(gateway, exchange, error.into())
+    stopped(gateway, at, exchange, error.into())
 }

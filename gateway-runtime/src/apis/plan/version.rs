@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_model::{
-    ApiDefinition, ExtendedPaths, Hook, JsonPath, OasDefinition, OlderPaths, OnPath, Segment, Severity, Version,
-    duration,
+    ApiDefinition, ExtendedPaths, Hook, JsonPath, OasDefinition, OlderPaths, OnPath, Severity, Version, duration,
 };
 
 use super::{Ground, Planner};
@@ -29,6 +28,18 @@ pub(crate) struct Planning<'p, 'a> {
     rules: PathRules,
     /// `None`: it is none, and the API cannot be served.
     listen: Option<Arc<ListenPath>>,
+}
+
+/// The place of a field of a version.
+fn of_version(key: &str, field: &str) -> JsonPath {
+    JsonPath::default().key("version_data").key("versions").key(key).key(field)
+}
+
+/// Where the version that is served sends its requests, if it has a say in it; with its place.
+pub(super) fn override_target(api: &ApiDefinition) -> Option<(String, &str)> {
+    let (key, version) = default_version(&api.version_data).ok().flatten()?;
+    let url = version.override_target.as_str();
+    (!url.is_empty()).then(|| (of_version(key, "override_target").to_string(), url))
 }
 
 impl<'a> Planner<'a> {
@@ -66,6 +77,11 @@ impl<'a> Planning<'_, 'a> {
         self.rules
     }
 
+    /// The key of the version, where requests choose among several.
+    pub(crate) fn chosen(&self) -> Option<&'a str> {
+        self.planner.version
+    }
+
     /// Where the API listens; `None` where that is no listen path, and the API cannot be served.
     pub(crate) fn listen(&self) -> Option<&Arc<ListenPath>> {
         self.listen.as_ref()
@@ -73,9 +89,7 @@ impl<'a> Planning<'_, 'a> {
 
     /// The place of a field of the version that is served.
     pub(crate) fn of_version(&self, field: &str) -> JsonPath {
-        let key = self.version.map_or_else(String::new, |(key, _)| key.to_owned());
-        let keys = ["version_data", "versions"].map(|key| Segment::Key(key.to_owned()));
-        keys.into_iter().chain([Segment::Key(key)]).collect::<JsonPath>().key(field)
+        of_version(self.version.map_or("", |(key, _)| key), field)
     }
 
     /// The API cannot be served.

@@ -41,6 +41,8 @@ pub(crate) struct CacheRules {
     by_headers: Vec<(String, HeaderName)>,
     /// Where upstreams say for how long, if they are asked.
     upstream: Option<HeaderName>,
+    /// The version of the API that requests have chosen, if they choose.
+    version: Option<String>,
     /// It was said that something is not kept.
     told: AtomicBool,
 }
@@ -99,7 +101,8 @@ impl CacheRules {
         let by_headers = by_headers(planning, &place, options);
         let upstream = upstream(planning, &place, options);
         let all_safe = options.cache_all_safe_requests;
-        Some(Self { all_safe, everywhere, on_paths, by_headers, upstream, told: AtomicBool::new(false) })
+        let version = planning.chosen().map(str::to_owned);
+        Some(Self { all_safe, everywhere, on_paths, by_headers, upstream, version, told: AtomicBool::new(false) })
     }
 
     /// What is kept of the answer to a request, if any is, and by what of its body it is known.

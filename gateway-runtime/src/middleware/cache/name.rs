@@ -49,6 +49,10 @@ pub(super) fn name(
         text.update("-");
         text.update(request.headers().get(name).map_or(&b""[..], |value| value.as_bytes()));
     }
+    if let Some(version) = &rules.version {
+        text.update("-");
+        text.update(version);
+    }
     if let Some((body, part)) = body {
         let part = part.map_or(Some(body), |part| part.find(body).map(|found| found.as_bytes()));
         if let Some(part) = part {
