@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gateway_model::Severity;
+use gateway_model::{ErrorOverrides, Severity};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::raw::Raw;
 use super::remark::Remarks;
@@ -14,21 +16,33 @@ use crate::error::text::Templates;
 use crate::error::{Errors, Message, final_status};
 
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, expecting = "an object")]
-pub(super) struct RawMessage {
+struct RawMessage {
     code: u16,
     message: String,
 }
 
 pub(super) fn resolve(raw: &Raw, remarks: &mut Remarks<'_>) -> Errors {
     let templates = templates(&raw.template_path, remarks);
-    let overrides = Overrides::plan(&raw.error_overrides, &templates, &mut |severity, path, reason| match severity {
+    let written: ErrorOverrides = read("error_overrides", &raw.error_overrides, remarks);
+    let overrides = Overrides::plan(&written, &templates, &mut |severity, path, reason| match severity {
         Severity::Error => remarks.error(&path.to_string(), reason),
         Severity::Warning => remarks.warning(&path.to_string(), reason),
     });
-    let messages = messages(&raw.override_messages, remarks);
+    let messages = messages(&read("override_messages", &raw.override_messages, remarks), remarks);
     Errors { templates, messages, overrides, hides_generator: raw.hide_generator_header }
+}
+
+/// What is written under a key, which may be nothing.
+fn read<T: DeserializeOwned + Default>(key: &str, value: &Value, remarks: &mut Remarks<'_>) -> T {
+    if value.is_null() {
+        return T::default();
+    }
+    serde_path_to_error::deserialize(value).unwrap_or_else(|error| {
+        let path = format!("{key}.{}", error.path());
+        remarks.error(path.trim_end_matches('.'), super::in_plain_words(error.inner()));
+        T::default()
+    })
 }
 
 /// Nobody looks for templates where nobody has said where they are.

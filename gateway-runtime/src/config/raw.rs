@@ -1,14 +1,10 @@
 //! The configuration as it is written.
 
-use std::collections::BTreeMap;
-
-use gateway_model::ErrorOverrides;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
-use super::errors::RawMessage;
 use super::jwks::RawJwks;
 use super::keys::RawCache;
 use super::plugins::RawPlugins;
@@ -62,8 +58,8 @@ pub(super) struct Raw {
     pub(super) storage: RawStorage,
     pub(super) event_handlers: Value,
     pub(super) template_path: String,
-    pub(super) override_messages: BTreeMap<String, RawMessage>,
-    pub(super) error_overrides: ErrorOverrides,
+    pub(super) override_messages: Value,
+    pub(super) error_overrides: Value,
     pub(super) node_secret: String,
     pub(super) allow_insecure_configs: bool,
     pub(super) public_key_path: String,
