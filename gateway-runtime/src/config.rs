@@ -13,6 +13,7 @@ use gateway_model::configuration::{Unhonoured, unhonoured};
 use gateway_model::{Position, Severity, Version};
 use serde_json::Value;
 
+mod access_log;
 mod analytics;
 mod bounds;
 mod edge;
@@ -26,8 +27,10 @@ mod policies;
 mod raw;
 mod remark;
 mod secret;
+mod statsd;
 mod storage;
 
+use crate::access_log::AccessLog;
 use crate::analytics::Settings as AnalyticsSettings;
 use crate::events::Planned;
 use crate::gateway::Entrance;
@@ -112,6 +115,10 @@ pub(crate) struct Config {
     pub(crate) strict_plugins: bool,
     /// What holds for all plugins.
     pub(crate) plugins: PluginSettings,
+    /// `None`: requests have no lines in the log.
+    pub(crate) access_log: Option<Arc<AccessLog>>,
+    /// Where steps are told to, if the gateway is instrumented.
+    pub(crate) statsd: Option<crate::statsd::Settings>,
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
@@ -262,6 +269,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
     let sections = [
         "",
+        "access_logs",
         "http_server_options",
         "plugins",
         "policies",
@@ -341,6 +349,8 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
         plugins: plugins::resolve(&raw.plugins, remarks),
+        access_log: access_log::resolve(raw, remarks),
+        statsd: statsd::resolve(raw, remarks),
         edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),

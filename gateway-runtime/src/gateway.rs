@@ -43,6 +43,8 @@ pub(crate) struct Gateway {
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
     pub(crate) reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// Something is noted of each request, for the log.
+    pub(crate) keeps_journals: bool,
     phase: AtomicU8,
 }
 
@@ -81,6 +83,7 @@ impl Gateway {
         let Services { host, keyring, key_sets, responses, ground, .. } = services.clone();
         let store = keyring.store().clone();
         let events = Handlers::new(&config.events, &ground.events);
+        let keeps_journals = config.access_log.is_some();
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self {
             config,
@@ -96,6 +99,7 @@ impl Gateway {
             changing: Mutex::new(()),
             tls,
             reload,
+            keeps_journals,
             phase,
         }
     }

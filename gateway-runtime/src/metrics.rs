@@ -219,6 +219,9 @@ impl fmt::Display for Text {
             }
             Ok(())
         })?;
+        family("gw_statsd_dropped_total", "counter", "Calls that StatsD was not told of.", &|f| {
+            writeln!(f, "gw_statsd_dropped_total {}", crate::statsd::dropped())
+        })?;
         plugins::write(f)
     }
 }

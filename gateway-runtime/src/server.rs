@@ -38,6 +38,7 @@ use crate::responses::Responses;
 use crate::session::key::NoRandomness;
 use crate::session::nodes::Nodes;
 use crate::sockets::{SocketError, Sockets};
+use crate::statsd::StatsD;
 use crate::storage::{self, Load};
 use crate::telling;
 use crate::tls::{Tls, TlsError};
@@ -157,6 +158,7 @@ fn services(
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets, events),
         plugins: PluginRules::new(&config.plugins),
+        statsd: config.statsd.clone().map(StatsD::start),
         retired,
     };
     Ok((services, worker))

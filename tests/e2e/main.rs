@@ -1,5 +1,6 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
+mod access_log;
 mod adversity;
 mod analytics;
 mod any_of;
@@ -62,6 +63,7 @@ mod size_limits;
 mod sizes;
 mod slow;
 mod smuggling;
+mod statsd;
 mod storage;
 mod streaming;
 mod timeouts;

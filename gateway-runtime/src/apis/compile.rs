@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{ApiDefinition, AuthMethod, Hook, Scheme};
+use gateway_model::{ApiDefinition, AuthMethod, Hook, MiddlewareDefinition, Scheme};
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::Host;
 use gateway_sdk::init::Prepared;
@@ -29,6 +29,7 @@ use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::lists;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::responses::Responses;
+use crate::statsd::{Instrumented, StatsD, Told, tyk_name};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -92,6 +93,8 @@ pub(crate) struct Services {
     pub(crate) ground: Ground,
     /// How long plugins may take, and what is counted of them.
     pub(crate) plugins: PluginRules,
+    /// `None`: the gateway is not instrumented.
+    pub(crate) statsd: Option<StatsD>,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }
@@ -140,8 +143,9 @@ pub(crate) async fn compile(
         started.push((plugin, start(plugin, prepared, &definition, services).await?));
     }
     let (uses, unresolved) = register(&calls, &endpoints);
-    let (allowed, plugins) = (edge.allowed.clone(), services.plugins.clone());
-    let builder = Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins };
+    let (allowed, plugins, statsd) = (edge.allowed.clone(), services.plugins.clone(), services.statsd.clone());
+    let builder =
+        Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins, statsd };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -172,7 +176,8 @@ pub(crate) async fn compile(
         Ok(Serving { targets, transport, checks, policies, request, response, keeps_request, may_hide_client });
     let tracking = services.analytics.as_ref().filter(|_| !definition.do_not_track).map(|analytics| {
         let plugin = builder.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
-        let plugin = plugin.map(|call| call.as_ref().map(|found| builder.call(found)).map_err(|it| it.name.clone()));
+        let plugin =
+            plugin.map(|call| call.as_ref().map(|found| builder.call(found, None)).map_err(|it| it.name.clone()));
         Tracking::new(analytics, &definition, plugin, &services.host)
     });
     Ok(Api { definition, file, text, document: None, listen, edge, serving, tracking, events, uses, unresolved })
@@ -237,6 +242,7 @@ struct Builder {
     allowed: Option<Arc<Allowed>>,
     alternatives: Option<Vec<Vec<Scheme>>>,
     plugins: PluginRules,
+    statsd: Option<StatsD>,
 }
 
 impl Builder {
@@ -273,16 +279,14 @@ impl Builder {
         match row {
             Row::BuiltIn(middleware) => {
                 let step = (middleware.build)(building);
-                step.map(|step| Link::BuiltIn { name: middleware.name, step }).into_iter().collect()
+                step.map(|step| self.built_in(middleware.name, step)).into_iter().collect()
             }
             Row::Planned(middleware) => {
                 let step = self.steps.get(middleware.name).map(Arc::clone);
-                let link = |step| Link::BuiltIn { name: middleware.name, step: Box::new(step) };
-                step.map(link).into_iter().collect()
+                step.map(|step| self.built_in(middleware.name, Box::new(step))).into_iter().collect()
             }
             Row::ClientCertificate(name) => {
-                let step = |allowed| Box::new(CertificateCheck(allowed)) as Box<dyn Step>;
-                let link = |allowed| Link::BuiltIn { name, step: step(allowed) };
+                let link = |allowed| self.built_in(name, Box::new(CertificateCheck(allowed)));
                 self.allowed.clone().map(link).into_iter().collect()
             }
             Row::Authentication(ways) => match &self.alternatives {
@@ -291,6 +295,15 @@ impl Builder {
             },
             Row::Plugins(hook) => self.links(*hook).collect(),
         }
+    }
+
+    /// A built-in step, which StatsD is told of if the gateway is instrumented.
+    fn built_in(&self, name: &'static str, step: Box<dyn Step>) -> Link {
+        let step = match (&self.statsd, tyk_name(name)) {
+            (Some(statsd), Some(known)) => Box::new(Instrumented { step, told: statsd.step(known) }),
+            _ => step,
+        };
+        Link::BuiltIn { name, step }
     }
 
     /// The ways of authentication that the API has. The last one of a group says who is calling, whatever
@@ -318,8 +331,10 @@ impl Builder {
     }
 
     fn links(&self, hook: Hook) -> impl Iterator<Item = Link> {
-        self.calls.get(&hook).into_iter().flatten().map(|call| match call {
-            Ok(found) => Link::Plugin(self.call(found)),
+        let entries = self.api.custom_middleware.entries(hook).iter().filter(|entry| entry.is_enabled());
+        let calls = self.calls.get(&hook).into_iter().flatten();
+        calls.zip(entries).map(move |(call, entry)| match call {
+            Ok(found) => Link::Plugin(self.call(found, self.told(hook, entry))),
             Err(missing) => Link::Unresolved { name: missing.name.clone(), hook: missing.hook },
         })
     }
@@ -330,16 +345,24 @@ impl Builder {
         listen: &Arc<ListenPath>,
     ) -> Option<OnPaths<Result<PluginCall, String>>> {
         let call = |Planned { pattern, method, what }: Endpoint| {
-            let what = what.map(|found| self.call(&found)).map_err(|missing| missing.name);
+            // All of them have one name. Source: plugin-system.md §8.1.
+            let told = self.statsd.as_ref().map(|statsd| statsd.step("GoPluginMiddleware: :"));
+            let what = what.map(|found| self.call(&found, told)).map_err(|missing| missing.name);
             Planned { pattern, method, what }
         };
         OnPaths::new(planned.into_iter().map(call).collect(), listen)
     }
 
-    fn call(&self, found: &Resolved) -> PluginCall {
+    /// Where the calls of an entry are told: those of response plugins are not. Source: plugin-system.md §8.1.
+    fn told(&self, hook: Hook, entry: &MiddlewareDefinition) -> Option<Told> {
+        let statsd = self.statsd.as_ref().filter(|_| hook != Hook::Response)?;
+        Some(statsd.step(&format!("GoPluginMiddleware: {}:{}", entry.path, entry.name)))
+    }
+
+    fn call(&self, found: &Resolved, told: Option<Told>) -> PluginCall {
         let started = self.started.iter().find(|(plugin, _)| std::ptr::eq(*plugin, found.plugin));
         let (_, instance) = started.expect("every resolved plugin was started");
-        PluginCall::new(found, Arc::clone(instance), &self.plugins, &self.api.api_id)
+        PluginCall::new(found, Arc::clone(instance), &self.plugins, told, &self.api.api_id)
     }
 }
 

@@ -127,7 +127,7 @@ impl PluginCall {
         };
         match answered {
             Ok((called, mut lent)) => {
-                lent.draft = exchange.draft.take();
+                (lent.draft, lent.journal) = (exchange.draft.take(), exchange.journal.take());
                 *exchange = lent;
                 self.end(called, began, exchange, keyring)
             }
@@ -149,7 +149,8 @@ impl PluginCall {
     }
 
     fn begin(&self) -> Began {
-        Began((self.rules.timeout.is_some() || self.rules.measures).then(Instant::now))
+        let asked = self.rules.timeout.is_some() || self.rules.measures || self.told.is_some();
+        Began(asked.then(Instant::now))
     }
 
     /// A call has returned, or panicked.
@@ -160,8 +161,9 @@ impl PluginCall {
         exchange: &mut Exchange,
         keyring: &Arc<Keyring>,
     ) -> Came {
-        if let (Some(began), Ok(outcome)) = (began, &called) {
-            let took = began.elapsed();
+        let took = began.map(|began| began.elapsed());
+        self.tell(took);
+        if let (Some(took), Ok(outcome)) = (took, &called) {
             let limit = self.rules.timeout.filter(|limit| took > *limit);
             if self.rules.measures {
                 self.meter.count(if limit.is_some() { Ended::Late } else { Ended::of(outcome) }, Some(took));
@@ -177,11 +179,18 @@ impl PluginCall {
         self.conclude(called, exchange, keyring)
     }
 
+    fn tell(&self, took: Option<Duration>) {
+        if let (Some(told), Some(took)) = (&self.told, took) {
+            told.call(took);
+        }
+    }
+
     /// A call was late, and is waited for no longer.
     #[cold]
     fn cancelled(&self, limit: Duration, Began(began): Began, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Came {
-        let took = began.filter(|_| self.rules.measures).map(|began| began.elapsed());
-        self.meter.count(Ended::Late, took);
+        let took = began.map(|began| began.elapsed());
+        self.tell(took);
+        self.meter.count(Ended::Late, took.filter(|_| self.rules.measures));
         match self.late(limit, exchange) {
             Ok(()) => {
                 exchange.ctx.asked_mut().session = None;
@@ -233,6 +242,7 @@ fn stand_in(exchange: &mut Exchange) -> Exchange {
         ctx: exchange.ctx.stand_in(),
         // A request that is answered without it has a record too.
         draft: exchange.draft.take(),
+        journal: exchange.journal.take(),
     }
 }
 

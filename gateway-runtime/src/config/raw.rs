@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::access_log::RawAccessLogs;
 use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
 use super::jwks::RawJwks;
@@ -47,6 +48,9 @@ pub(super) struct Raw {
     pub(super) graceful_shutdown_delay_seconds: u64,
     pub(super) strict_plugins: bool,
     pub(super) plugins: RawPlugins,
+    pub(super) access_logs: RawAccessLogs,
+    pub(super) statsd_connection_string: String,
+    pub(super) statsd_prefix: String,
     pub(super) hostname: String,
     pub(super) enable_custom_domains: bool,
     pub(super) security: RawSecurity,
