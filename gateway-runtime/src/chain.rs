@@ -3,6 +3,7 @@
 mod any_of;
 mod elsewhere;
 mod guarded;
+mod instrumented;
 mod limits_report;
 pub(crate) mod threads;
 
@@ -31,6 +32,7 @@ use crate::telemetry::{one_line, panic_text};
 pub(crate) use any_of::{AnyOf, Way};
 pub(crate) use elsewhere::{Elsewhere, Ignored, Journey, Loop};
 pub(crate) use guarded::PluginRules;
+pub(crate) use instrumented::{Instrumented, To};
 pub(crate) use limits_report::LimitsReport;
 
 /// One link of an API's chain.
@@ -289,7 +291,7 @@ impl PluginCall {
         let rules = rules.of(&entry.guard);
         let how = match entry.call {
             Call::Sync(function) if entry.guard.blocking => How::Blocking(function),
-            Call::Sync(function) if rules.timeout.is_some() || rules.measures || told.is_some() => How::Timed(function),
+            Call::Sync(function) if rules.is_timed() || told.is_some() => How::Timed(function),
             Call::Sync(function) => How::Now(function),
             Call::Async(function) => How::Async(function),
         };

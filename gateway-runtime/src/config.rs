@@ -21,6 +21,8 @@ mod env;
 mod events;
 mod jwks;
 mod keys;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is told that nothing is told"))]
+mod opentelemetry;
 mod outbound;
 mod plugins;
 mod policies;
@@ -43,6 +45,9 @@ use crate::tls::Operators;
 pub(crate) use edge::Edge;
 pub(crate) use jwks::KeySetRules;
 pub(crate) use keys::RateHeaders;
+pub(crate) use opentelemetry::OpenTelemetry;
+#[cfg(feature = "otlp")]
+pub(crate) use opentelemetry::{Collector, Metrics, Sampling};
 pub(crate) use outbound::Outbound;
 pub(crate) use plugins::PluginSettings;
 use raw::{Raw, RawUptime, RawWatch};
@@ -119,6 +124,8 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<Arc<AccessLog>>,
     /// Where steps are told to, if the gateway is instrumented.
     pub(crate) statsd: Option<crate::statsd::Settings>,
+    /// What a collector is told.
+    pub(crate) telemetry: OpenTelemetry,
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
@@ -351,6 +358,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         plugins: plugins::resolve(&raw.plugins, remarks),
         access_log: access_log::resolve(raw, remarks),
         statsd: statsd::resolve(raw, remarks),
+        telemetry: opentelemetry::resolve(&raw.opentelemetry, remarks),
         edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),

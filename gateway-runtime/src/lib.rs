@@ -44,7 +44,8 @@
 //! | which address a client has | `client_ip.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
 //! | what is told to StatsD | `statsd.rs` |
-//! | what is noted of a request for the access log | `journal.rs`, `access_log.rs` |
+//! | what is noted of a request for the access log and for spans | `journal.rs`, `access_log.rs` |
+//! | what a collector of OpenTelemetry is told | `otlp/mod.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
 //! # Invariants
@@ -84,6 +85,8 @@ mod memory;
 mod metrics;
 mod middleware;
 mod notify;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod policies;
 mod quiet;
 mod request_path;

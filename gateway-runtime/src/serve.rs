@@ -279,10 +279,10 @@ async fn forward(
         client: (!is_hidden).then_some(&peer.forwarded),
         rules: gateway.rules,
     };
-    let sent = if exchange.draft.is_some() { analytics::sending(route, exchange, &how) } else { None };
     if exchange.journal.is_some() {
         journal::sending(exchange, &how);
     }
+    let sent = if exchange.draft.is_some() { analytics::sending(route, exchange, &how) } else { None };
     let forwarded = match &serving.policies {
         None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
         Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,

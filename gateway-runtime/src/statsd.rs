@@ -7,14 +7,12 @@ mod packets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gateway_sdk::exchange::Exchange;
+use gateway_model::ApiDefinition;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use crate::error::RequestError;
-use crate::middleware::{Ran, Step};
 use crate::upstream::dns;
 use packets::{Names, Packets};
 
@@ -86,38 +84,13 @@ impl Told {
     }
 }
 
-/// A built-in step that is told of.
-pub(crate) struct Instrumented {
-    pub(crate) step: Box<dyn Step>,
-    pub(crate) told: Told,
-}
-
-impl Step for Instrumented {
-    fn run(&self, exchange: &mut Exchange) -> Result<Ran, RequestError> {
-        let began = Instant::now();
-        match self.step.run(exchange) {
-            Ok(Ran::Wait(answer)) => {
-                let told = self.told.clone();
-                Ok(Ran::Wait(Box::pin(async move {
-                    let then = answer.await;
-                    told.call(began.elapsed());
-                    then
-                })))
-            }
-            ran => {
-                self.told.call(began.elapsed());
-                ran
-            }
-        }
-    }
-}
-
 /// The name that Tyk's dashboards know a step by; `None`: it is of the response's chain, of which nothing is told, or is
 /// no step there. Source: gateway.md §5.3.
-pub(crate) fn tyk_name(step: &str) -> Option<&'static str> {
+pub(crate) fn tyk_name(step: &str, api: &ApiDefinition) -> Option<&'static str> {
     Some(match step {
         "version_check" | "expiry" | "lists" => "VersionCheck",
         "cors" => "CORSMiddleware",
+        "ip_access" if api.allowed_ips.is_empty() => "IPBlackListMiddleware",
         "ip_access" => "IPWhiteListMiddleware",
         "certificate_check" => "CertificateCheckMW",
         "organisation" => "OrganizationMonitor",

@@ -46,7 +46,7 @@ async fn each_call_of_a_step_is_an_event_and_a_time_twice() {
     let own = own.concat();
     let mut wanted = vec!["gw.executed:1|c", "gw.exec_time:", "gw.MiddlewareCall.executed:1|c"];
     wanted.extend(own.iter().map(String::as_str));
-    wanted.extend(["gw.IPWhiteListMiddleware.executed:1|c", "gw.GoPluginMiddleware$$$.executed:1|c"]);
+    wanted.extend(["gw.IPBlackListMiddleware.executed:1|c", "gw.GoPluginMiddleware$$$.executed:1|c"]);
     let lines = hear(&server, &wanted).await;
     let kinds: HashSet<&str> = lines.iter().filter_map(|line| line.rsplit_once('|')).map(|(_, kind)| kind).collect();
     assert_eq!(kinds, HashSet::from(["c", "ms"]));

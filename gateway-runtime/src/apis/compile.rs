@@ -1,5 +1,6 @@
 //! [`Plan`] → [`Api`]: starts the plugins and builds the chain.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
-use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
+use crate::chain::{AnyOf, Instrumented, LimitsReport, Link, PluginCall, PluginRules, Running, To, Way};
 use crate::config::RateHeaders;
 use crate::drivers::{Resolved, Unresolved};
 use crate::events::Handlers;
@@ -29,7 +30,7 @@ use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::lists;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::responses::Responses;
-use crate::statsd::{Instrumented, StatsD, Told, tyk_name};
+use crate::statsd::{StatsD, Told, tyk_name};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -95,6 +96,9 @@ pub(crate) struct Services {
     pub(crate) plugins: PluginRules,
     /// `None`: the gateway is not instrumented.
     pub(crate) statsd: Option<StatsD>,
+    /// Who is told of spans and of metrics.
+    #[cfg(feature = "otlp")]
+    pub(crate) telemetry: Arc<crate::otlp::Telling>,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }
@@ -144,8 +148,17 @@ pub(crate) async fn compile(
     }
     let (uses, unresolved) = register(&calls, &endpoints);
     let (allowed, plugins, statsd) = (edge.allowed.clone(), services.plugins.clone(), services.statsd.clone());
-    let builder =
-        Builder { api: Arc::clone(&definition), started, calls, steps, allowed, alternatives, plugins, statsd };
+    let builder = Builder {
+        api: Arc::clone(&definition),
+        started,
+        calls,
+        steps,
+        allowed,
+        alternatives,
+        plugins,
+        statsd,
+        named: RefCell::default(),
+    };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -243,6 +256,8 @@ struct Builder {
     alternatives: Option<Vec<Vec<Scheme>>>,
     plugins: PluginRules,
     statsd: Option<StatsD>,
+    /// The names of those that StatsD is told of.
+    named: RefCell<Vec<&'static str>>,
 }
 
 impl Builder {
@@ -250,6 +265,8 @@ impl Builder {
     fn request(&self, building: &Building<'_>, endpoints: Vec<Endpoint>) -> Vec<Link> {
         let mut endpoints = self.endpoints(endpoints, building.listen).map(Link::Endpoints);
         let mut links: Vec<Link> = self.limits_report(building).into_iter().collect();
+        // Whoever asks for a report has no other chain.
+        self.named.borrow_mut().clear();
         links.extend(passes_options(building.api).then_some(Link::Passthrough));
         for row in ORDER {
             match row {
@@ -297,13 +314,24 @@ impl Builder {
         }
     }
 
-    /// A built-in step, which StatsD is told of if the gateway is instrumented.
+    /// A built-in step, which StatsD is told of if the gateway is instrumented, and which is a span if the API asks for it.
     fn built_in(&self, name: &'static str, step: Box<dyn Step>) -> Link {
-        let step = match (&self.statsd, tyk_name(name)) {
-            (Some(statsd), Some(known)) => Box::new(Instrumented { step, told: statsd.step(known) }),
-            _ => step,
-        };
-        Link::BuiltIn { name, step }
+        let known = tyk_name(name, &self.api);
+        let told = self.statsd.as_ref().zip(known.filter(|known| self.is_first(known)));
+        let told = told.map(|(statsd, known)| statsd.step(known));
+        let span = (self.plugins.traces && self.api.detailed_tracing).then_some(known.unwrap_or(name));
+        if told.is_none() && span.is_none() {
+            return Link::BuiltIn { name, step };
+        }
+        Link::BuiltIn { name, step: Box::new(Instrumented { step, to: To { told, span } }) }
+    }
+
+    /// Whether no step before it in the chain has its name: what is one step of Tyk's counts once for a request.
+    fn is_first(&self, known: &'static str) -> bool {
+        let mut named = self.named.borrow_mut();
+        let is_first = !named.contains(&known);
+        named.extend(is_first.then_some(known));
+        is_first
     }
 
     /// The ways of authentication that the API has. The last one of a group says who is calling, whatever

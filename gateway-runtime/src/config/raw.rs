@@ -8,6 +8,7 @@ use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
 use super::jwks::RawJwks;
 use super::keys::RawCache;
+use super::opentelemetry::RawOpenTelemetry;
 use super::plugins::RawPlugins;
 use super::policies::RawPolicies;
 use super::storage::RawStorage;
@@ -51,6 +52,7 @@ pub(super) struct Raw {
     pub(super) access_logs: RawAccessLogs,
     pub(super) statsd_connection_string: String,
     pub(super) statsd_prefix: String,
+    pub(super) opentelemetry: RawOpenTelemetry,
     pub(super) hostname: String,
     pub(super) enable_custom_domains: bool,
     pub(super) security: RawSecurity,
