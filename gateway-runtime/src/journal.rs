@@ -66,9 +66,8 @@ pub(crate) fn answered(exchange: &mut Exchange, forwarded: &Result<Response, For
 /// There is a response: the notes are complete when the client has all of it, or has gone.
 #[cold]
 pub(crate) fn finish(exchange: &mut Exchange, response: Response) -> Response {
-    let Some(Ok(mut journal)) = exchange.journal.take().map(|journal| journal.downcast::<Journal>()) else {
-        return response;
-    };
+    let Some(journal) = exchange.journal.take() else { return response };
+    let Ok(mut journal) = journal.downcast::<Journal>() else { return response };
     let status = response.status();
     if let Some((log, entry)) = &mut journal.entry {
         entry.answered(log, exchange, status);
