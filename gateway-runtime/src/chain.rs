@@ -3,6 +3,7 @@
 mod any_of;
 mod elsewhere;
 mod guarded;
+mod instrumented;
 mod limits_report;
 pub(crate) mod threads;
 
@@ -25,11 +26,13 @@ use crate::error::{Fault, RequestError};
 use crate::keyring::Keyring;
 use crate::metrics::plugins::Meter;
 use crate::middleware::{Ran, Step, Then, dispatch};
+use crate::statsd::Told;
 use crate::telemetry::{one_line, panic_text};
 
 pub(crate) use any_of::{AnyOf, Way};
 pub(crate) use elsewhere::{Chosen, Elsewhere, Ignored, Journey, Loop};
 pub(crate) use guarded::PluginRules;
+pub(crate) use instrumented::{Instrumented, To};
 pub(crate) use limits_report::LimitsReport;
 
 /// One link of an API's chain.
@@ -89,6 +92,8 @@ pub(crate) struct PluginCall {
     how: How,
     rules: PluginRules,
     meter: Arc<Meter>,
+    /// Where its calls are told.
+    told: Option<Told>,
 }
 
 /// How a plugin's function is called.
@@ -287,17 +292,18 @@ impl PluginCall {
         Resolved { plugin, entry }: &Resolved,
         instance: Arc<Running>,
         rules: &PluginRules,
+        told: Option<Told>,
         api_id: &str,
     ) -> Self {
         let rules = rules.of(&entry.guard);
         let how = match entry.call {
             Call::Sync(function) if entry.guard.blocking => How::Blocking(function),
-            Call::Sync(function) if rules.timeout.is_some() || rules.measures => How::Timed(function),
+            Call::Sync(function) if rules.is_timed() || told.is_some() => How::Timed(function),
             Call::Sync(function) => How::Now(function),
             Call::Async(function) => How::Async(function),
         };
         let meter = Meter::of(plugin, entry.hook, api_id);
-        Self { plugin, entry, instance, warned: AtomicBool::new(false), how, rules, meter }
+        Self { plugin, entry, instance, warned: AtomicBool::new(false), how, rules, meter, told }
     }
 
     pub(crate) async fn run(&self, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Result<(), Stop> {

@@ -14,6 +14,7 @@ use gateway_model::{Position, Severity, Version};
 use gateway_sdk::HeaderName;
 use serde_json::Value;
 
+mod access_log;
 mod analytics;
 mod bounds;
 mod edge;
@@ -22,14 +23,18 @@ mod errors;
 mod events;
 mod jwks;
 mod keys;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is told that nothing is told"))]
+mod opentelemetry;
 mod outbound;
 mod plugins;
 mod policies;
 mod raw;
 mod remark;
 mod secret;
+mod statsd;
 mod storage;
 
+use crate::access_log::AccessLog;
 use crate::analytics::Settings as AnalyticsSettings;
 use crate::error::Errors;
 use crate::events::Planned;
@@ -43,6 +48,9 @@ use crate::tls::Operators;
 pub(crate) use edge::Edge;
 pub(crate) use jwks::KeySetRules;
 pub(crate) use keys::RateHeaders;
+pub(crate) use opentelemetry::OpenTelemetry;
+#[cfg(feature = "otlp")]
+pub(crate) use opentelemetry::{Collector, Metrics, Sampling};
 pub(crate) use outbound::Outbound;
 pub(crate) use plugins::PluginSettings;
 use raw::{Raw, RawUptime, RawWatch};
@@ -120,6 +128,12 @@ pub(crate) struct Config {
     pub(crate) strict_plugins: bool,
     /// What holds for all plugins.
     pub(crate) plugins: PluginSettings,
+    /// `None`: requests have no lines in the log.
+    pub(crate) access_log: Option<Arc<AccessLog>>,
+    /// Where steps are told to, if the gateway is instrumented.
+    pub(crate) statsd: Option<crate::statsd::Settings>,
+    /// What a collector is told.
+    pub(crate) telemetry: OpenTelemetry,
     /// Hosts, TLS and client certificates.
     pub(crate) edge: Edge,
     pub(crate) uptime: Watch,
@@ -270,6 +284,7 @@ fn read(text: &str, variables: &[(String, String)], remarks: &mut Remarks<'_>) -
     let no_object = |path: &&str| !matches!(at(&value, path), Some(Value::Object(_)) | None);
     let sections = [
         "",
+        "access_logs",
         "http_server_options",
         "plugins",
         "policies",
@@ -360,6 +375,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
         plugins: plugins::resolve(&raw.plugins, remarks),
+        access_log: access_log::resolve(raw, remarks),
+        statsd: statsd::resolve(raw, remarks),
+        telemetry: opentelemetry::resolve(&raw.opentelemetry, remarks),
         edge: edge::resolve(raw, certificates, operators.as_ref(), remarks),
         uptime: watch(&raw.uptime_tests),
         policies: policies::resolve(&raw.policies, remarks),

@@ -43,6 +43,11 @@ pub(crate) struct Gateway {
     pub(crate) tls: Option<Tls>,
     /// Asks for a reload; the answer comes when the cycle is over.
     pub(crate) reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// How requests are traced; `None`: they are not.
+    #[cfg(feature = "otlp")]
+    pub(crate) traces: Option<Arc<crate::otlp::Traces>>,
+    /// Something is noted of each request, for the log or for spans.
+    pub(crate) keeps_journals: bool,
     phase: AtomicU8,
 }
 
@@ -81,6 +86,7 @@ impl Gateway {
         let Services { host, keyring, key_sets, responses, ground, .. } = services.clone();
         let store = keyring.store().clone();
         let events = Handlers::new(&config.events, &ground.events);
+        let keeps_journals = config.access_log.is_some() || config.telemetry.traces.is_some();
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self {
             config,
@@ -96,6 +102,9 @@ impl Gateway {
             changing: Mutex::new(()),
             tls,
             reload,
+            #[cfg(feature = "otlp")]
+            traces: services.telemetry.traces.clone(),
+            keeps_journals,
             phase,
         }
     }

@@ -43,6 +43,9 @@
 //! | answers that are kept, and where | `middleware/cache/mod.rs`, `responses.rs` |
 //! | which address a client has | `client_ip.rs` |
 //! | what is counted, and told to Prometheus | `metrics.rs` |
+//! | what is told to StatsD | `statsd.rs` |
+//! | what is noted of a request for the access log and for spans | `journal.rs`, `access_log.rs` |
+//! | what a collector of OpenTelemetry is told | `otlp/mod.rs` |
 //! | what plugins may ask of us | `host.rs` |
 //!
 //! # Invariants
@@ -53,6 +56,7 @@
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
 mod about;
+mod access_log;
 mod analytics;
 mod apis;
 mod caller;
@@ -71,6 +75,7 @@ mod gateway;
 mod handover;
 mod hearing;
 mod host;
+mod journal;
 mod json_schema;
 mod keyring;
 mod later;
@@ -80,6 +85,8 @@ mod memory;
 mod metrics;
 mod middleware;
 mod notify;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod policies;
 mod quiet;
 mod request_path;
@@ -88,6 +95,7 @@ mod serve;
 mod server;
 mod session;
 mod sockets;
+mod statsd;
 #[allow(dead_code, reason = "an engine can do more than is asked of it yet")]
 mod storage;
 mod stream;

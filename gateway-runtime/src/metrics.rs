@@ -219,6 +219,13 @@ impl fmt::Display for Text {
             }
             Ok(())
         })?;
+        family("gw_statsd_dropped_total", "counter", "Calls that StatsD was not told of.", &|f| {
+            writeln!(f, "gw_statsd_dropped_total {}", crate::statsd::dropped())
+        })?;
+        #[cfg(feature = "otlp")]
+        family("gw_otlp_spans_dropped_total", "counter", "Spans that no collector was told of.", &|f| {
+            writeln!(f, "gw_otlp_spans_dropped_total {}", crate::otlp::dropped())
+        })?;
         plugins::write(f)
     }
 }

@@ -29,6 +29,7 @@ use crate::control;
 use crate::error::{self, RequestError};
 use crate::events;
 use crate::gateway::{Entrance, Gateway, Phase};
+use crate::journal;
 use crate::middleware::dispatch;
 use crate::middleware::headers::request::HiddenClient;
 use crate::middleware::version_check::VersionError;
@@ -85,13 +86,19 @@ pub(crate) async fn answer<B>(
                     let api = Arc::clone(&route.api.definition);
                     let ctx = Ctx::new(Arc::clone(&gateway.host), api, Some(peer.address)).with_tls(peer.tls.clone());
                     let request = Request::from_parts(head, body);
-                    let mut exchange =
-                        Exchange { request, response: None, caller: Caller::default(), ctx, draft: None };
+                    let (caller, draft, journal) = (Caller::default(), None, None);
+                    let mut exchange = Exchange { request, response: None, caller, ctx, draft, journal };
                     if let Some(tracking) = &route.api.tracking {
                         analytics::begin(tracking, &mut exchange);
                     }
-                    let response = serve(gateway, peer, &route, &mut exchange).await;
-                    if exchange.draft.is_none() { response } else { analytics::finish(&route, &mut exchange, response) }
+                    if gateway.keeps_journals {
+                        journal::begin(gateway, peer, &mut exchange);
+                    }
+                    let mut response = serve(gateway, peer, &route, &mut exchange).await;
+                    if exchange.draft.is_some() {
+                        response = analytics::finish(&route, &mut exchange, response);
+                    }
+                    if exchange.journal.is_some() { journal::finish(&mut exchange, response) } else { response }
                 }
                 Err(error) => refused(gateway, &route, &error, &head.headers),
             },
@@ -297,11 +304,17 @@ async fn forward(
         client: (!is_hidden).then_some(&peer.forwarded),
         rules: gateway.rules,
     };
+    if exchange.journal.is_some() {
+        journal::sending(exchange, &how);
+    }
     let sent = if exchange.draft.is_some() { analytics::sending(route, exchange, &how) } else { None };
     let forwarded = match &serving.policies {
         None => upstream::forward(&mut exchange.request, how, Deadline::new()).await,
         Some(policies) => Box::pin(policies.forward(&mut exchange.request, how, &route.listen)).await,
     };
+    if exchange.journal.is_some() {
+        journal::answered(exchange, &forwarded);
+    }
     if let Some(sent) = sent {
         analytics::answered(exchange, sent, forwarded.is_ok());
     }

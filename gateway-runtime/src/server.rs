@@ -38,6 +38,7 @@ use crate::responses::Responses;
 use crate::session::key::NoRandomness;
 use crate::session::nodes::Nodes;
 use crate::sockets::{SocketError, Sockets};
+use crate::statsd::StatsD;
 use crate::storage::{self, Load};
 use crate::telling;
 use crate::tls::{Tls, TlsError};
@@ -75,6 +76,9 @@ pub(crate) enum StartError {
     System(#[from] std::io::Error),
     #[error("upstreams cannot be reached as `tyk.conf` says: {0}")]
     Outbound(String),
+    #[cfg(feature = "otlp")]
+    #[error("the collector cannot be reached as `opentelemetry` in `tyk.conf` says: {0}")]
+    Telemetry(String),
     #[error("a core ended before it served")]
     Worker,
 }
@@ -169,7 +173,10 @@ fn services(
         rate_headers: config.rate_headers,
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets, events),
-        plugins: PluginRules::new(&config.plugins),
+        plugins: PluginRules::new(&config.plugins, &config.telemetry),
+        statsd: config.statsd.clone().map(StatsD::start),
+        #[cfg(feature = "otlp")]
+        telemetry: Arc::new(crate::otlp::Telling::start(config, &myself.name()).map_err(StartError::Telemetry)?),
         retired,
     };
     Ok((services, worker))
@@ -244,9 +251,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         // Every worker may have failed already.
         let _ = stop.send(true);
         workers::join(workers).await;
-        if let Some(analytics) = &services.analytics {
-            analytics.close().await;
-        }
+        tell_the_rest(&services).await;
         // What plugins hold is released once no request can call them.
         gateway.table.store(Arc::default());
         drop(services);
@@ -261,6 +266,15 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
         _ = signals.end() => tracing::warn!("stopped at once"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until all is kept and told that there is of requests; there are no more.
+async fn tell_the_rest(services: &Services) {
+    if let Some(analytics) = &services.analytics {
+        analytics.close().await;
+    }
+    #[cfg(feature = "otlp")]
+    services.telemetry.close().await;
 }
 
 fn tell_listening(gateway: &Gateway, address: &str, cores: usize) {

@@ -1,5 +1,6 @@
 //! gw from outside: one binary of tests, each with a gateway of its own.
 
+mod access_log;
 mod adversity;
 mod analytics;
 mod any_of;
@@ -41,10 +42,12 @@ mod lists;
 mod looping;
 mod matrix;
 mod messages;
+mod metrics;
 mod oas;
 mod oas_mocks;
 mod oas_validation;
 mod org_keys;
+mod otlp;
 mod pki;
 mod policies;
 mod process;
@@ -65,6 +68,7 @@ mod size_limits;
 mod sizes;
 mod slow;
 mod smuggling;
+mod statsd;
 mod storage;
 mod streaming;
 mod timeouts;

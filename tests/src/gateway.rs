@@ -27,6 +27,7 @@ pub const SECRET_HEADER: &str = "x-tyk-authorization";
 pub struct Conf {
     binary: PathBuf,
     conf: Value,
+    variables: Vec<(String, String)>,
     folder: Arc<TempDir>,
 }
 
@@ -52,7 +53,14 @@ impl Conf {
             "app_path": folder.path().join("apps"),
             "log_format": "json",
         });
-        Self { binary: binary.to_owned(), conf, folder: Arc::new(folder) }
+        Self { binary: binary.to_owned(), conf, variables: Vec::new(), folder: Arc::new(folder) }
+    }
+
+    /// Sets a variable of its environment, which is empty otherwise.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Sets a key of `tyk.conf`.
@@ -110,7 +118,8 @@ impl Conf {
         let path = self.folder.path().join("tyk.conf");
         std::fs::write(&path, format!("{:#}\n", self.conf)).expect("a file in a folder of ours");
         let mut command = Command::new(&self.binary);
-        command.env_clear().current_dir(self.folder.path()).arg("--conf").arg(path);
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.env_clear().envs(variables).current_dir(self.folder.path()).arg("--conf").arg(path);
         command
     }
 

@@ -185,6 +185,8 @@ pub struct ApiDefinition {
     pub cache_options: CacheOptions,
     /// Leaves the API out of the analytics.
     pub do_not_track: bool,
+    /// Where requests are traced, each step is a span, and not each plugin alone.
+    pub detailed_tracing: bool,
     /// Analytics records hold requests and responses whole.
     pub enable_detailed_recording: bool,
     /// How long analytics records are kept, in seconds, after they were made; zero or less is for good.

@@ -26,6 +26,8 @@ pub struct Exchange {
     pub ctx: Ctx,
     /// What is written down of the request, if anything is. In the hook `analytics` it is complete.
     pub draft: Option<Box<Draft>>,
+    /// What the runtime notes of it for its log and its traces, if there are any.
+    pub journal: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// What a plugin's call came to.

@@ -149,7 +149,7 @@ impl Running {
             let record = record.unwrap_or_default();
             Box::new(Draft { record, begun, upstream, answered, asked: None, raw_request: None })
         });
-        let mut exchange = Exchange { request, response, caller, ctx, draft };
+        let mut exchange = Exchange { request, response, caller, ctx, draft, journal: None };
         let outcome = match entry.call {
             Call::Sync(call) => call(&self.instance, &mut exchange),
             Call::Async(call) => block_on(call(&self.instance, &mut exchange)),

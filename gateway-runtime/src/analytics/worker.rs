@@ -244,7 +244,8 @@ async fn show(
     let (head, ()) = http::Request::new(()).into_parts();
     let ctx = Ctx::new(Arc::clone(&tracking.host), Arc::clone(&tracking.definition), None);
     let request = Request::from_parts(head, Body::empty());
-    let mut exchange = Exchange { request, response: None, caller: Caller::default(), ctx, draft: Some(draft) };
+    let (caller, draft) = (Caller::default(), Some(draft));
+    let mut exchange = Exchange { request, response: None, caller, ctx, draft, journal: None };
     let shown = timeout(PLUGIN_TIMEOUT, plugin.show(&mut exchange)).await;
     let (api_id, plugin) = (&tracking.definition.api_id, plugin.name());
     let failed = |reason: String| {

@@ -1,10 +1,11 @@
 //! [`Plan`] → [`Api`]: starts the plugins and builds the chain.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_model::{ApiDefinition, AuthMethod, Hook, Scheme};
+use gateway_model::{ApiDefinition, AuthMethod, Hook, MiddlewareDefinition, Scheme};
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::Host;
 use gateway_sdk::init::Prepared;
@@ -17,7 +18,7 @@ use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
-use crate::chain::{AnyOf, LimitsReport, Link, PluginCall, PluginRules, Running, Way};
+use crate::chain::{AnyOf, Instrumented, LimitsReport, Link, PluginCall, PluginRules, Running, To, Way};
 use crate::config::RateHeaders;
 use crate::drivers::{Resolved, Unresolved};
 use crate::error::overrides::ApiOverrides;
@@ -30,6 +31,7 @@ use crate::middleware::jwt::sets::KeySets;
 use crate::middleware::lists;
 use crate::middleware::{self, Building, ORDER, RESPONSE, Row, Step, Steps};
 use crate::responses::Responses;
+use crate::statsd::{StatsD, Told, tyk_name};
 use crate::telemetry::panic_text;
 use crate::tls::clients::Allowed;
 use crate::upstream::balance::Targets;
@@ -97,6 +99,11 @@ pub(crate) struct Services {
     pub(crate) ground: Ground,
     /// How long plugins may take, and what is counted of them.
     pub(crate) plugins: PluginRules,
+    /// `None`: the gateway is not instrumented.
+    pub(crate) statsd: Option<StatsD>,
+    /// Who is told of spans and of metrics.
+    #[cfg(feature = "otlp")]
+    pub(crate) telemetry: Arc<crate::otlp::Telling>,
     /// Where plugins go that are no longer used.
     pub(crate) retired: UnboundedSender<BoxFuture<'static, ()>>,
 }
@@ -178,9 +185,18 @@ async fn compile_one(
     } = plan;
     start_all(plugins, started, &definition, services).await?;
     let (uses, unresolved) = register(&calls, &endpoints);
-    let (allowed, plugins) = (edge.allowed.clone(), services.plugins.clone());
-    let api = Arc::clone(&definition);
-    let builder = Builder { api, started: started.clone(), calls, steps, allowed, alternatives, plugins };
+    let (allowed, plugins, statsd) = (edge.allowed.clone(), services.plugins.clone(), services.statsd.clone());
+    let builder = Builder {
+        api: Arc::clone(&definition),
+        started: started.clone(),
+        calls,
+        steps,
+        allowed,
+        alternatives,
+        plugins,
+        statsd,
+        named: RefCell::default(),
+    };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -305,6 +321,9 @@ struct Builder {
     allowed: Option<Arc<Allowed>>,
     alternatives: Option<Vec<Vec<Scheme>>>,
     plugins: PluginRules,
+    statsd: Option<StatsD>,
+    /// The names of those that StatsD is told of.
+    named: RefCell<Vec<&'static str>>,
 }
 
 impl Builder {
@@ -312,6 +331,8 @@ impl Builder {
     fn request(&self, building: &Building<'_>, endpoints: Vec<Endpoint>) -> Vec<Link> {
         let mut endpoints = self.endpoints(endpoints, building.listen).map(Link::Endpoints);
         let mut links: Vec<Link> = self.limits_report(building).into_iter().collect();
+        // Whoever asks for a report has no other chain.
+        self.named.borrow_mut().clear();
         links.extend(passes_options(building.api).then_some(Link::Passthrough));
         for row in ORDER {
             match row {
@@ -375,16 +396,14 @@ impl Builder {
         match row {
             Row::BuiltIn(middleware) => {
                 let step = (middleware.build)(building);
-                step.map(|step| Link::BuiltIn { name: middleware.name, step }).into_iter().collect()
+                step.map(|step| self.built_in(middleware.name, step)).into_iter().collect()
             }
             Row::Planned(middleware) => {
                 let step = self.steps.get(middleware.name).map(Arc::clone);
-                let link = |step| Link::BuiltIn { name: middleware.name, step: Box::new(step) };
-                step.map(link).into_iter().collect()
+                step.map(|step| self.built_in(middleware.name, Box::new(step))).into_iter().collect()
             }
             Row::ClientCertificate(name) => {
-                let step = |allowed| Box::new(CertificateCheck(allowed)) as Box<dyn Step>;
-                let link = |allowed| Link::BuiltIn { name, step: step(allowed) };
+                let link = |allowed| self.built_in(name, Box::new(CertificateCheck(allowed)));
                 self.allowed.clone().map(link).into_iter().collect()
             }
             Row::Authentication(ways) => match &self.alternatives {
@@ -393,6 +412,26 @@ impl Builder {
             },
             Row::Plugins(hook) => self.links(*hook).collect(),
         }
+    }
+
+    /// A built-in step, which StatsD is told of if the gateway is instrumented, and which is a span if the API asks for it.
+    fn built_in(&self, name: &'static str, step: Box<dyn Step>) -> Link {
+        let known = tyk_name(name, &self.api);
+        let told = self.statsd.as_ref().zip(known.filter(|known| self.is_first(known)));
+        let told = told.map(|(statsd, known)| statsd.step(known));
+        let span = (self.plugins.traces && self.api.detailed_tracing).then_some(known.unwrap_or(name));
+        if told.is_none() && span.is_none() {
+            return Link::BuiltIn { name, step };
+        }
+        Link::BuiltIn { name, step: Box::new(Instrumented { step, to: To { told, span } }) }
+    }
+
+    /// Whether no step before it in the chain has its name: what is one step of Tyk's counts once for a request.
+    fn is_first(&self, known: &'static str) -> bool {
+        let mut named = self.named.borrow_mut();
+        let is_first = !named.contains(&known);
+        named.extend(is_first.then_some(known));
+        is_first
     }
 
     /// The ways of authentication that the API has. The last one of a group says who is calling, whatever
@@ -420,8 +459,10 @@ impl Builder {
     }
 
     fn links(&self, hook: Hook) -> impl Iterator<Item = Link> {
-        self.calls.get(&hook).into_iter().flatten().map(|call| match call {
-            Ok(found) => Link::Plugin(self.call(found)),
+        let entries = self.api.custom_middleware.entries(hook).iter().filter(|entry| entry.is_enabled());
+        let calls = self.calls.get(&hook).into_iter().flatten();
+        calls.zip(entries).map(move |(call, entry)| match call {
+            Ok(found) => Link::Plugin(self.call(found, self.told(hook, entry))),
             Err(missing) => Link::Unresolved { name: missing.name.clone(), hook: missing.hook },
         })
     }
@@ -432,7 +473,9 @@ impl Builder {
         listen: &Arc<ListenPath>,
     ) -> Option<OnPaths<Result<PluginCall, String>>> {
         let call = |Planned { pattern, method, what }: Endpoint| {
-            let what = what.map(|found| self.call(&found)).map_err(|missing| missing.name);
+            // All of them have one name. Source: plugin-system.md §8.1.
+            let told = self.statsd.as_ref().map(|statsd| statsd.step("GoPluginMiddleware: :"));
+            let what = what.map(|found| self.call(&found, told)).map_err(|missing| missing.name);
             Planned { pattern, method, what }
         };
         OnPaths::new(planned.into_iter().map(call).collect(), listen)
@@ -442,15 +485,22 @@ impl Builder {
     fn tracking(&self, services: &Services) -> Option<Arc<Tracking>> {
         services.analytics.as_ref().filter(|_| !self.api.do_not_track).map(|analytics| {
             let plugin = self.calls.get(&Hook::Analytics).and_then(|calls| calls.first());
-            let plugin = plugin.map(|call| call.as_ref().map(|found| self.call(found)).map_err(|it| it.name.clone()));
+            let plugin =
+                plugin.map(|call| call.as_ref().map(|found| self.call(found, None)).map_err(|it| it.name.clone()));
             Tracking::new(analytics, &self.api, plugin, &services.host)
         })
     }
 
-    fn call(&self, found: &Resolved) -> PluginCall {
+    /// Where the calls of an entry are told: those of response plugins are not. Source: plugin-system.md §8.1.
+    fn told(&self, hook: Hook, entry: &MiddlewareDefinition) -> Option<Told> {
+        let statsd = self.statsd.as_ref().filter(|_| hook != Hook::Response)?;
+        Some(statsd.step(&format!("GoPluginMiddleware: {}:{}", entry.path, entry.name)))
+    }
+
+    fn call(&self, found: &Resolved, told: Option<Told>) -> PluginCall {
         let started = self.started.iter().find(|(plugin, _)| std::ptr::eq(*plugin, found.plugin));
         let (_, instance) = started.expect("every resolved plugin was started");
-        PluginCall::new(found, Arc::clone(instance), &self.plugins, &self.api.api_id)
+        PluginCall::new(found, Arc::clone(instance), &self.plugins, told, &self.api.api_id)
     }
 }
 

@@ -17,8 +17,9 @@ use tokio::sync::oneshot;
 
 use super::threads::Threads;
 use super::{Came, PluginCall};
-use crate::config::PluginSettings;
+use crate::config::{OpenTelemetry, PluginSettings};
 use crate::error::RequestError;
+use crate::journal;
 use crate::keyring::Keyring;
 use crate::metrics::plugins::Ended;
 
@@ -28,13 +29,21 @@ pub(crate) struct PluginRules {
     pub(super) timeout: Option<Duration>,
     /// All calls are counted and timed.
     pub(super) measures: bool,
+    /// Calls are spans.
+    pub(crate) traces: bool,
     threads: Arc<Threads>,
 }
 
 impl PluginRules {
-    pub(crate) fn new(settings: &PluginSettings) -> Self {
+    pub(crate) fn new(settings: &PluginSettings, telemetry: &OpenTelemetry) -> Self {
         let PluginSettings { timeout, threads, metrics } = *settings;
-        Self { timeout, measures: metrics, threads: Arc::new(Threads::new(threads)) }
+        let (measures, traces) = (metrics || telemetry.metrics.is_some(), telemetry.traces.is_some());
+        Self { timeout, measures, traces, threads: Arc::new(Threads::new(threads)) }
+    }
+
+    /// Somebody wants to know how long calls take.
+    pub(super) fn is_timed(&self) -> bool {
+        self.timeout.is_some() || self.measures || self.traces
     }
 
     /// What holds for a plugin with this guard.
@@ -127,7 +136,7 @@ impl PluginCall {
         };
         match answered {
             Ok((called, mut lent)) => {
-                lent.draft = exchange.draft.take();
+                (lent.draft, lent.journal) = (exchange.draft.take(), exchange.journal.take());
                 *exchange = lent;
                 self.end(called, began, exchange, keyring)
             }
@@ -149,7 +158,7 @@ impl PluginCall {
     }
 
     fn begin(&self) -> Began {
-        Began((self.rules.timeout.is_some() || self.rules.measures).then(Instant::now))
+        Began((self.rules.is_timed() || self.told.is_some()).then(Instant::now))
     }
 
     /// A call has returned, or panicked.
@@ -160,11 +169,17 @@ impl PluginCall {
         exchange: &mut Exchange,
         keyring: &Arc<Keyring>,
     ) -> Came {
-        if let (Some(began), Ok(outcome)) = (began, &called) {
-            let took = began.elapsed();
-            let limit = self.rules.timeout.filter(|limit| took > *limit);
+        let took = began.map(|began| began.elapsed());
+        let limit = self.rules.timeout.filter(|limit| took > Some(*limit));
+        let ended = match &called {
+            Err(_) => Ended::Panicked,
+            Ok(_) if limit.is_some() => Ended::Late,
+            Ok(outcome) => Ended::of(outcome),
+        };
+        self.tell(ended, took, began, exchange);
+        if let (Some(took), Ok(_)) = (took, &called) {
             if self.rules.measures {
-                self.meter.count(if limit.is_some() { Ended::Late } else { Ended::of(outcome) }, Some(took));
+                self.meter.count(ended, Some(took));
             } else if limit.is_some() {
                 self.meter.count(Ended::Late, None);
             }
@@ -177,11 +192,22 @@ impl PluginCall {
         self.conclude(called, exchange, keyring)
     }
 
+    /// Tells whoever is to know of each call.
+    fn tell(&self, ended: Ended, took: Option<Duration>, began: Option<Instant>, exchange: &mut Exchange) {
+        if let (Some(told), Some(took)) = (&self.told, took) {
+            told.call(took);
+        }
+        if let Some(began) = began.filter(|_| self.rules.traces) {
+            journal::called(exchange, (self.plugin, self.entry.hook), ended, began);
+        }
+    }
+
     /// A call was late, and is waited for no longer.
     #[cold]
     fn cancelled(&self, limit: Duration, Began(began): Began, exchange: &mut Exchange, keyring: &Arc<Keyring>) -> Came {
-        let took = began.filter(|_| self.rules.measures).map(|began| began.elapsed());
-        self.meter.count(Ended::Late, took);
+        let took = began.map(|began| began.elapsed());
+        self.tell(Ended::Late, took, began, exchange);
+        self.meter.count(Ended::Late, took.filter(|_| self.rules.measures));
         match self.late(limit, exchange) {
             Ok(()) => {
                 exchange.ctx.asked_mut().session = None;
@@ -233,6 +259,7 @@ fn stand_in(exchange: &mut Exchange) -> Exchange {
         ctx: exchange.ctx.stand_in(),
         // A request that is answered without it has a record too.
         draft: exchange.draft.take(),
+        journal: exchange.journal.take(),
     }
 }
 

@@ -27,6 +27,9 @@ struct Cli {
     /// Log everything.
     #[arg(long, global = true)]
     debug: bool,
+    /// Tell StatsD what steps do, as `TYK_INSTRUMENTATION=1` does.
+    #[arg(long, global = true)]
+    log_instrumentation: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -127,6 +130,11 @@ fn serve(build: &Build, cli: &Cli) -> ExitCode {
     }
     for warning in warnings {
         tracing::warn!(finding = %warning, "configuration");
+    }
+    if !cli.log_instrumentation && std::env::var_os("TYK_INSTRUMENTATION").is_none_or(|value| value != "1") {
+        config.statsd = None;
+    } else if config.statsd.is_none() {
+        tracing::error!("Instrumentation is enabled, but no connectionstring set for statsd");
     }
     server::run(config, cli.port).unwrap_or_else(|error| {
         tracing::error!(%error, "the gateway does not start");

@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::access_log::RawAccessLogs;
 use super::analytics::RawAnalytics;
 use super::edge::{RawCertificate, RawSecurity};
 use super::jwks::RawJwks;
 use super::keys::RawCache;
+use super::opentelemetry::RawOpenTelemetry;
 use super::plugins::RawPlugins;
 use super::policies::RawPolicies;
 use super::storage::RawStorage;
@@ -48,6 +50,10 @@ pub(super) struct Raw {
     pub(super) graceful_shutdown_delay_seconds: u64,
     pub(super) strict_plugins: bool,
     pub(super) plugins: RawPlugins,
+    pub(super) access_logs: RawAccessLogs,
+    pub(super) statsd_connection_string: String,
+    pub(super) statsd_prefix: String,
+    pub(super) opentelemetry: RawOpenTelemetry,
     pub(super) hostname: String,
     pub(super) enable_custom_domains: bool,
     pub(super) security: RawSecurity,

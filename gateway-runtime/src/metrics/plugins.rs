@@ -24,6 +24,11 @@ pub(crate) enum Ended {
 const ENDED: [&str; 5] = ["continue", "respond", "reject", "panic", "timeout"];
 
 impl Ended {
+    #[cfg(feature = "otlp")]
+    pub(crate) fn as_str(self) -> &'static str {
+        ENDED[self as usize]
+    }
+
     pub(crate) fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Continue | Outcome::Discard => Self::Continued,
@@ -107,6 +112,45 @@ impl Meter {
             self.total_ns.fetch_add(ns, Ordering::Relaxed);
         }
     }
+}
+
+/// What was counted of one plugin in one hook of one API, at some moment.
+#[cfg(feature = "otlp")]
+pub(crate) struct Counted {
+    pub(crate) krate: &'static str,
+    pub(crate) plugin: &'static str,
+    pub(crate) hook: Hook,
+    pub(crate) api: String,
+    /// By how they ended.
+    pub(crate) ended: Vec<(&'static str, u64)>,
+    /// One for each of [`bounds`], and one for what took longer.
+    pub(crate) took: Vec<u64>,
+    pub(crate) total: Duration,
+}
+
+/// What was counted until now.
+#[cfg(feature = "otlp")]
+pub(crate) fn counted() -> Vec<Counted> {
+    let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let counted = |(key, meter): (&Key, &Weak<Meter>)| {
+        let meter = meter.upgrade()?;
+        Some(Counted {
+            krate: key.krate,
+            plugin: key.plugin,
+            hook: key.hook,
+            api: key.api.clone(),
+            ended: ENDED.into_iter().zip(meter.ended.iter().map(load)).collect(),
+            took: meter.took.iter().map(load).collect(),
+            total: Duration::from_nanos(load(&meter.total_ns)),
+        })
+    };
+    meters().by_key.iter().filter_map(counted).collect()
+}
+
+/// Upper bounds of the histogram, in seconds.
+#[cfg(feature = "otlp")]
+pub(crate) fn bounds() -> Vec<f64> {
+    BOUNDS.iter().map(|(ns, _)| Duration::from_nanos(*ns).as_secs_f64()).collect()
 }
 
 /// What was counted, as Prometheus reads it.

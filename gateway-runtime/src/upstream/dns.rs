@@ -17,7 +17,7 @@ thread_local! {
 ///
 /// # Errors
 /// When no name server knows the name, or none can be asked.
-pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
     let at = |address: IpAddr| SocketAddr::new(address, port);
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![at(address)]);

@@ -21,7 +21,7 @@ pub(crate) mod balance;
 mod body;
 pub(crate) mod breaker;
 mod connect;
-mod dns;
+pub(crate) mod dns;
 mod events;
 mod h2;
 pub(crate) mod headers;
