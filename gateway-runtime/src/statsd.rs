@@ -113,6 +113,7 @@ pub(crate) fn tyk_name(step: &str, api: &ApiDefinition) -> Option<&'static str> 
         "transform_headers" => "TransformHeaders",
         "url_rewrite" => "URLRewriteMiddleware",
         "method_transform" => "TransformMethod",
+        "mock_response" => "MockResponseMiddleware",
         "response_cache" => "RedisCacheMiddleware",
         _ => return None,
     })
