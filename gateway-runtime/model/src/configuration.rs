@@ -133,6 +133,7 @@ pub const HONOURED_KEYS: &[&[&str]] = &[
     &["http_server_options", "canonical_header_names"],
     &["http_server_options", "max_connections"],
     &["http_server_options", "max_request_body_size"],
+    &["http_server_options", "max_response_body_size"],
     &["http_server_options", "max_request_header_size"],
     &["http_server_options", "enable_websockets"],
     &["http_server_options", "flush_interval"],
