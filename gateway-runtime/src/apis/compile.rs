@@ -185,18 +185,8 @@ async fn compile_one(
     } = plan;
     start_all(plugins, started, &definition, services).await?;
     let (uses, unresolved) = register(&calls, &endpoints);
-    let (allowed, plugins, statsd) = (edge.allowed.clone(), services.plugins.clone(), services.statsd.clone());
-    let builder = Builder {
-        api: Arc::clone(&definition),
-        started: started.clone(),
-        calls,
-        steps,
-        allowed,
-        alternatives,
-        plugins,
-        statsd,
-        named: RefCell::default(),
-    };
+    let builder =
+        Builder { calls, steps, alternatives, ..Builder::new(&definition, started, edge.allowed.clone(), services) };
     let building = Building {
         api: &definition,
         keyring: &services.keyring,
@@ -229,17 +219,15 @@ async fn compile_one(
         may_hide_client,
         versions: Vec::new(),
     };
-    let tracking = builder.tracking(services);
-    let serving = Ok(serving);
     Ok(Api {
+        tracking: builder.tracking(services),
         definition,
         file,
         text,
         document: None,
         listen,
         edge,
-        serving,
-        tracking,
+        serving: Ok(serving),
         events,
         overrides,
         uses,
@@ -327,6 +315,21 @@ struct Builder {
 }
 
 impl Builder {
+    /// One for an API that has nothing yet.
+    fn new(api: &Arc<ApiDefinition>, started: &Started, allowed: Option<Arc<Allowed>>, services: &Services) -> Self {
+        Self {
+            api: Arc::clone(api),
+            started: started.clone(),
+            calls: Calls::default(),
+            steps: Steps::default(),
+            allowed,
+            alternatives: None,
+            plugins: services.plugins.clone(),
+            statsd: services.statsd.clone(),
+            named: RefCell::default(),
+        }
+    }
+
     /// The request's chain, in the order of [`ORDER`].
     fn request(&self, building: &Building<'_>, endpoints: Vec<Endpoint>) -> Vec<Link> {
         let mut endpoints = self.endpoints(endpoints, building.listen).map(Link::Endpoints);
