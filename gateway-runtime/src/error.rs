@@ -10,6 +10,7 @@
 //! | what errors are called in the configuration | `error/kinds.rs` |
 //! | other answers in their place | `error/overrides.rs` |
 
+mod field;
 pub(crate) mod kinds;
 pub(crate) mod overrides;
 pub(crate) mod text;

@@ -1,8 +1,12 @@
 //! Other words and bodies for errors: `template_path`, `override_messages`, `error_overrides`. Source: gateway.md §5.11.
 
 use gateway_tests::log::Line;
-use gateway_tests::{Conf, Definition, Gateway, Upstream, api, get};
+use gateway_tests::{Conf, Definition, Gateway, Upstream, api, get, within_deadline};
+use http::HeaderValue;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
+
+use crate::raw::Raw;
 
 const MISSING: &str = "Authorization field missing";
 
@@ -162,6 +166,32 @@ async fn errors_of_upstreams_are_answered_as_the_rules_say() {
     assert_eq!((odd.status, odd.text().as_str()), (400, "odd"));
 }
 
+/// What rules look at is the beginning of a body: the rest is neither waited for nor lost.
+#[tokio::test]
+async fn an_upstreams_error_is_not_waited_for() {
+    let raw = Raw::start().await;
+    let rules = json!({"500": [{
+        "match": {"body_field": "error.code", "body_value": "E7"}, "response": {"status_code": 503, "headers": {"x-rule": "1"}},
+    }]});
+    let gateway = Gateway::serving(&overriding(api("some", raw.address), rules)).await;
+    let mut client = gateway.connect().await;
+    let asking = tokio::spawn(async move {
+        let response = client.open(get("/some/")).await.expect("a head before the end of the body");
+        (client, response)
+    });
+    let mut line = raw.accept().await;
+    line.head().await;
+    let begins = format!(r#"{{"error": {{"code": "E7"}}, "more": "{}"#, "x".repeat(5_000));
+    let head =
+        "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    line.write(format!("{head}{:x}\r\n{begins}\r\n", begins.len())).await;
+    let (_client, response) = asking.await.expect("no panic");
+    assert_eq!((response.status().as_u16(), &response.headers()["x-rule"]), (503, &HeaderValue::from_static("1")));
+    line.write("2\r\n\"}\r\n0\r\n\r\n").await;
+    let body = within_deadline("the whole body", response.into_body().collect()).await.expect("whole").to_bytes();
+    assert_eq!(body, format!("{begins}\"}}"));
+}
+
 #[tokio::test]
 async fn a_rule_may_name_a_template_of_the_gateway() {
     let upstream = Upstream::start();
@@ -178,11 +208,12 @@ async fn rules_that_mean_nothing_leave_the_running_api_as_it_is() {
     let upstream = Upstream::start();
     let good = overriding(guarded(&upstream), json!({"401": [{"response": {"message": "first"}}]}));
     let gateway = Gateway::serving(&good).await;
-    let bad = json!({"401": [{"match": {"flag": "XYZ"}}, {"response": {"template": "error_mine"}}]});
+    let framing = json!({"response": {"headers": {"content-length": "3"}}});
+    let bad = json!({"401": [{"match": {"flag": "XYZ"}}, {"response": {"template": "error_mine"}}, framing]});
     gateway.write(&overriding(guarded(&upstream), bad));
     gateway.reload().await;
     gateway.get("/some/get").await.is_error(401, "first");
-    for said in ["is no kind of error", "is in the folder `template_path`"] {
+    for said in ["is no kind of error", "is in the folder `template_path`", "is the gateway's own business"] {
         let found = gateway.log().wait(said, move |line: &Line| line.text.contains(said)).await;
         assert!(found.field("finding").contains("error_overrides"), "{}", found.text);
     }

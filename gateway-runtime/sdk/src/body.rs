@@ -87,16 +87,34 @@ impl Body {
         if self.len().is_some_and(|len| len > limit as u64) {
             return Err(too_large());
         }
-        let Inner::Stream(stream) = &mut self.0 else {
-            return Ok(self.buffered().unwrap_or_default());
+        self.fill(limit).await?;
+        self.buffered().ok_or_else(too_large)
+    }
+
+    /// Reads the first `length` bytes, or all if there are fewer, and keeps them: whoever reads the body gets every byte.
+    ///
+    /// # Errors
+    /// [`BodyError::Broken`] when the sender stopped before that.
+    pub async fn beginning(&mut self, length: usize) -> Result<Bytes, BodyError> {
+        self.fill(length).await?;
+        let mut beginning = match &self.0 {
+            Inner::Stream(stream) => joined(&stream.read, length),
+            _ => self.buffered().unwrap_or_default(),
         };
+        beginning.truncate(length);
+        Ok(beginning)
+    }
+
+    /// Reads until there are more than `limit` bytes, or all.
+    async fn fill(&mut self, limit: usize) -> Result<(), BodyError> {
+        let Inner::Stream(stream) = &mut self.0 else { return Ok(()) };
         let mut length: usize = stream.read.iter().map(Bytes::len).sum();
         while length <= limit {
             let Some(frame) = poll_fn(|cx| stream.rest.as_mut().poll_frame(cx)).await else {
                 let data = joined(&stream.read, length);
                 let trailers = stream.trailers.take();
-                self.0 = Inner::Full { data: data.clone(), trailers };
-                return Ok(data);
+                self.0 = Inner::Full { data, trailers };
+                return Ok(());
             };
             let frame = frame.map_err(|error| stream.breaks(error))?;
             match frame.into_data() {
@@ -107,7 +125,7 @@ impl Body {
                 Err(frame) => stream.trailers = frame.into_trailers().ok().map(Box::new),
             }
         }
-        Err(too_large())
+        Ok(())
     }
 
     /// The bytes, if they are in memory already.

@@ -6,11 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_model::{ErrorMatch, ErrorOverride, ErrorOverrides, ErrorResponse, JsonPath, Severity};
-use gateway_sdk::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
+use gateway_sdk::http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use gateway_sdk::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use regex::bytes::Regex;
-use serde_json::Value;
 
+use super::field::field as value_at;
 use super::kinds::{FLAGS, FLAGS_ELSEWHERE};
 use super::text::{Templates, Text};
 use super::written::{Format, body, of_text};
@@ -19,6 +21,9 @@ use crate::apis::listen_path::mistake;
 
 /// In bytes: so much of a body is looked at.
 pub(crate) const LOOKED_AT: usize = 4096;
+
+/// What says where a message ends is not for rules to say.
+const FRAMING: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 /// Where mistakes are told.
 pub(crate) type Tell<'t> = dyn FnMut(Severity, JsonPath, String) + 't;
@@ -76,7 +81,8 @@ enum Told {
 #[derive(Debug, Default)]
 struct Matches {
     flag: Option<String>,
-    field: Option<(String, String)>,
+    /// The members and places on the way to a value, and the value as a text.
+    field: Option<(Vec<String>, String)>,
     pattern: Option<Regex>,
 }
 
@@ -152,6 +158,11 @@ impl Rule {
         let mut set = Vec::new();
         for (name, value) in headers {
             match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                (Ok(name), _) if FRAMING.contains(&name) => {
+                    let reason = format!("`{name}` is the gateway's own business; leave it out");
+                    tell(Severity::Error, place.key("headers").key(name.as_str()), reason);
+                    return None;
+                }
                 (Ok(name), Ok(value)) => set.push((name, value)),
                 _ => {
                     let reason = format!("`{name}` with the value `{value}` is no header");
@@ -249,7 +260,8 @@ impl Matches {
             }
         };
         let has_field = !body_field.is_empty() && !body_value.is_empty();
-        let field = has_field.then(|| (body_field.clone(), body_value.clone()));
+        let way = || body_field.split('.').map(str::to_owned).collect();
+        let field = has_field.then(|| (way(), body_value.clone()));
         Some(Self { flag: Some(flag.clone()).filter(|flag| !flag.is_empty()), field, pattern })
     }
 
@@ -264,21 +276,6 @@ impl Matches {
             || field.as_ref().is_some_and(|(field, value)| value_at(text, field).is_some_and(|found| found == *value))
             || pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
     }
-}
-
-/// What is at members and places joined by dots, as a text.
-fn value_at(json: &[u8], path: &str) -> Option<String> {
-    let json: Value = serde_json::from_slice(json).ok()?;
-    let found = path.split('.').try_fold(&json, |value, key| match value {
-        Value::Object(members) => members.get(key),
-        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-        _ => None,
-    })?;
-    Some(match found {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use gateway_sdk::exchange::Exchange;
 use gateway_sdk::http::header::CONTENT_ENCODING;
-use gateway_sdk::{BodyError, Method, StatusCode};
+use gateway_sdk::{Method, StatusCode};
 
-use super::body::LARGEST;
 use super::{Building, Middleware, Ran, Step};
 use crate::error::RequestError;
 use crate::error::kinds::UPSTREAM_STATUS;
-use crate::error::overrides::{ApiOverrides, Seen};
+use crate::error::overrides::{ApiOverrides, LOOKED_AT, Seen};
 
 pub(super) const STEP: Middleware = Middleware { name: "error_overrides", build };
 
@@ -28,10 +27,8 @@ impl Step for ErrorOverrides {
         if status < StatusCode::BAD_REQUEST {
             return Ok(Ran::On);
         }
-        // Nothing is read in a body that is packed, or that is larger than any step reads.
-        let is_legible = !is_head
-            && !response.headers().contains_key(CONTENT_ENCODING)
-            && response.body().len().is_none_or(|bytes| bytes <= LARGEST as u64);
+        // Nothing is read in a body that is packed.
+        let is_legible = !is_head && !response.headers().contains_key(CONTENT_ENCODING);
         if !is_legible || !self.0.look_at_body(status) {
             apply(&self.0, exchange, b"");
             return Ok(Ran::On);
@@ -39,17 +36,15 @@ impl Step for ErrorOverrides {
         let mut body = std::mem::take(response.body_mut());
         let overrides = Arc::clone(&self.0);
         let read = async move {
-            body.bytes(LARGEST).await.map_err(|error| match error {
-                BodyError::TooLarge { limit_bytes } => RequestError::ResponseTooLarge { limit_bytes },
-                other => RequestError::ResponseBroken(other),
-            })
+            // What breaks off breaks off for the client too, unless it is told something else.
+            let beginning = body.beginning(LOOKED_AT).await.unwrap_or_default();
+            (beginning, body)
         };
-        Ok(Ran::wait(read, move |read, exchange| {
-            let bytes = read?;
+        Ok(Ran::wait(read, move |(beginning, body), exchange| {
             if let Some(response) = exchange.response.as_mut() {
-                response.set_body(bytes.clone());
+                *response.body_mut() = body;
             }
-            apply(&overrides, exchange, &bytes);
+            apply(&overrides, exchange, &beginning);
             Ok(Ran::On)
         }))
     }
