@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::budgets::Row;
 use super::counts::{Counter, per_request, sum};
@@ -34,7 +34,9 @@ pub(super) struct Step {
     name: &'static str,
     /// What is set in the definition, by its place.
     definition: BTreeMap<&'static str, Value>,
-    /// The same in `tyk.conf`.
+    /// An OpenAPI document in place of the definition; who and where it is, is the definition's.
+    document: Option<Value>,
+    /// What is set in `tyk.conf`.
     configuration: BTreeMap<&'static str, Value>,
     /// Bytes of a JSON object that is posted; 0: `GET`.
     post: usize,
@@ -45,6 +47,15 @@ impl Step {
     pub(super) fn put_in_definition(&self, api: &mut Value) {
         api["version_data"]["versions"]["Default"]["use_extended_paths"] = true.into();
         put(&self.definition, api);
+        if let Some(document) = &self.document {
+            let mut document = document.clone();
+            let extension = &mut document["x-tyk-api-gateway"];
+            let state = json!({ "active": true });
+            extension["info"] = json!({ "id": api["api_id"], "name": api["name"], "orgId": "default", "state": state });
+            extension["upstream"] = json!({ "url": api["proxy"]["target_url"] });
+            extension["server"] = json!({ "listenPath": { "value": api["proxy"]["listen_path"], "strip": true } });
+            *api = document;
+        }
     }
 
     /// Sets what it needs.
