@@ -105,7 +105,8 @@ impl Subject {
                 // The request without it is refused, and tried again.
                 is_served(written.with_body(session.to_string()));
             }
-            let asked = minreq::get(&url);
+            // As the load generator calls itself.
+            let asked = minreq::get(&url).with_header("user-agent", "load/1");
             if is_served(key.map_or(asked.clone(), |key| asked.with_header("authorization", key))) {
                 break;
             }

@@ -118,7 +118,8 @@ fn a_name_that_nothing_offers_is_a_comment_and_a_warning() {
 #[test]
 fn every_field_that_is_not_honoured_is_named() {
     let conf = "{\n \"streams\": {\"type\": \"redis\"}, \"dns_cache\": true, \"enable_jsvm\": false,\n \"enable_key_logging\": true,\n \
-                \"http_server_options\": {\"max_response_body_size\": 9, \"read_timeout\": 5}\n}";
+                \"http_server_options\": {\"max_response_body_size\": 9, \"read_timeout\": 5},\n \
+                \"opentelemetry\": {\"enabled\": false, \"span_batch_config\": {\"max_queue_size\": 9}}\n}";
     let here =
         place(&[("tyk.conf", conf), ("apps/a.json", &classic(",\n \"use_oauth2\": true, \"oauth_meta\": [\"x\"]"))]);
     let output = import(here.path(), &["--apis", "apps", "--conf", "tyk.conf"]);
@@ -131,7 +132,7 @@ fn every_field_that_is_not_honoured_is_named() {
             "warning: tyk.conf:2:13: streams",
             "warning: tyk.conf:2:45: dns_cache",
             "warning: tyk.conf:3:24: enable_key_logging",
-            "warning: tyk.conf:4:52: http_server_options.max_response_body_size",
+            "warning: tyk.conf:5:59: opentelemetry.span_batch_config",
             "warning: apps/a.json:2:16: use_oauth2",
             "warning: apps/a.json:2:36: oauth_meta",
         ]
