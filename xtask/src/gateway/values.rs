@@ -220,6 +220,10 @@ fn cargo_config(plan: &Plan) -> String {
 /// Half a megabyte of relocations becomes a few kilobytes. The C library that is linked has to apply them at start.
 const PACKED_RELOCATIONS: &str = "-Clink-arg=-Wl,-z,pack-relative-relocs";
 
+/// What unwinding needs is a quarter smaller where each function has a frame, for 2 % more instructions; and profilers see who
+/// called whom.
+const FRAME_POINTERS: &str = "-Cforce-frame-pointers=yes";
+
 /// The first glibc that knows packed relocations.
 const KNOWS_PACKED: (u32, u32) = (2, 36);
 
@@ -233,6 +237,7 @@ pub fn flags(plan: &Plan) -> Vec<String> {
     }
     if plan.profile == Profile::Ship {
         flags.extend(plan.recording.flags());
+        flags.push(FRAME_POINTERS.to_owned());
         if plan.toolchain.glibc(&plan.target).is_some_and(|version| version >= KNOWS_PACKED) {
             flags.push(PACKED_RELOCATIONS.to_owned());
         }
