@@ -84,17 +84,25 @@ struct Logs {
 pub fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::Encoding)?;
     let mut locator = Locator::new(text);
-    let document = serde_json::from_str::<Value>(text)
-        .map_err(|error| ManifestError::Wrong(vec![Finding::of_syntax(&locator, &error)]))?;
+    let document = serde_json::from_str::<Value>(text).map_err(|error| {
+        let mut finding = Finding::of_syntax(&locator, &error);
+        if error.is_eof() {
+            // In Go's words, which are documented.
+            finding.reason = "unexpected end of JSON input".to_owned();
+        }
+        ManifestError::Wrong(vec![finding])
+    })?;
     let (raw, notes) = shape::read::<Raw>(&document);
     let (logs, of_logs) = shape::read::<RawLogs>(&document);
     let mut mistakes = notes.mistakes;
     let of_logs = of_logs.mistakes.into_iter().filter(|mistake| !mistakes.contains(mistake)).collect::<Vec<_>>();
     mistakes.extend(of_logs);
     for (index, name) in raw.file_list.iter().enumerate() {
-        if !is_inside(name) {
+        let path = JsonPath::default().key("file_list").index(index);
+        // What is no text was read as an empty one, and told.
+        if !is_inside(name) && mistakes.iter().all(|(wrong, _)| *wrong != path) {
             let reason = format!("`{name}` is not a path within the bundle; name a file of it, such as `plugin.so`");
-            mistakes.push((JsonPath::default().key("file_list").index(index), reason));
+            mistakes.push((path, reason));
         }
     }
     let mut finding = |severity, (path, reason): (JsonPath, String)| {

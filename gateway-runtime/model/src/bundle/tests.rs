@@ -49,7 +49,7 @@ fn a_driver_at_the_top_is_told_and_not_used() {
 #[test]
 fn what_is_no_manifest_is_told_with_its_places() {
     assert_eq!(parse(b"\xff{}"), Err(ManifestError::Encoding));
-    assert_eq!(refused("{"), "manifest.json:1:1: EOF while parsing an object");
+    assert_eq!(refused("{"), "manifest.json:1:1: unexpected end of JSON input");
     assert_eq!(refused("[]"), "manifest.json:1:1: invalid type: sequence, expected an object");
     assert_eq!(
         refused("{\"file_list\": [7], \"custom_middleware\": {\"post\": 1, \"traffic_logs\": []}}"),
