@@ -4,6 +4,7 @@
 //! that is not switched on, `extended_paths` without `use_extended_paths`. Source: Tyk, `gateway/api_loader.go`,
 //! `gateway/server.go`, `gateway/api_definition.go`.
 
+use gateway_model::bundle::Bundles;
 use gateway_model::{ApiDefinition, Hook, JsonPath};
 
 use super::definitions::Found;
@@ -46,6 +47,8 @@ fn in_chain(api: &ApiDefinition, hook: Hook) -> Vec<Found> {
     };
     let section = JsonPath::default().key("custom_middleware").key(hook.as_str());
     let entries = api.custom_middleware.entries(hook).iter().enumerate();
+    // The plugins of a bundle take the place of the definition's own, and nobody has looked into it.
+    let applies = applies && Bundles::of(api).is_none();
     let enabled = entries.filter(|(_, entry)| applies && entry.is_enabled());
     let found = enabled.map(|(index, entry)| Found {
         hook,
