@@ -147,6 +147,8 @@ async fn a_document_names_a_bundle_too() {
     gateway.get("/oas/get").await;
     assert_eq!(upstream.last().header("foo"), "Bar");
     assert_eq!(gateway.get("/no/get").await.status, 404);
+    assert_eq!(gateway.control("/tyk/apis/oas").await.json().as_array().expect("a list").len(), 1);
+    assert_eq!(gateway.control("/tyk/apis/oas/no").await.status, 404);
     let line = gateway.log().wait("its place", |line| line.field("finding").contains("Couldn't fetch bundle")).await;
     let place = "x-tyk-api-gateway.middleware.global.pluginConfig.bundle.path: Couldn't fetch bundle: HTTP Error, got status code 404";
     assert!(line.field("finding").contains(place), "{}", line.text);

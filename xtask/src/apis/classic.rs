@@ -5,7 +5,7 @@
 //! `gateway/server.go`, `gateway/api_definition.go`.
 
 use gateway_model::bundle::Bundles;
-use gateway_model::{ApiDefinition, Hook, JsonPath};
+use gateway_model::{ApiDefinition, Finding, Hook, JsonPath, Severity, locate};
 
 use super::definitions::Found;
 
@@ -58,4 +58,15 @@ fn in_chain(api: &ApiDefinition, hook: Hook) -> Vec<Found> {
         at: if hook == Hook::AuthCheck { section.clone() } else { section.index(index) }.key("name"),
     });
     found.collect()
+}
+
+/// What there is to say of a definition whose plugins come from a bundle.
+pub(super) fn bundle(text: &str, api: &ApiDefinition) -> Option<Finding> {
+    let bundles = Bundles::of(api)?;
+    let path = "custom_middleware_bundle".to_owned();
+    let reason = format!(
+        "its plugins are those of `{}`, into which nobody has looked: name them with `--plugins`, and add `--features bundles`",
+        bundles.text()
+    );
+    Some(Finding { severity: Severity::Warning, position: locate(text, &path), path, reason })
 }

@@ -151,7 +151,8 @@ fn who_does_not_wait_is_told_by_a_reload() {
         let told = taken(&library, &one("b.zip")).await.expect_err("it stalls");
         assert!(told.starts_with("bundle `b.zip` is on its way"), "{told}");
         server.gate.send(()).expect("it waits");
-        assert!(reloads.recv().await.is_some(), "it has come");
+        let asked = tokio::time::timeout(Duration::from_secs(30), reloads.recv()).await;
+        assert!(asked.is_ok_and(|asked| asked.is_some()), "it has come");
         assert!(taken(&library, &one("b.zip")).await.is_ok());
     });
 }
