@@ -15,6 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::Settings;
 use super::url::{self, Source, UrlError};
 use crate::host::Outgoing;
+use crate::telemetry::in_full;
 
 /// How often it is tried.
 const ATTEMPTS: u32 = 5;
@@ -175,12 +176,6 @@ async fn keep(body: Body, url: &str, settings: &Settings) -> Result<File, FetchE
     }
     file.rewind().map_err(room)?;
     Ok(file)
-}
-
-/// An error and its causes.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 #[cfg(test)]

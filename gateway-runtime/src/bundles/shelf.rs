@@ -7,7 +7,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gateway_model::bundle::{Bundles, MANIFEST, Manifest, parse};
 use ring::digest::{Context, SHA256};
@@ -101,6 +101,7 @@ pub(super) fn take(
             verify(&place.folder, &manifest, Depth::Partial, settings).map_err(|error| failed(error.into()))?;
             warnings.extend(unsigned(place, &manifest, settings));
         }
+        warnings.extend(uncovered(place, &manifest, settings));
         let told = manifest.warnings.iter().map(|finding| finding.at(MANIFEST).to_string());
         warnings.extend(told.map(|told| format!("bundle `{}`, {told}", place.name)));
         mark.update(&text);
@@ -131,6 +132,30 @@ fn unsigned(place: &Place, manifest: &Manifest, settings: &Settings) -> Option<S
              is set; remove {folder}, and it is fetched again, and refused without a signature"
         )
     })
+}
+
+/// A signature is of the files that are listed, and of no others. Source: plugin-system.md §7.7, §12.26.
+fn uncovered(place: &Place, manifest: &Manifest, settings: &Settings) -> Option<String> {
+    settings.key.as_ref()?;
+    let listed: Vec<PathBuf> = manifest.file_list.iter().map(|name| place.folder.join(name)).collect();
+    let is_listed = |path: &Path| listed.iter().any(|listed| listed.components().eq(path.components()));
+    let (mut folders, mut found) = (vec![place.folder.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(path),
+                _ if path != place.folder.join(MANIFEST) && !is_listed(&path) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    let first = found.iter().min()?.strip_prefix(&place.folder).ok()?.display();
+    let (name, count) = (&place.name, found.len());
+    Some(format!(
+        "bundle `{name}` has files that are not in its `file_list` ({count}; the first is `{first}`): no checksum and no \
+         signature is of them; list them, and build it again"
+    ))
 }
 
 fn manifest(folder: &Path) -> Result<(Manifest, Vec<u8>), Reason> {

@@ -156,3 +156,23 @@ fn several_are_told_by_their_names() {
     let expected = [all[0].folder.join("p.so"), all[1].folder.join("p.so")];
     assert_eq!(paths, expected.iter().map(|path| path.to_str().expect("text")).collect::<Vec<_>>());
 }
+
+/// Source: plugin-system.md §12.26.
+#[test]
+fn files_that_no_signature_is_of_are_told_where_there_is_a_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(folder.path());
+    let mut manifest = testing::manifest(section("post", "A"));
+    manifest["file_list"] = json!(["./lib/a.so"]);
+    manifest["checksum"] = testing::md5(b"a").into();
+    manifest["signature"] = sign(b"a").into();
+    let text = manifest.to_string();
+    let all = [("manifest.json", text.as_bytes()), ("lib/a.so", b"a"), ("lib/b.so", b"b"), ("c.so", b"c")];
+    assert_eq!(through(&zip(&all), &settings).expect("taken").warnings, Vec::<String>::new(), "nobody verifies");
+    settings.key = Some(key());
+    let told = through(&zip(&all), &settings).expect("taken").warnings;
+    assert!(told.len() == 1 && told[0].contains("`file_list` (2; the first is `c.so`)"), "{told:?}");
+    let settings = testing::settings(&folder.path().join("other"));
+    let settings = Settings { key: Some(key()), ..settings };
+    assert_eq!(through(&zip(&all[..2]), &settings).expect("taken").warnings, Vec::<String>::new());
+}
