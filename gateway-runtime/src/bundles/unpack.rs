@@ -44,7 +44,7 @@ pub(crate) enum UnpackError {
     Files(usize),
     #[error("more than {0} bytes when unpacked; raise `bundle_max_unpacked_bytes` if that is right")]
     Bytes(u64),
-    #[error("`{name}`: {error}")]
+    #[error("`{name}`: {error}; build the archive again with `gateway bundle build`, or make room for it")]
     Entry { name: String, error: io::Error },
 }
 
