@@ -17,6 +17,7 @@ use serde_json::Value;
 mod access_log;
 mod analytics;
 mod bounds;
+mod bundles;
 mod edge;
 mod env;
 mod errors;
@@ -154,6 +155,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// How gateways on one store know each other.
     pub(crate) notices: Notices,
+    /// Where plugin bundles come from.
+    pub(crate) bundles: Arc<crate::bundles::Settings>,
     /// How requests are written down; `None`: they are not.
     pub(crate) analytics: Option<Arc<AnalyticsSettings>>,
 }
@@ -334,6 +337,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
     let rate_headers = keys::rate_headers(raw, remarks);
     let operators = edge::operators(raw, &certificates, remarks);
     let storage = storage::resolve(&raw.storage, variables, remarks);
+    let notices = storage::notices(raw, variables, remarks);
     Config {
         analytics: analytics::resolve(raw, &storage, remarks),
         listen: listen(raw, remarks),
@@ -387,8 +391,9 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         rates: keys::rates(raw, rate_headers, remarks),
         cluster: keys::cluster(raw, remarks),
         events: events::resolve(&raw.event_handlers, remarks),
+        bundles: Arc::new(bundles::resolve(raw, notices.key.clone(), remarks)),
         storage,
-        notices: storage::notices(raw, variables, remarks),
+        notices,
     }
 }
 

@@ -20,6 +20,7 @@
 //! | the order of everything a request meets | `middleware/mod.rs`, `ORDER` |
 //! | how a name in a definition becomes a function | `drivers/` |
 //! | how a definition becomes an API | `apis/plan.rs`, then `apis/compile.rs` |
+//! | how plugins come from bundles | `bundles/mod.rs` |
 //! | how an entry of `extended_paths` is found for a request | `apis/matcher.rs` |
 //! | how one API's chain is left for all of another's | `serve/through.rs` |
 //! | what a path asks of the way upstream: time, circuit breaker | `apis/policies.rs`, `upstream/breaker.rs` |
@@ -59,6 +60,9 @@ mod about;
 mod access_log;
 mod analytics;
 mod apis;
+mod armor;
+#[cfg_attr(not(feature = "bundles"), allow(dead_code, reason = "what is configured of them has no effect"))]
+mod bundles;
 mod caller;
 mod certificates;
 mod chain;

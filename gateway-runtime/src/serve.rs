@@ -21,6 +21,7 @@ use gateway_sdk::{Body, ClientTls, HeaderMap, HeaderValue, Method, Request, Resp
 use hyper::body::Incoming;
 
 use crate::analytics;
+use crate::apis::closed::Closed;
 use crate::apis::compile::Serving;
 use crate::apis::table::Route;
 use crate::chain::{self, Link, Stop};
@@ -178,7 +179,7 @@ fn host(head: &request::Parts) -> Option<&str> {
 async fn serve(gateway: &Gateway, peer: &Peer, route: &Route, exchange: &mut Exchange) -> Response {
     let served = match &route.api.serving {
         Ok(serving) => run(gateway, peer, route, serving, exchange).await,
-        Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
+        Err(closed) => Err(closed.error().into()),
     };
     settle(gateway, peer, route, served, exchange).await
 }
@@ -270,7 +271,7 @@ async fn in_place(
     response: Response,
     exchange: &mut Exchange,
 ) -> Result<Response, Stop> {
-    let serving = route.api.serving.as_ref().map_err(|reason| RequestError::Broken(reason.clone()))?;
+    let serving = route.api.serving.as_ref().map_err(Closed::error)?;
     let is_head = exchange.request.method() == Method::HEAD;
     exchange.response = Some(response);
     let mut response = Box::pin(respond(gateway, &serving.response, exchange, is_head)).await?;

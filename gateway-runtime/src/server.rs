@@ -20,6 +20,7 @@ use crate::analytics::{self, Analytics, Worker};
 use crate::apis::compile::Services;
 use crate::apis::plan::Ground;
 use crate::apis::source::SourceError;
+use crate::bundles::Library;
 use crate::chain::PluginRules;
 use crate::config::{Config, Outbound};
 use crate::events;
@@ -138,6 +139,7 @@ fn ground(config: &Config, sockets: &Sockets, events: events::Queue) -> Ground {
         has_control,
         edge,
         outbound,
+        bundles: Arc::clone(&config.bundles),
         rate_headers: config.rate_headers,
         marks: Arc::default(),
         has_analytics: config.analytics.is_some(),
@@ -156,6 +158,7 @@ fn services(
     store: &Later,
     events: events::Queue,
     retired: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    reload: &mpsc::UnboundedSender<oneshot::Sender<()>>,
 ) -> Result<(Services, Option<Worker>), StartError> {
     let outgoing = |outbound: &Outbound| {
         let transport = Transport::plain(outbound).map_err(StartError::Outbound)?;
@@ -173,6 +176,7 @@ fn services(
         rate_headers: config.rate_headers,
         key_sets: Arc::new(KeySets::new(outgoing(&to_issuers)?, config.key_sets.lifetime)),
         ground: ground(config, sockets, events),
+        bundles: bundles(config, reload)?,
         plugins: PluginRules::new(&config.plugins, &config.telemetry),
         statsd: config.statsd.clone().map(StatsD::start),
         #[cfg(feature = "otlp")]
@@ -182,6 +186,22 @@ fn services(
     Ok((services, worker))
 }
 
+/// Fetches plugin bundles.
+#[cfg(feature = "bundles")]
+fn bundles(config: &Config, reload: &mpsc::UnboundedSender<oneshot::Sender<()>>) -> Result<Arc<Library>, StartError> {
+    let outbound = &*config.outbound;
+    let outbound = Outbound { insecure: outbound.insecure || config.bundles.insecure, ..outbound.clone() };
+    let transport = Transport::plain(&outbound).map_err(StartError::Outbound)?;
+    let outgoing = Outgoing::new(Rules::of(config), transport);
+    Ok(Arc::new(Library::new(Arc::clone(&config.bundles), outgoing, reload.clone())))
+}
+
+/// There are none.
+#[cfg(not(feature = "bundles"))]
+fn bundles(_: &Config, _: &mpsc::UnboundedSender<oneshot::Sender<()>>) -> Result<Arc<Library>, StartError> {
+    Ok(Arc::default())
+}
+
 async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<ExitCode, StartError> {
     let mut signals = Signals::new()?;
     let (reload, mut reloads) = mpsc::unbounded_channel();
@@ -189,7 +209,7 @@ async fn life(config: Config, mut sockets: Sockets, cores: usize) -> Result<Exit
     let store = Later::default();
     let myself = telling::myself()?;
     let (events, raised) = events::queue();
-    let (services, worker) = services(&config, &sockets, &myself, &store, events, retired)?;
+    let (services, worker) = services(&config, &sockets, &myself, &store, events, retired, &reload)?;
     tell_events(&config, raised, &store)?;
     let policies = load_policies(&config)?;
     let table = tokio::select! {

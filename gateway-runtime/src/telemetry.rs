@@ -1,5 +1,6 @@
 //! The log: one line an event, a fixed message and fields. Values are never in the message.
 
+use std::error::Error;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
@@ -32,6 +33,16 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
+
+/// An error and its causes.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let (mut told, mut cause) = (error.to_string(), error.source());
+    while let Some(next) = cause {
+        told = format!("{told}: {next}");
+        cause = next.source();
+    }
+    told
 }
 
 /// A message that cannot pass for another line, nor fill the log: plugins write what clients sent.

@@ -12,6 +12,7 @@ mod body_transforms;
 mod bounds;
 mod breaker;
 mod builder;
+mod bundles;
 mod certificates;
 mod check;
 mod cli;

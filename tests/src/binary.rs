@@ -22,7 +22,7 @@ pub fn everything() -> &'static Path {
         let folders = repository.plugin_folders().expect("plugins/ can be read").into_iter().map(PluginArg::Folder);
         let fixtures = ["measured", "panics", "probe"]
             .map(|name| PluginArg::Path(repository.root().join("tests/plugins").join(name)));
-        build("everything", folders.chain(fixtures).collect(), &["otlp", "redis", "templates", "validate"])
+        build("everything", folders.chain(fixtures).collect(), &["bundles", "otlp", "redis", "templates", "validate"])
     })
 }
 

@@ -156,6 +156,10 @@ pub struct ApiDefinition {
     pub version_data: VersionData,
     /// Its plugins.
     pub custom_middleware: MiddlewareSection,
+    /// The bundle that its plugins come from, in place of those in `custom_middleware`; or several, joined by commas.
+    pub custom_middleware_bundle: String,
+    /// Leaves the bundle out.
+    pub custom_middleware_bundle_disabled: bool,
     /// Configuration for its plugins, in whatever shape they ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_data: Option<Map<String, Value>>,

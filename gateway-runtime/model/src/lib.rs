@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api_definition`] | [`ApiDefinition`], the root; its parts are [`auth`], [`proxy`], [`transport`], [`cors`], [`version`], [`lists`] |
 //! | [`custom_middleware`] | [`Hook`], [`MiddlewareSection`], [`MiddlewareDefinition`]: which plugins run, and where |
+//! | [`bundle`] | [`Bundles`](bundle::Bundles) that plugins come from, and their [`Manifest`](bundle::Manifest)s |
 //! | [`on_path`] | [`OnPath`], what the entries of `extended_paths` have in common |
 //! | [`plugin_name`] | the crate that a name and a path in a definition mean |
 //! | [`oas`] | definitions that are OpenAPI documents; [`OasDefinition`], such a document |
@@ -34,6 +35,7 @@
 pub mod access;
 pub mod api_definition;
 pub mod auth;
+pub mod bundle;
 pub mod cache;
 pub mod configuration;
 pub mod cors;
@@ -87,7 +89,7 @@ pub use json_path::{JsonPath, Segment};
 pub use jwt::{JwksUri, SIGNING_METHODS, ScopeClaim, Scopes};
 pub use lists::{InternalPath, ListedPath, MethodAction, MockResponse, OlderPaths};
 pub use locate::locate;
-pub use meaning::host_mistake;
+pub use meaning::{host_mistake, plugin_mistakes};
 pub use oas::OasDefinition;
 pub use on_path::OnPath;
 pub use policy::{Partitions, PoliciesReading, Policy, PolicyReading, read_policies, read_policy};

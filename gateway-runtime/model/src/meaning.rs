@@ -1,6 +1,7 @@
 //! Mistakes of meaning: values of the right type that cannot be honoured, or that have no effect.
 
 use crate::api_definition::ApiDefinition;
+use crate::bundle::Bundles;
 use crate::custom_middleware::{HONOURED_DRIVERS, Hook, KNOWN_DRIVERS, MiddlewareDefinition};
 use crate::expiry::expiry;
 use crate::finding::Severity;
@@ -30,12 +31,21 @@ pub(crate) fn check(api: &ApiDefinition) -> Vec<Mistake> {
     for (name, version) in &api.version_data.versions {
         check.version(&path(&["version_data", "versions"]).key(name), version);
     }
-    check.driver();
     check.analytics();
-    check.entries();
-    check.authentication();
+    match Bundles::of(api) {
+        None => check.plugins(),
+        Some(_) => check.replaced(),
+    }
+    check.identity_provider();
     check.credentials();
     check.jwt();
+    check.mistakes
+}
+
+/// Mistakes of meaning in the plugins of a definition, wherever they come from.
+pub fn plugin_mistakes(api: &ApiDefinition) -> Vec<(Severity, JsonPath, String)> {
+    let mut check = Check { api, mistakes: Vec::new() };
+    check.plugins();
     check.mistakes
 }
 
@@ -142,10 +152,29 @@ impl Check<'_> {
         }
     }
 
-    fn driver(&mut self) {
+    fn plugins(&mut self) {
+        self.driver();
+        self.entries();
+        self.authentication();
+    }
+
+    /// Plugins of the definition's own beside a bundle. Source: plugin-system.md §7.3.
+    fn replaced(&mut self) {
+        if self.names_plugins() {
+            let reason = "has no effect: its place is taken by what the manifest of `custom_middleware_bundle` says; name \
+                          these plugins there";
+            self.warning(path(&["custom_middleware"]), reason);
+        }
+    }
+
+    fn names_plugins(&self) -> bool {
         let section = &self.api.custom_middleware;
-        let driver = section.driver.as_str();
-        let used = Hook::ALL.into_iter().flat_map(|hook| section.entries(hook)).any(MiddlewareDefinition::is_enabled);
+        Hook::ALL.into_iter().flat_map(|hook| section.entries(hook)).any(MiddlewareDefinition::is_enabled)
+    }
+
+    fn driver(&mut self) {
+        let driver = self.api.custom_middleware.driver.as_str();
+        let used = self.names_plugins();
         let at = path(&["custom_middleware", "driver"]);
         if driver.is_empty() {
             if used {
@@ -190,6 +219,12 @@ impl Check<'_> {
                 self.warning(auth_check, "has no effect: set `\"custom_plugin_auth_enabled\": true`");
             }
         }
+        if self.api.use_keyless && section.post_key_auth.iter().any(MiddlewareDefinition::is_enabled) {
+            self.warning(path(&["custom_middleware", "post_key_auth"]), "has no effect: `use_keyless` is true");
+        }
+    }
+
+    fn identity_provider(&mut self) {
         let base = self.api.base_identity_provided_by.as_str();
         let known = ["", "auth_token", "custom_auth", "basic_auth_user", "hmac_key", "jwt_claim"];
         if !known.contains(&base) && !self.api.use_keyless {
@@ -198,9 +233,6 @@ impl Check<'_> {
                  `custom_auth`, `basic_auth_user`, `hmac_key`, `jwt_claim`, or nothing for the last of them"
             );
             self.warning(path(&["base_identity_provided_by"]), reason);
-        }
-        if self.api.use_keyless && section.post_key_auth.iter().any(MiddlewareDefinition::is_enabled) {
-            self.warning(path(&["custom_middleware", "post_key_auth"]), "has no effect: `use_keyless` is true");
         }
     }
 }

@@ -23,19 +23,11 @@ const SWITCHES: &[(&str, &str)] = &[
 /// Ways of authentication, which guard whatever is not keyless.
 const AUTHENTICATION: &[&[&str]] = &[&["use_oauth2"], &["use_openid"], &["external_oauth", "enabled"]];
 
-/// Guards of every API, and the field that switches each off.
-const GUARDS: &[(&[&str], &str)] = &[
-    // A bundle brings plugins of its own, and these may be what guards the API.
-    (&["custom_middleware_bundle"], "custom_middleware_bundle_disabled"),
-];
-
 /// The paths of all fields that guard access and that nothing here enforces.
 pub(crate) fn guards(document: &Value, api: &ApiDefinition) -> Vec<JsonPath> {
     let root = JsonPath::default();
-    let ways_in = AUTHENTICATION.iter().filter(|_| !api.use_keyless).copied();
-    let others = GUARDS.iter().filter(|(_, off)| !is_set(document, &[off]));
+    let ways_in = AUTHENTICATION.iter().filter(|_| !api.use_keyless);
     ways_in
-        .chain(others.map(|(path, _)| *path))
         .filter(|path| is_set(document, path))
         .map(|path| path.iter().fold(root.clone(), |path, key| path.key(*key)))
         .collect()

@@ -13,11 +13,13 @@ use gateway_sdk::registry::Plugin;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::analytics::{Analytics, Tracking};
+use crate::apis::closed::Closed;
 use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::paths::{OnPaths, Planned};
 use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
+use crate::bundles::{Bundle, Library};
 use crate::chain::{AnyOf, Instrumented, LimitsReport, Link, PluginCall, PluginRules, Running, To, Way};
 use crate::config::RateHeaders;
 use crate::drivers::{Resolved, Unresolved};
@@ -49,10 +51,12 @@ pub(crate) struct Api {
     pub(crate) text: Arc<str>,
     /// The OpenAPI document that it was made with.
     pub(crate) document: Option<Result<Arc<str>, String>>,
+    /// The bundle that its plugins were named by.
+    pub(crate) bundle: Option<Arc<Bundle>>,
     pub(crate) listen: Arc<ListenPath>,
     pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
-    pub(crate) serving: Result<Serving, String>,
+    pub(crate) serving: Result<Serving, Closed>,
     /// How its requests are written down; `None`: they are not.
     pub(crate) tracking: Option<Arc<Tracking>>,
     /// Who is told of its events.
@@ -97,6 +101,8 @@ pub(crate) struct Services {
     pub(crate) rate_headers: RateHeaders,
     /// What the gateway has for definitions.
     pub(crate) ground: Ground,
+    /// Where plugin bundles are.
+    pub(crate) bundles: Arc<Library>,
     /// How long plugins may take, and what is counted of them.
     pub(crate) plugins: PluginRules,
     /// `None`: the gateway is not instrumented.
@@ -225,6 +231,7 @@ async fn compile_one(
         file,
         text,
         document: None,
+        bundle: None,
         listen,
         edge,
         serving: Ok(serving),
@@ -515,13 +522,14 @@ impl Api {
         listen: Arc<ListenPath>,
         (file, text): (Arc<str>, Arc<str>),
         edge: ApiEdge,
-        reason: String,
+        reason: Closed,
     ) -> Self {
         Self {
             definition,
             file,
             text,
             document: None,
+            bundle: None,
             listen,
             edge,
             serving: Err(reason),
@@ -548,6 +556,11 @@ impl Api {
                 self.unresolved.push(missing);
             }
         }
+    }
+
+    /// Whether it is as if there were no such API.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self.serving, Err(Closed::Absent))
     }
 
     /// Whether all is served that the definition says.

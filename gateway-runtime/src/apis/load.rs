@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use gateway_model::{ApiDefinition, Finding, Identity, Proxy, Severity};
 
+use crate::apis::closed::Closed;
 use crate::apis::compile::{self, Api, Services};
 use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::ListenPath;
 use crate::apis::plan::{self, Planned};
 use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
+use crate::bundles::Looked;
 use crate::certificates::Certificates;
 use crate::config::Edge;
 
@@ -47,7 +49,7 @@ pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -
     for source in sources {
         let old = known.get(&*source.file).map(|api| Arc::clone(api));
         loading.push(match old {
-            Some(api) if unchanged(&api, &source, certificates) => Loading::Done(api),
+            Some(api) if api.bundle.is_none() && unchanged(&api, &source, certificates) => Loading::Done(api),
             old => {
                 let (kept, file) = (old.clone(), Arc::clone(&source.file));
                 Loading::New(kept, file, tokio::task::spawn_local(one(source, services.clone(), old)))
@@ -98,7 +100,8 @@ fn unique(apis: impl Iterator<Item = Arc<Api>>, edge: &Edge, findings: &mut Vec<
         findings.push((Arc::clone(&api.file), error_at(&api.text, "api_id", reason.clone())));
         let origin = (Arc::clone(&api.file), Arc::clone(&api.text));
         let edge = ApiEdge::closed(&api.definition, edge);
-        let closed = Api::broken(Arc::clone(&api.definition), Arc::clone(&api.listen), origin, edge, reason);
+        let closed =
+            Api::broken(Arc::clone(&api.definition), Arc::clone(&api.listen), origin, edge, Closed::Broken(reason));
         unique.push(Arc::new(closed));
     }
     unique
@@ -130,7 +133,15 @@ fn unchanged(api: &Api, source: &Source, certificates: &Certificates) -> bool {
         && api.edge.is_current(certificates)
 }
 
+/// Whether this is what an API's plugins were named by.
+fn is_of(api: &Api, looked: &Looked) -> bool {
+    let Looked::Found(found) = looked else { return false };
+    api.bundle.as_ref().is_some_and(|bundle| bundle.mark == found.mark)
+}
+
 async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {
+    // Its bundle is looked at again; plugins that would be the same need not start anew.
+    let same = previous.clone().filter(|api| unchanged(api, &source, &services.ground.edge.certificates));
     let file = source.file;
     let text = match source.text {
         Ok(text) => text,
@@ -139,28 +150,44 @@ async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> 
             return Fresh { file, api: None, findings };
         }
     };
+    let reading = gateway_model::read(&text);
+    let looked = services.bundles.take(plan::wanted(&reading).as_ref()).await;
+    let ground = &services.ground;
+    if let Some(api) = same.filter(|api| is_of(api, &looked)) {
+        return Fresh { file, api: Some(api), findings: Vec::new() };
+    }
     let Planned { definition, identity, plan, mut findings, .. } =
-        plan::plan(&text, source.document.as_ref(), &services.ground);
-    let edge = &services.ground.edge;
+        plan::plan_with(reading, &looked, &text, source.document.as_ref(), ground);
+    let edge = &ground.edge;
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
         (None, _) => identity.and_then(|known| closed(known, origin, edge)),
-        (Some(definition), None) => broken(definition, origin, edge, "the definition has errors".to_owned()),
+        (Some(definition), None) => broken(definition, origin, edge, closed_by(&looked)),
         (Some(definition), Some(plan)) => {
             match compile::compile(plan, origin.clone(), &services, previous.as_deref()).await {
                 Ok(api) => Some(api),
                 Err(error) => {
-                    findings.push(error_at(&text, "custom_middleware", error.to_string()));
-                    broken(definition, origin, edge, error.to_string())
+                    let (path, reason) = looked.place("custom_middleware", error.to_string());
+                    findings.push(error_at(&text, &path, reason));
+                    broken(definition, origin, edge, Closed::Broken(error.to_string()))
                 }
             }
         }
     };
-    let api = api.map(|api| Arc::new(Api { document: source.document, ..api }));
+    let bundle = if let Looked::Found(bundle) = looked { Some(bundle) } else { None };
+    let api = api.map(|api| Arc::new(Api { document: source.document, bundle, ..api }));
     Fresh { file, api, findings }
 }
 
-fn broken(definition: Arc<ApiDefinition>, origin: (Arc<str>, Arc<str>), edge: &Edge, reason: String) -> Option<Api> {
+/// Why an API without a plan serves nobody.
+fn closed_by(looked: &Looked) -> Closed {
+    match looked {
+        Looked::Failed(_) => Closed::Absent,
+        _ => Closed::Broken("the definition has errors".to_owned()),
+    }
+}
+
+fn broken(definition: Arc<ApiDefinition>, origin: (Arc<str>, Arc<str>), edge: &Edge, reason: Closed) -> Option<Api> {
     let listen = ListenPath::new(&definition.proxy.listen_path).ok()?;
     let edge = ApiEdge::closed(&definition, edge);
     Some(Api::broken(definition, Arc::new(listen), origin, edge, reason))
@@ -171,7 +198,7 @@ fn closed(known: Identity, origin: (Arc<str>, Arc<str>), edge: &Edge) -> Option<
     let proxy = Proxy { listen_path: known.listen_path, ..Proxy::default() };
     let domain = known.domain.unwrap_or_default();
     let definition = ApiDefinition { api_id: known.api_id, domain, proxy, ..ApiDefinition::default() };
-    broken(Arc::new(definition), origin, edge, "the definition has errors".to_owned())
+    broken(Arc::new(definition), origin, edge, Closed::Broken("the definition has errors".to_owned()))
 }
 
 fn error_at(text: &str, path: &str, reason: String) -> Finding {

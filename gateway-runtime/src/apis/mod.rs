@@ -1,5 +1,6 @@
 //! API definitions: where they come from, what becomes of them, and which one a request is for.
 
+pub(crate) mod closed;
 pub(crate) mod compile;
 pub(crate) mod edge;
 pub(crate) mod host;

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_model::bundle::Bundles;
 use gateway_model::oas::{Places, Twin};
 use gateway_model::{
     AnalyticsPlugin, ApiDefinition, Finding, Hook, Identity, JsonPath, MiddlewareDefinition, Reading, Scheme, Severity,
@@ -24,6 +25,7 @@ use crate::apis::edge::ApiEdge;
 use crate::apis::listen_path::{ListenPath, mistake};
 use crate::apis::paths::{OnPaths, Planned as OnPath};
 use crate::apis::policies::PlannedPolicy;
+use crate::bundles::{self, Looked};
 use crate::config::{Edge, Outbound, PathRules, RateHeaders, Trust};
 use crate::control;
 use crate::drivers::{self, Resolved, Unresolved, Wanted};
@@ -59,6 +61,8 @@ pub(crate) struct Ground {
     pub(crate) marks: Arc<Marks>,
     /// What answers tell of limits.
     pub(crate) rate_headers: RateHeaders,
+    /// Where plugin bundles come from.
+    pub(crate) bundles: Arc<bundles::Settings>,
     /// Whether there are analytics at all.
     pub(crate) has_analytics: bool,
     /// Of an answer that a template makes anew, in bytes; `None` is the gateway's own bound.
@@ -122,26 +126,47 @@ pub(crate) struct Planned {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Reads a definition and looks everything up.
+/// Reads a definition and looks everything up. Nothing is fetched for it.
 ///
 /// `document` is the OpenAPI document beside it, or why that cannot be read.
 pub(crate) fn plan(text: &str, document: Option<&Result<Arc<str>, String>>, ground: &Ground) -> Planned {
-    let Reading { definition, identity, is_malformed, mut findings, places } = gateway_model::read(text);
+    let reading = gateway_model::read(text);
+    let looked = bundles::on_disk(wanted(&reading).as_ref(), &ground.bundles);
+    plan_with(reading, &looked, text, document, ground)
+}
+
+/// The bundles that a definition names.
+pub(crate) fn wanted(reading: &Reading) -> Option<Bundles> {
+    reading.definition.as_ref().and_then(Bundles::of)
+}
+
+/// Looks everything up in a definition whose bundles were looked for.
+pub(crate) fn plan_with(
+    reading: Reading,
+    looked: &Looked,
+    text: &str,
+    document: Option<&Result<Arc<str>, String>>,
+    ground: &Ground,
+) -> Planned {
+    let Reading { definition, identity, is_malformed, mut findings, places } = reading;
     let Some(mut definition) = definition else {
         return Planned { definition: None, identity, is_malformed, plan: None, findings };
     };
     findings.extend(join(&mut definition, text, document));
+    looked.take_up(&mut definition);
     let definition = Arc::new(definition);
     let beside = document.and_then(|document| document.as_deref().ok());
     let mut planner = Planner {
         text,
         places: places.as_deref(),
         beside,
+        looked,
         definition: &definition,
         version: None,
         found: Vec::new(),
         broken: false,
     };
+    planner.bundle();
     let plan = planner.plan(document, ground);
     let plan = plan.map(|plan| planner.with_versions(plan, document, ground));
     let (found, broken) = (planner.found, planner.broken);
@@ -169,6 +194,8 @@ struct Planner<'a> {
     places: Option<&'a Places>,
     /// The OpenAPI document beside the text, if that is in the classic form.
     beside: Option<&'a str>,
+    /// What there is of its bundles.
+    looked: &'a Looked,
     definition: &'a Arc<ApiDefinition>,
     /// Which of the versions that requests choose among is planned, if they do.
     version: Option<&'a str>,
@@ -421,6 +448,21 @@ impl Planner<'_> {
         checks
     }
 
+    /// What is to be said of its bundles, and of the plugins that come from there.
+    fn bundle(&mut self) {
+        if let Some((severity, reason)) = self.looked.told() {
+            self.broken |= severity == Severity::Error;
+            self.find(severity, bundles::FIELD, reason);
+        }
+        if let Looked::Found(bundle) = self.looked {
+            bundle.warnings.iter().for_each(|told| self.find(Severity::Warning, bundles::FIELD, told.clone()));
+            for (severity, path, reason) in gateway_model::plugin_mistakes(self.definition) {
+                self.broken |= severity == Severity::Error;
+                self.find(severity, &path.to_string(), reason);
+            }
+        }
+    }
+
     /// Parses the configuration of every plugin in use.
     fn prepare(
         &mut self,
@@ -483,9 +525,10 @@ impl Planner<'_> {
     }
 
     fn find(&mut self, severity: Severity, path: &str, reason: String) {
+        let (path, reason) = self.looked.place(path, reason);
         let path = match self.places {
             Some(places) => places.of(&path.parse().unwrap_or_default()).to_string(),
-            None => path.to_owned(),
+            None => path,
         };
         self.found.push(Finding { severity, position: locate(self.text, &path), path, reason });
     }

@@ -258,6 +258,7 @@ mod tests {
     use gateway_model::{ApiDefinition, Proxy};
 
     use super::*;
+    use crate::apis::closed::Closed;
     use crate::apis::edge::ApiEdge;
 
     fn api(id: &str, listen: &str) -> Arc<Api> {
@@ -270,7 +271,7 @@ mod tests {
         let edge = ApiEdge::closed(&definition, &with_domains());
         let listen = ListenPath::new(listen).expect("a listen path");
         let origin = (format!("{id}.json").into(), "".into());
-        Arc::new(Api::broken(Arc::new(definition), Arc::new(listen), origin, edge, String::new()))
+        Arc::new(Api::broken(Arc::new(definition), Arc::new(listen), origin, edge, Closed::Broken(String::new())))
     }
 
     fn table(apis: &[(&str, &str)]) -> Table {
@@ -372,8 +373,13 @@ mod tests {
         let mut definition = (*internal.definition).clone();
         definition.internal = true;
         let (listen, origin) = (ListenPath::new("/inner/").expect("a listen path"), ("f".into(), "".into()));
-        let internal =
-            Arc::new(Api::broken(Arc::new(definition), Arc::new(listen), origin, ApiEdge::default(), String::new()));
+        let internal = Arc::new(Api::broken(
+            Arc::new(definition),
+            Arc::new(listen),
+            origin,
+            ApiEdge::default(),
+            Closed::Broken(String::new()),
+        ));
         let (table, _) = Table::new(vec![internal], &Edge::default());
         assert_eq!(found(&table, "/inner/x"), None);
         assert!(table.by_id("inner").is_some());

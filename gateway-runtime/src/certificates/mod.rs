@@ -7,7 +7,7 @@
 //! | how one is added, removed and listed | `record.rs` |
 //! | what is under an id, and what is taken in | `stored.rs` |
 //! | what a certificate says of itself, for the control API | `details.rs` |
-//! | how private keys are encrypted, and PEM with headers | `sealed.rs`, `armor.rs` |
+//! | how private keys are encrypted, and PEM with headers | `sealed.rs` |
 //!
 //! # Invariants
 //! - An id is an organisation's, and 64 hexadecimal digits: the SHA-256 of the certificate or of the public key.
@@ -15,7 +15,6 @@
 //! - That an id is not known is never remembered for a request.
 //! - Others are not told of a change, as with Tyk: they notice within ten seconds, and what was loaded, at a reload.
 
-mod armor;
 mod details;
 mod record;
 mod sealed;

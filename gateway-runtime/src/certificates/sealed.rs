@@ -7,7 +7,7 @@ use cbc::{Decryptor, Encryptor};
 use md5::{Digest, Md5};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::armor::Block;
+use crate::armor::Block;
 
 /// The label of an encrypted key.
 const LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -110,8 +110,8 @@ fn cipher_key(secret: &str, vector: &[u8; BLOCK]) -> [u8; 2 * BLOCK] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::armor::blocks;
     use super::*;
+    use crate::armor::blocks;
     use crate::tls::testing::KEYS;
 
     #[test]

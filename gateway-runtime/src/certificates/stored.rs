@@ -10,8 +10,8 @@ use webpki::EndEntityCert;
 use x509_cert::der::Decode;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use super::armor::{Block, blocks};
 use super::sealed::{self, Closed, NoRandomness};
+use crate::armor::{Block, blocks};
 use crate::tls::certificates::{Facts, sha256};
 
 const CERTIFICATE: &str = "CERTIFICATE";

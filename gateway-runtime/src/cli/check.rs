@@ -95,6 +95,7 @@ fn examine(
         has_control: config.control_port.is_none(),
         edge: config.edge.clone(),
         outbound: Arc::clone(&config.outbound),
+        bundles: Arc::clone(&config.bundles),
         marks: Arc::default(),
         rate_headers: config.rate_headers,
         has_analytics: config.analytics.is_some(),

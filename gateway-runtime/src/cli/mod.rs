@@ -1,5 +1,6 @@
 //! What the command line may say. Diagnostics go to stderr, results to stdout; 0 ok, 1 findings, 2 usage.
 
+mod bundle;
 mod check;
 mod health;
 pub(crate) mod plugins;
@@ -44,6 +45,11 @@ enum Command {
         #[command(subcommand)]
         command: PluginsCommand,
     },
+    /// Plugin bundles.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Check the configuration and the API definitions, without serving.
     Check {
         /// The folder of definitions, instead of the configured one.
@@ -83,6 +89,12 @@ enum PluginsCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum BundleCommand {
+    /// Build one of a manifest and the files that it lists.
+    Build(bundle::Build),
+}
+
 /// Runs what the command line asks for.
 pub(crate) fn run(build: &Build) -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -101,6 +113,7 @@ pub(crate) fn run(build: &Build) -> ExitCode {
         Some(Command::Version { modules, json }) => version::print_version(build, *modules, *json),
         Some(Command::Plugins { command: PluginsCommand::List { json } }) => plugins::print_plugins(*json),
         Some(Command::Plugins { command: PluginsCommand::Schema { name } }) => schema::run(name.as_deref()),
+        Some(Command::Bundle { command: BundleCommand::Build(order) }) => bundle::build(order),
         Some(Command::Check { apis, json }) => check::run(cli.conf.as_deref(), apis.as_deref(), *json),
         Some(Command::Sbom) => version::print_sbom(build),
         Some(Command::Health) => health::run(cli.conf.as_deref(), cli.port),

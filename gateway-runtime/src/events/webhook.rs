@@ -16,6 +16,7 @@ use super::{Kind, Raised};
 use crate::host::Outgoing;
 use crate::later::Later;
 use crate::metrics;
+use crate::telemetry::in_full;
 use crate::template::Template;
 
 /// How long one may take, from its first byte to the last of the answer.
@@ -168,12 +169,6 @@ impl WebHook {
         let late = |_| Err(format!("it did not answer within {} s", PATIENCE.as_secs()));
         tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(late)
     }
-}
-
-/// An error and its causes.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 fn target(text: &str) -> Result<Uri, String> {

@@ -118,7 +118,7 @@ fn looped<'a>(gateway: &'a Gateway, peer: &'a Peer, to: &'a Route, exchange: &'a
                 Ok(()) => reach(gateway, peer, to, serving, exchange).await,
                 Err(stop) => Err(stop),
             },
-            Err(reason) => Err(RequestError::Broken(reason.clone()).into()),
+            Err(closed) => Err(closed.error().into()),
         };
         settle(gateway, peer, to, served, exchange).await
     })

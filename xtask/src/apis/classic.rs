@@ -4,7 +4,8 @@
 //! that is not switched on, `extended_paths` without `use_extended_paths`. Source: Tyk, `gateway/api_loader.go`,
 //! `gateway/server.go`, `gateway/api_definition.go`.
 
-use gateway_model::{ApiDefinition, Hook, JsonPath};
+use gateway_model::bundle::Bundles;
+use gateway_model::{ApiDefinition, Finding, Hook, JsonPath, Severity, locate};
 
 use super::definitions::Found;
 
@@ -46,6 +47,8 @@ fn in_chain(api: &ApiDefinition, hook: Hook) -> Vec<Found> {
     };
     let section = JsonPath::default().key("custom_middleware").key(hook.as_str());
     let entries = api.custom_middleware.entries(hook).iter().enumerate();
+    // The plugins of a bundle take the place of the definition's own, and nobody has looked into it.
+    let applies = applies && Bundles::of(api).is_none();
     let enabled = entries.filter(|(_, entry)| applies && entry.is_enabled());
     let found = enabled.map(|(index, entry)| Found {
         hook,
@@ -55,4 +58,15 @@ fn in_chain(api: &ApiDefinition, hook: Hook) -> Vec<Found> {
         at: if hook == Hook::AuthCheck { section.clone() } else { section.index(index) }.key("name"),
     });
     found.collect()
+}
+
+/// What there is to say of a definition whose plugins come from a bundle.
+pub(super) fn bundle(text: &str, api: &ApiDefinition) -> Option<Finding> {
+    let bundles = Bundles::of(api)?;
+    let path = "custom_middleware_bundle".to_owned();
+    let reason = format!(
+        "its plugins are those of `{}`, into which nobody has looked: name them with `--plugins`, and add `--features bundles`",
+        bundles.text()
+    );
+    Some(Finding { severity: Severity::Warning, position: locate(text, &path), path, reason })
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use gateway_model::{Finding, Hook, JsonPath, Position, Severity, locate};
+use gateway_model::{Finding, Hook, JsonPath, Position, Reading, Severity, locate};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -149,8 +149,9 @@ impl Survey {
             // An OpenAPI document that says nothing to the gateway is no definition.
             None if is_companion(&file) && document.is_ok() => return,
             None => {
-                let reading = gateway_model::read(text);
-                (reading.definition.iter().flat_map(classic::names).collect(), reading.findings)
+                let Reading { definition, mut findings, .. } = gateway_model::read(text);
+                findings.extend(definition.iter().filter_map(|api| classic::bundle(text, api)));
+                (definition.iter().flat_map(classic::names).collect(), findings)
             }
         };
         let named = |found: Found| {

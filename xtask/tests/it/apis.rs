@@ -296,3 +296,17 @@ fn a_document_is_a_definition_beside_its_classic_form_and_alone() {
     assert_eq!(remarks(&[("a.json", &classic("")), ("a-oas.json", &text)]), [""; 0]);
     assert_eq!(remarks(&[("a-oas.json", &text)]), [""; 0]);
 }
+
+/// Source: plugin-system.md §7.3 (a bundle takes the place of the definition's own plugins).
+#[test]
+fn what_comes_from_a_bundle_is_not_known_and_that_is_told() {
+    let own = r#","custom_middleware":{"driver":"goplugin","pre":[{"name":"Own","path":"own.so"}]}"#;
+    let bundled = format!(r#"{own},"custom_middleware_bundle":"b.zip""#);
+    let dir = folder(&[("a.json", &classic(&bundled))]);
+    let survey = apis::survey(dir.path()).expect("a folder");
+    assert_eq!(survey.names, []);
+    let told = survey.remarks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(told.contains("custom_middleware_bundle: its plugins are those of `b.zip`"), "{told}");
+    let off = format!(r#"{bundled},"custom_middleware_bundle_disabled":true"#);
+    assert_eq!(names(&[("a.json", &classic(&off))]).len(), 1);
+}

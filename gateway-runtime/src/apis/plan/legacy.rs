@@ -25,9 +25,8 @@ impl Planner<'_> {
             // The date of the API is for one without versions. Source: gateway.md §3.2.
             let alone = ApiDefinition { version_data, expiration: String::new(), ..(**api).clone() };
             let alone = Arc::new(alone);
-            let (text, places, beside, version) = (self.text, self.places, self.beside, Some(key.as_str()));
-            let mut planner =
-                Planner { text, places, beside, definition: &alone, version, found: Vec::new(), broken: false };
+            let version = Some(key.as_str());
+            let mut planner = Planner { definition: &alone, version, found: Vec::new(), broken: false, ..*self };
             let planned = planner.plan(document, ground);
             self.broken |= planner.broken;
             // What is wrong with all of them is told once.

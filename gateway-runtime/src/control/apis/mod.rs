@@ -36,7 +36,8 @@ fn classic_of(api: &Api) -> Cow<'_, str> {
 /// `GET /tyk/apis`.
 pub(super) fn list(call: &Call<'_>) -> Response {
     let table = call.gateway.table.load();
-    let texts: Vec<Cow<'_, str>> = table.apis().iter().map(|api| classic_of(api)).collect();
+    let served = table.apis().iter().filter(|api| !api.is_absent());
+    let texts: Vec<Cow<'_, str>> = served.map(|api| classic_of(api)).collect();
     let raw: Vec<&RawValue> = texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
     reply::json(StatusCode::OK, &raw)
 }
@@ -44,7 +45,7 @@ pub(super) fn list(call: &Call<'_>) -> Response {
 /// `GET /tyk/apis/{api_id}`.
 pub(super) fn one(call: &Call<'_>) -> Result<Response, Refusal> {
     let table = call.gateway.table.load();
-    let api = table.by_id(call.argument()).ok_or(Refusal::UnknownApi)?;
+    let api = table.by_id(call.argument()).filter(|api| !api.is_absent()).ok_or(Refusal::UnknownApi)?;
     let text = classic_of(api);
     let raw: &RawValue = serde_json::from_str(&text).map_err(|_| Refusal::UnknownApi)?;
     let mut response = reply::json(StatusCode::OK, &raw);

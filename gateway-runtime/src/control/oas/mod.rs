@@ -46,12 +46,13 @@ pub(super) fn export(call: &Call<'_>) -> Result<Response, Refusal> {
 
 fn all(call: &Call<'_>) -> Vec<Value> {
     let table = call.gateway.table.load();
-    table.apis().iter().filter_map(|api| document_in(api)).map(|document| shown(call, document)).collect()
+    let served = table.apis().iter().filter(|api| !api.is_absent());
+    served.filter_map(|api| document_in(api)).map(|document| shown(call, document)).collect()
 }
 
 fn document(call: &Call<'_>) -> Result<Value, Refusal> {
     let table = call.gateway.table.load();
-    let api = table.by_id(call.argument()).ok_or(Refusal::UnknownApi)?;
+    let api = table.by_id(call.argument()).filter(|api| !api.is_absent()).ok_or(Refusal::UnknownApi)?;
     match document_in(api) {
         Some(document) => Ok(shown(call, document)),
         None if is_oas(&api.text) => Err(Refusal::NoDocument),

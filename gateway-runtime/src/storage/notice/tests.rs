@@ -129,7 +129,11 @@ fn a_file_that_is_no_public_key_of_rsas_is_told() {
     let told = || PublicKey::read(&file).expect_err("refused").to_string();
     assert!(told().contains("key.pem: No such file"), "{}", told());
     std::fs::write(&file, "nothing").expect("written");
-    assert!(told().contains("it has no `PUBLIC KEY`; write it by `openssl rsa -pubout`"), "{}", told());
+    assert!(
+        told().contains("it has no `PUBLIC KEY` and no `RSA PUBLIC KEY`; write it by `openssl rsa -pubout`"),
+        "{}",
+        told()
+    );
     let curve = "-----BEGIN PUBLIC KEY-----\n\
         MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
     std::fs::write(&file, curve).expect("written");

@@ -316,3 +316,16 @@ fn an_action_that_is_none_and_a_method_that_no_client_sends_are_told() {
         ],
     );
 }
+
+/// Source: plugin-system.md §7.3 (a bundle takes the place of the whole section).
+#[test]
+fn plugins_of_its_own_beside_a_bundle_are_told() {
+    let own = r#""custom_middleware":{"driver":"grpc","pre":[{"name":"A"}]},"custom_middleware_bundle":"b.zip""#;
+    check(
+        &with(own),
+        &["warning 2:21: custom_middleware: has no effect: its place is taken by what the manifest of \
+           `custom_middleware_bundle` says; name these plugins there"],
+    );
+    let none = r#""custom_middleware":{"driver":"nonsense","pre":[]},"custom_middleware_bundle":"b.zip""#;
+    check(&with(none), &[]);
+}

@@ -41,7 +41,6 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         ("use_openid", r#""use_openid":true"#),
         ("external_oauth.enabled", r#""external_oauth":{"enabled":true}"#),
     ];
-    let always = [("custom_middleware_bundle", r#""custom_middleware_bundle":"b.zip""#)];
     let told = |path: &str, text: &str| {
         let Reading { definition, findings, .. } = read(text);
         assert!(matches!(findings.as_slice(), [one] if one.path == path && one.reason == REFUSED), "{findings:?}");
@@ -54,18 +53,6 @@ fn guards_of_an_api_that_are_not_honoured_are_told_and_kept() {
         assert!(keyless.definition.unwrap().unhonoured_guards.is_empty(), "{path}");
         assert!(keyless.findings.iter().all(|finding| finding.reason == NO_EFFECT), "{:?}", keyless.findings);
     }
-    for (path, members) in always {
-        told(path, &with(members));
-        told(path, &with(&format!("{members},\"use_keyless\":true")));
-    }
-}
-
-#[test]
-fn a_guard_that_is_switched_off_guards_nothing() {
-    let members = r#""custom_middleware_bundle":"x","custom_middleware_bundle_disabled":true"#;
-    let Reading { definition, findings, .. } = read(&with(members));
-    assert!(findings.iter().all(|finding| finding.reason == NO_EFFECT), "{findings:?}");
-    assert!(definition.unwrap().unhonoured_guards.is_empty());
 }
 
 #[test]

@@ -10,14 +10,14 @@ const LINE: usize = 64;
 
 /// One block.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) label: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) der: Vec<u8>,
+pub(crate) struct Block {
+    pub(crate) label: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) der: Vec<u8>,
 }
 
 /// The blocks of a text; what is none is passed over. Source: Go, `encoding/pem`.
-pub(super) fn blocks(text: &str) -> Vec<Block> {
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some((_, block)) = rest.split_once(BEGIN) {
@@ -50,16 +50,16 @@ impl Block {
     }
 
     /// One without headers.
-    pub(super) fn plain(label: &str, der: &[u8]) -> Self {
+    pub(crate) fn plain(label: &str, der: &[u8]) -> Self {
         Self { label: label.to_owned(), headers: Vec::new(), der: der.to_vec() }
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The block as text, with a line's end behind it.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Self { label, headers, der } = self;
         let mut text = format!("{BEGIN}{label}{DASHES}\n");
         headers.iter().for_each(|(name, value)| text.extend([name, ": ", value, "\n"]));
