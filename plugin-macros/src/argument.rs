@@ -78,8 +78,21 @@ impl Argument {
         arguments
     }
 
-    pub(crate) fn takes_request(&self) -> bool {
-        matches!(self.kind, Kind::Request { .. })
+    /// What arguments take of a request, as the registration says it.
+    pub(crate) fn takes(arguments: &[Self], sdk: &TokenStream) -> TokenStream {
+        let access = |of: fn(&Kind) -> Option<bool>| {
+            let taken: Vec<_> = arguments.iter().filter_map(|argument| of(&argument.kind)).collect();
+            match (taken.contains(&true), taken.is_empty()) {
+                (true, _) => quote!(#sdk::Access::Changes),
+                (false, false) => quote!(#sdk::Access::Reads),
+                (false, true) => quote!(#sdk::Access::Nothing),
+            }
+        };
+        let request = access(|kind| if let Kind::Request { mutable } = kind { Some(*mutable) } else { None });
+        let response = access(|kind| if let Kind::Response { mutable } = kind { Some(*mutable) } else { None });
+        let session = access(|kind| if let Kind::Session { mutable, .. } = kind { Some(*mutable) } else { None });
+        let record = access(|kind| if let Kind::Record { mutable } = kind { Some(*mutable) } else { None });
+        quote!(#sdk::Takes { request: #request, response: #response, session: #session, record: #record })
     }
 
     /// Whether it is a part of a request that is under way.

@@ -85,7 +85,7 @@ impl HookCode {
     pub(crate) fn entries(&self, sdk: &TokenStream) -> Vec<TokenStream> {
         let function = &self.function;
         let guard = self.guard.tokens(sdk);
-        let takes_request = self.arguments.iter().any(Argument::takes_request);
+        let takes = Argument::takes(&self.arguments, sdk);
         let kind = format_ident!("{}", if self.is_async { "Async" } else { "Sync" });
         let entry = |hook: &Hook| {
             let (variant, call) = (hook.variant(), self.call_ident(*hook));
@@ -94,7 +94,7 @@ impl HookCode {
                     hook: #sdk::Hook::#variant,
                     function: #function,
                     call: #sdk::Call::#kind(#call),
-                    takes_request: #takes_request,
+                    takes: #takes,
                     guard: #guard,
                 }
             }

@@ -104,6 +104,11 @@ impl PluginCode {
     /// Parses the configuration, then makes the instance.
     fn prepare(&self, fields: &Fields) -> TokenStream {
         let sdk = &self.sdk;
+        let name = self.name.value();
+        let source = fields
+            .iter()
+            .any(|field| field.is_config)
+            .then(|| quote!(let __source = &#sdk::ConfigSource::of(__api, #name);));
         let parsed = fields.iter().filter(|field| field.is_config).map(|field| {
             let (name, inner) = (&field.name, &field.inner);
             let parse = Place::of(inner).function_of(inner, &quote!(#sdk::FromConfigData), &quote!(parse));
@@ -134,8 +139,10 @@ impl PluginCode {
         let prepared = place.call(quote!(#sdk::Prepared::new), start);
         quote! {
             fn __prepare(
-                __source: &#sdk::ConfigSource<'_>,
+                _: &'static #sdk::Plugin,
+                __api: &#sdk::ApiDefinition,
             ) -> ::core::result::Result<#sdk::Prepared, #sdk::ConfigError> {
+                #source
                 #(#parsed)*
                 ::core::result::Result::Ok(#prepared)
             }
@@ -229,6 +236,7 @@ impl PluginCode {
                 hooks: &[#(#entries),*],
                 config: &[#(#config),*],
                 record: &__RECORD,
+                loaded: ::core::option::Option::None,
                 prepare: __prepare,
             };
 

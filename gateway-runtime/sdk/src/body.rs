@@ -128,6 +128,18 @@ impl Body {
         Ok(())
     }
 
+    /// Where the stream is that this body is, if nothing was read of it: whoever made it knows it by that. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unread(&self) -> Option<*const ()> {
+        match &self.0 {
+            Inner::Stream(Stream { read, trailers: None, rest }) if read.is_empty() => {
+                Some(std::ptr::from_ref(rest.as_ref().get_ref()).cast())
+            }
+            _ => None,
+        }
+    }
+
     /// The bytes, if they are in memory already.
     #[must_use]
     pub fn buffered(&self) -> Option<Bytes> {

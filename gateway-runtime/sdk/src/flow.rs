@@ -109,6 +109,13 @@ impl Reject {
         self.0.reason.as_deref()
     }
 
+    /// A refusal with this answer. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_answer(answer: Answer, reason: Option<String>) -> Self {
+        Self(Box::new(Refusal { answer, reason }))
+    }
+
     /// What the client gets.
     #[must_use]
     pub fn into_answer(self) -> Answer {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gateway_model::ApiDefinition;
 
-use crate::config::{ConfigError, ConfigSource};
+use crate::config::ConfigError;
 use crate::context::Services;
 use crate::exchange::{BoxFuture, Instance};
 use crate::host::Host;
@@ -107,7 +107,7 @@ impl Plugin {
     /// # Errors
     /// When the configuration is not what the plugin expects.
     pub fn prepare(&'static self, api: &ApiDefinition) -> Result<Prepared, ConfigError> {
-        (self.prepare)(&ConfigSource::of(api, self.name))
+        (self.prepare)(self, api)
     }
 
     /// Runs this plugin's `init` for `api`.

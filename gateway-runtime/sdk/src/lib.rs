@@ -81,7 +81,7 @@ pub mod __private {
     pub use crate::flow::{IntoAuthOutcome, IntoOutcome, IntoRecordOutcome, IntoResponseOutcome};
     pub use crate::init::{InitEnv, InitError, IntoInit, Prepared};
     pub use crate::message::{Request, Response};
-    pub use crate::registry::{Crate, Guard, HookEntry, Lapse, PLUGINS, Package, Plugin};
+    pub use crate::registry::{Access, Crate, Guard, HookEntry, Lapse, PLUGINS, Package, Plugin, Takes};
     pub use crate::schema::{ConfigType, Known, SchemaOf, Unknown};
     pub use gateway_model::{ApiDefinition, Hook, Session};
     pub use inventory;

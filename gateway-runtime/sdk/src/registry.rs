@@ -4,13 +4,14 @@
 //! they come from. A registry is a set: the linker decides the order, so [`plugins`] sorts, and the order of a chain
 //! comes from the API definition alone.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use gateway_model::Hook;
+use gateway_model::{ApiDefinition, Hook};
 
-use crate::config::{ConfigError, ConfigSource};
+use crate::config::ConfigError;
 use crate::exchange::Call;
 use crate::init::Prepared;
 use crate::schema::ConfigType;
@@ -31,8 +32,11 @@ pub struct Plugin {
     pub config: &'static [ConfigType],
     /// This registration as it stands in the binary's section `.gw_plugins`, readable without running it.
     pub record: &'static [u8],
+    /// What the runtime keeps of the file that it was loaded from; `None`: it is linked.
     #[doc(hidden)]
-    pub prepare: fn(&ConfigSource<'_>) -> Result<Prepared, ConfigError>,
+    pub loaded: Option<&'static (dyn Any + Send + Sync)>,
+    #[doc(hidden)]
+    pub prepare: fn(&'static Plugin, &ApiDefinition) -> Result<Prepared, ConfigError>,
 }
 
 /// The name and version of a plugin's crate.
@@ -66,10 +70,35 @@ pub struct HookEntry {
     pub function: &'static str,
     /// The function.
     pub call: Call,
-    /// Whether it takes the request: in the response hook the gateway keeps a copy of the head only if so.
-    pub takes_request: bool,
+    /// What it takes of a request: in the response hook the gateway keeps a copy of the head only for who takes it.
+    pub takes: Takes,
     /// How long a call may take, and what its failures lead to.
     pub guard: Guard,
+}
+
+/// What a function takes as its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Takes {
+    /// The request.
+    pub request: Access,
+    /// The upstream's response.
+    pub response: Access,
+    /// Who is calling.
+    pub session: Access,
+    /// What is kept of the request.
+    pub record: Access,
+}
+
+/// How an argument is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Access {
+    /// It is not.
+    #[default]
+    Nothing,
+    /// By `&`.
+    Reads,
+    /// By `&mut`.
+    Changes,
 }
 
 /// What a plugin's author says of its time and its failures.

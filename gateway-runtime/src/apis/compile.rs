@@ -9,7 +9,7 @@ use gateway_model::{ApiDefinition, AuthMethod, Hook, MiddlewareDefinition, Schem
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::Host;
 use gateway_sdk::init::Prepared;
-use gateway_sdk::registry::Plugin;
+use gateway_sdk::registry::{Access, Plugin};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::analytics::{Analytics, Tracking};
@@ -368,7 +368,7 @@ impl Builder {
     fn response(&self, building: &Building<'_>) -> (Vec<Link>, bool) {
         let response: Vec<Link> = RESPONSE.iter().flat_map(|row| self.row(row, building)).collect();
         let keeps_request = response.iter().any(|link| match link {
-            Link::Plugin(call) => call.entry.takes_request,
+            Link::Plugin(call) => call.entry.takes.request > Access::Nothing,
             _ => true,
         });
         (response, keeps_request)

@@ -2,7 +2,7 @@
 
 use gateway_sdk::Hook;
 use gateway_sdk::prelude::*;
-use gateway_sdk::registry::{Package, Plugin, plugins};
+use gateway_sdk::registry::{Access, Package, Plugin, plugins};
 
 ///
 /// Says which hooks it serves,
@@ -102,7 +102,7 @@ fn an_entry_names_its_function_and_what_it_takes() {
     assert_eq!(entry("Recorded", Hook::Pre).function, "recorded");
     assert_eq!(entry("Told", Hook::Endpoint).function, "first");
     assert_eq!(entry("Told", Hook::Post).function, "second");
-    assert!(entry("response_only", Hook::Response).takes_request);
-    assert!(!entry("without_request", Hook::Response).takes_request);
+    assert_eq!(entry("response_only", Hook::Response).takes.request, Access::Reads);
+    assert_eq!(entry("without_request", Hook::Response).takes.request, Access::Nothing);
     assert!(find("Recorded").hook(Hook::Response).is_none());
 }

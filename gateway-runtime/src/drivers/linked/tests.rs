@@ -2,7 +2,7 @@
 
 use gateway_sdk::config::ConfigError;
 use gateway_sdk::exchange::{Call, Outcome};
-use gateway_sdk::registry::{Guard, HookEntry, Lapse, Package};
+use gateway_sdk::registry::{Access, Guard, HookEntry, Lapse, Package, Takes};
 
 use super::*;
 
@@ -15,13 +15,16 @@ const fn plugin(krate: &'static str, name: &'static str, hooks: &'static [HookEn
         hooks,
         record: b"",
         config: &[],
-        prepare: |_| Err(ConfigError { path: String::new(), reason: String::new() }),
+        loaded: None,
+        prepare: |_, _| Err(ConfigError { path: String::new(), reason: String::new() }),
     }
 }
 
 const fn entry(hook: Hook) -> HookEntry {
     let guard = Guard { timeout: None, blocking: false, on_panic: Lapse::Fail, on_timeout: Lapse::Fail };
-    HookEntry { hook, function: "f", call: Call::Sync(|_, _| Outcome::Continue), takes_request: false, guard }
+    let (request, session) = (Access::Nothing, Access::Nothing);
+    let takes = Takes { request, response: Access::Nothing, session, record: Access::Nothing };
+    HookEntry { hook, function: "f", call: Call::Sync(|_, _| Outcome::Continue), takes, guard }
 }
 
 static PRE: [HookEntry; 1] = [entry(Hook::Pre)];
