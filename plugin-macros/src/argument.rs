@@ -92,7 +92,10 @@ impl Argument {
         let response = access(|kind| if let Kind::Response { mutable } = kind { Some(*mutable) } else { None });
         let session = access(|kind| if let Kind::Session { mutable, .. } = kind { Some(*mutable) } else { None });
         let record = access(|kind| if let Kind::Record { mutable } = kind { Some(*mutable) } else { None });
-        quote!(#sdk::Takes { request: #request, response: #response, session: #session, record: #record })
+        let ctx = access(|kind| matches!(kind, Kind::Ctx).then_some(false));
+        quote! {
+            #sdk::Takes { request: #request, response: #response, session: #session, record: #record, ctx: #ctx }
+        }
     }
 
     /// Whether it is a part of a request that is under way.

@@ -29,4 +29,6 @@ pub mod host;
 pub mod plugin;
 
 #[cfg(any(feature = "host", feature = "plugin"))]
+mod record;
+#[cfg(any(feature = "host", feature = "plugin"))]
 mod waker;

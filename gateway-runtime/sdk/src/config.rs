@@ -66,6 +66,12 @@ impl<'a> ConfigSource<'a> {
         }
     }
 
+    /// It, as it stands there.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// Parses it.
     ///
     /// # Errors

@@ -46,6 +46,33 @@ impl Services {
         self.api.oas.as_deref()
     }
 
+    /// Who does all this. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
+    /// Which plugin asks. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn plugin(&self) -> Option<&'static Plugin> {
+        self.plugin
+    }
+
+    /// Writes a line of any level. For the runtime.
+    #[doc(hidden)]
+    pub fn log_at(&self, level: Level, message: &str) {
+        self.log(level, format_args!("{message}"));
+    }
+
+    /// The definition, to keep it. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shared_api(&self) -> &Arc<ApiDefinition> {
+        &self.api
+    }
+
     /// Writes a debug line to the gateway's log.
     pub fn debug(&self, message: impl fmt::Display) {
         self.log(Level::Debug, format_args!("{message}"));

@@ -87,6 +87,8 @@ pub struct Takes {
     pub session: Access,
     /// What is kept of the request.
     pub record: Access,
+    /// Its context.
+    pub ctx: Access,
 }
 
 /// How an argument is taken.

@@ -22,8 +22,8 @@ const fn plugin(krate: &'static str, name: &'static str, hooks: &'static [HookEn
 
 const fn entry(hook: Hook) -> HookEntry {
     let guard = Guard { timeout: None, blocking: false, on_panic: Lapse::Fail, on_timeout: Lapse::Fail };
-    let (request, session) = (Access::Nothing, Access::Nothing);
-    let takes = Takes { request, response: Access::Nothing, session, record: Access::Nothing };
+    let nothing = Access::Nothing;
+    let takes = Takes { request: nothing, response: nothing, session: nothing, record: nothing, ctx: nothing };
     HookEntry { hook, function: "f", call: Call::Sync(|_, _| Outcome::Continue), takes, guard }
 }
 
