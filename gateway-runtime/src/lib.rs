@@ -55,6 +55,12 @@
 //! - One runtime per core; what is shared is read-only, and swapped whole.
 //! - A plugin's panic ends its request and nothing else (`chain.rs`).
 
+#[cfg(all(feature = "dynamic", target_feature = "crt-static"))]
+compile_error!(
+    "a static gateway cannot load plugins: `dlopen` in one crashes. Build it with `cargo xtask build --dynamic`, or without the \
+     feature `dynamic` and with its plugins linked in (`--plugins`)."
+);
+
 mod about;
 mod access_log;
 mod analytics;

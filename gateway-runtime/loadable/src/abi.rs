@@ -222,8 +222,7 @@ pub struct Result {
 }
 
 impl Result {
-    pub const NONE: Self =
-        Self { size: size_of::<Self>(), bytes: Bytes::ABSENT, number: 0, response: ptr::null_mut() };
+    pub const NONE: Self = Self { size: size_of::<Self>(), bytes: Bytes::ABSENT, number: 0, response: ptr::null_mut() };
 }
 
 pub type HeaderVisitor = unsafe extern "C" fn(to: *mut c_void, name: Bytes, value: Bytes);

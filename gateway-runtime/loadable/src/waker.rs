@@ -67,8 +67,7 @@ impl Deref for Borrowed {
 /// Its data is the other side's waker where it lies.
 static BORROWED: RawWakerVTable = RawWakerVTable::new(clone_foreign, wake_foreign_by_ref, wake_foreign_by_ref, |_| {});
 /// Its data is a box of a clone.
-static FOREIGN: RawWakerVTable =
-    RawWakerVTable::new(clone_foreign, wake_foreign, wake_foreign_by_ref, release_foreign);
+static FOREIGN: RawWakerVTable = RawWakerVTable::new(clone_foreign, wake_foreign, wake_foreign_by_ref, release_foreign);
 
 unsafe fn clone_foreign(data: *const ()) -> RawWaker {
     // SAFETY: both tables have a pointer to the other side's waker as their data.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::auth::{AuthConfig, BasicAuth, UNSAID};
 use crate::cache::CacheOptions;
 use crate::cors::Cors;
-use crate::custom_middleware::MiddlewareSection;
+use crate::custom_middleware::{Hook, MiddlewareSection};
 use crate::error_overrides::ErrorOverrides;
 use crate::events::EventHandlers;
 use crate::headers::ResponseProcessor;
@@ -232,6 +232,19 @@ pub struct AnalyticsPlugin {
 }
 
 impl ApiDefinition {
+    /// The files of all plugins that the definition names, as it writes them.
+    pub fn plugin_paths(&self) -> Vec<&str> {
+        let section = Hook::ALL.into_iter().flat_map(|hook| self.custom_middleware.entries(hook));
+        let versions = self.version_data.versions.values();
+        let on_paths = versions.flat_map(|version| &version.extended_paths.go_plugin);
+        section
+            .map(|entry| &*entry.path)
+            .chain(on_paths.map(|entry| &*entry.plugin_path))
+            .chain([&*self.analytics_plugin.plugin_path])
+            .filter(|path| !path.is_empty())
+            .collect()
+    }
+
     /// Whether `auth_check` decides who the client is. Source: Tyk, `gateway/api_loader.go` (any of the three flags).
     pub fn custom_auth_enabled(&self) -> bool {
         self.custom_plugin_auth_enabled || self.use_go_plugin_auth || self.enable_coprocess_auth

@@ -20,7 +20,7 @@ use crate::apis::plan::{Ground, Plan};
 use crate::apis::policies::Policies;
 use crate::chain::{AnyOf, Instrumented, LimitsReport, Link, PluginCall, PluginRules, Running, To, Way};
 use crate::config::RateHeaders;
-use crate::drivers::{Resolved, Unresolved};
+use crate::drivers::{Resolved, Stamps, Unresolved};
 use crate::error::overrides::ApiOverrides;
 use crate::events::Handlers;
 use crate::keyring::Keyring;
@@ -49,6 +49,8 @@ pub(crate) struct Api {
     pub(crate) text: Arc<str>,
     /// The OpenAPI document that it was made with.
     pub(crate) document: Option<Result<Arc<str>, String>>,
+    /// The files that its plugins were looked for in, as they were.
+    pub(crate) stamps: Stamps,
     pub(crate) listen: Arc<ListenPath>,
     pub(crate) edge: ApiEdge,
     /// `Err`: why no request can be served.
@@ -225,6 +227,7 @@ async fn compile_one(
         file,
         text,
         document: None,
+        stamps: Stamps::default(),
         listen,
         edge,
         serving: Ok(serving),
@@ -522,6 +525,7 @@ impl Api {
             file,
             text,
             document: None,
+            stamps: Stamps::default(),
             listen,
             edge,
             serving: Err(reason),

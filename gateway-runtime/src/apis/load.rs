@@ -14,6 +14,7 @@ use crate::apis::source::{self, Source, SourceError};
 use crate::apis::table::Table;
 use crate::certificates::Certificates;
 use crate::config::Edge;
+use crate::drivers::Stamps;
 
 /// What a cycle came to.
 pub(crate) struct Cycle {
@@ -128,6 +129,7 @@ fn unchanged(api: &Api, source: &Source, certificates: &Certificates) -> bool {
         && source.text.as_ref().is_ok_and(|text| **text == *api.text)
         && source.document == api.document
         && api.edge.is_current(certificates)
+        && api.stamps.are_current(&api.definition)
 }
 
 async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> Fresh {
@@ -141,6 +143,7 @@ async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> 
     };
     let Planned { definition, identity, plan, mut findings, .. } =
         plan::plan(&text, source.document.as_ref(), &services.ground);
+    let stamps = definition.as_deref().map(Stamps::as_read).unwrap_or_default();
     let edge = &services.ground.edge;
     let origin = (Arc::clone(&file), Arc::clone(&text));
     let api = match (definition, plan) {
@@ -156,7 +159,7 @@ async fn one(source: Source, services: Services, previous: Option<Arc<Api>>) -> 
             }
         }
     };
-    let api = api.map(|api| Arc::new(Api { document: source.document, ..api }));
+    let api = api.map(|api| Arc::new(Api { document: source.document, stamps, ..api }));
     Fresh { file, api, findings }
 }
 

@@ -16,6 +16,7 @@ use crate::apis::listen_path::canonical;
 use crate::apis::plan::{self, Ground};
 use crate::apis::source::{self, SourceError};
 use crate::config::{self, ConfigError, Edge, Loaded, Place, Remark};
+use crate::drivers;
 use crate::events::Queue;
 use crate::policies::{self, PoliciesError};
 
@@ -74,6 +75,7 @@ fn examine(
     report: &mut Report,
 ) -> Result<(), CheckError> {
     let Loaded { config, warnings, .. } = config::load(conf, variables)?;
+    drivers::set_up(&config.plugins);
     // What nobody has configured is not what is checked here.
     report.extend(warnings.into_iter().filter(|warning| warning.place != Place::Default).map(Found::from));
     match policies::load(&config.policies) {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
-use crate::{Build, server, telemetry};
+use crate::{Build, drivers, server, telemetry};
 
 /// An API gateway with its plugins linked in.
 #[derive(Debug, Parser)]
@@ -123,6 +123,7 @@ fn serve(build: &Build, cli: &Cli) -> ExitCode {
         config.log_level = tracing::Level::DEBUG;
     }
     telemetry::init(&config);
+    drivers::set_up(&config.plugins);
     version::log(build);
     match file {
         Some(file) => tracing::info!(file = %file.display(), "configuration"),

@@ -10,11 +10,15 @@ use super::{Reason, Resolved, Unresolved, Wanted};
 const NEAREST: usize = 3;
 const NEAR: f64 = 0.7;
 
+/// Where linked plugins are.
+const BINARY: &str = "this binary";
+
 pub(super) fn resolve(wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
-    choose(plugins(), wanted)
+    choose(plugins(), wanted, BINARY)
 }
 
-fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
+/// Which of `linked` is wanted; `place` is where they are.
+pub(super) fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>, place: &str) -> Result<Resolved, Unresolved> {
     let (krate, name) = split(wanted.name);
     let refuse = |reason, remedy| Unresolved { name: wanted.name.to_owned(), hook: wanted.hook, reason, remedy };
     let mut named: Vec<&'static Plugin> = linked.iter().copied().filter(|plugin| plugin.name == name).collect();
@@ -29,12 +33,15 @@ fn choose(linked: &[&'static Plugin], wanted: &Wanted<'_>) -> Result<Resolved, U
     }
     let serving: Vec<_> =
         named.iter().filter_map(|plugin| plugin.hook(wanted.hook).map(|entry| Resolved { plugin, entry })).collect();
+    let remedy = |krate: Option<&str>| match place {
+        BINARY => rebuild(linked, krate.unwrap_or_else(|| stem(wanted.path))),
+        _ => "name one that it has, or build the file again from the crate that has it".to_owned(),
+    };
     match (serving.as_slice(), named.first()) {
         ([one], _) => Ok(*one),
-        ([], None) => Err(refuse(
-            Reason::UnknownName { nearest: nearest(linked, name) },
-            rebuild(linked, krate.unwrap_or_else(|| stem(wanted.path))),
-        )),
+        ([], None) => {
+            Err(refuse(Reason::UnknownName { nearest: nearest(linked, name), place: place.to_owned() }, remedy(krate)))
+        }
         ([], Some(plugin)) => {
             let serves: Vec<Hook> = plugin.hooks.iter().map(|entry| entry.hook).collect();
             let hook = wanted.hook;

@@ -117,9 +117,8 @@ pub(super) unsafe extern "C" fn poll(body: *mut abi::Body, waker: *const abi::Wa
     };
     // SAFETY: the plugin lends it for this poll.
     let waker = unsafe { Borrowed::new(waker) };
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        Pin::new(&mut taken.body).poll_frame(&mut Context::from_waker(&waker))
-    }));
+    let polled =
+        catch_unwind(AssertUnwindSafe(|| Pin::new(&mut taken.body).poll_frame(&mut Context::from_waker(&waker))));
     let (code, last) = match polled {
         Ok(Poll::Pending) => return abi::PENDING,
         Ok(Poll::Ready(None)) => (abi::END, Bytes::new()),

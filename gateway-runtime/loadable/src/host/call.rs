@@ -184,7 +184,9 @@ impl Call {
             abi::DISCARD => Outcome::Discard,
             abi::PANICKED => resume_unwind(self.panic()),
             abi::FAILED => Outcome::Reject(Reject::internal(self.failure().text)),
-            other => Outcome::Reject(Reject::internal(format_args!("the plugin returned {other}, which means nothing"))),
+            other => {
+                Outcome::Reject(Reject::internal(format_args!("the plugin returned {other}, which means nothing")))
+            }
         }
     }
 
@@ -280,7 +282,8 @@ impl Call {
     fn log(&self, level: Level, text: &str) {
         match (&self.subject, self.ctx()) {
             (Subject::Api { plugin, api, host: Some(host) }, _) => {
-                gateway_sdk::context::Services::new(Arc::clone(host), Arc::clone(api), Some(plugin)).log_at(level, text);
+                gateway_sdk::context::Services::new(Arc::clone(host), Arc::clone(api), Some(plugin))
+                    .log_at(level, text);
             }
             (_, Some(ctx)) => ctx.log_at(level, text),
             _ => log_alone(level, text),

@@ -193,11 +193,7 @@ pub(super) unsafe extern "C" fn set_status(message: *mut abi::Message, status: i
     abi::OK
 }
 
-pub(super) unsafe extern "C" fn headers(
-    message: *const abi::Message,
-    visit: HeaderVisitor,
-    to: *mut c_void,
-) -> usize {
+pub(super) unsafe extern "C" fn headers(message: *const abi::Message, visit: HeaderVisitor, to: *mut c_void) -> usize {
     // SAFETY: the plugin gives a handle of ours.
     let Some(message) = (unsafe { Message::of(message.cast_mut()) }) else { return 0 };
     let headers = message.headers();

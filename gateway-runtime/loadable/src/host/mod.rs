@@ -2,6 +2,7 @@
 
 mod body;
 mod call;
+pub mod examine;
 mod library;
 mod life;
 mod message;

@@ -204,8 +204,7 @@ impl Operation {
         self.bytes = finished.bytes;
         result.bytes = Lent::of(&self.bytes);
         result.number = finished.number;
-        result.response =
-            finished.response.map_or(ptr::null_mut(), |response| Message::OwnResponse(response).own());
+        result.response = finished.response.map_or(ptr::null_mut(), |response| Message::OwnResponse(response).own());
         finished.code
     }
 }
@@ -223,9 +222,10 @@ pub(super) unsafe extern "C" fn wait(operation: *mut abi::Operation, result: *mu
         drop(waiting);
         finished
     }));
-    let finished = waited.ok().flatten().unwrap_or_else(|| {
-        Finished::failed(abi::FAILED, "only a hook that says GW_BLOCKING may wait on its thread")
-    });
+    let finished = waited
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| Finished::failed(abi::FAILED, "only a hook that says GW_BLOCKING may wait on its thread"));
     operation.finish(finished, result)
 }
 

@@ -219,9 +219,8 @@ unsafe extern "C" fn poll_made(data: *mut c_void, waker: *const abi::Waker, fram
     let frame = unsafe { &mut *frame };
     // SAFETY: the gateway lends it for this poll.
     let waker = unsafe { Borrowed::new(waker) };
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        Pin::new(&mut made.body).poll_frame(&mut Context::from_waker(&waker))
-    }));
+    let polled =
+        catch_unwind(AssertUnwindSafe(|| Pin::new(&mut made.body).poll_frame(&mut Context::from_waker(&waker))));
     let (code, last) = match polled {
         Ok(Poll::Pending) => return abi::PENDING,
         Ok(Poll::Ready(None)) => (abi::END, Bytes::new()),

@@ -18,7 +18,8 @@ type Async = unsafe extern "C" fn(instance: *mut c_void, call: *mut abi::Call) -
 
 /// What the gateway calls for a function of the hook with this number.
 pub(super) fn functions(hook: usize, function: &Call) -> (Option<Sync>, Option<Async>) {
-    const SYNC: [Sync; abi::HOOKS.len()] = [call::<0>, call::<1>, call::<2>, call::<3>, call::<4>, call::<5>, call::<6>];
+    const SYNC: [Sync; abi::HOOKS.len()] =
+        [call::<0>, call::<1>, call::<2>, call::<3>, call::<4>, call::<5>, call::<6>];
     const ASYNC: [Async; abi::HOOKS.len()] =
         [begin::<0>, begin::<1>, begin::<2>, begin::<3>, begin::<4>, begin::<5>, begin::<6>];
     match function {

@@ -55,9 +55,8 @@ impl Headers {
         for (name_ends, value_ends) in &headers.ends {
             if let Ok(name) = HeaderName::from_bytes(&headers.bytes[begins..*name_ends]) {
                 // SAFETY: it is the value of a header of the gateway's, which was one there.
-                let value = unsafe {
-                    HeaderValue::from_maybe_shared_unchecked(headers.bytes.slice(*name_ends..*value_ends))
-                };
+                let value =
+                    unsafe { HeaderValue::from_maybe_shared_unchecked(headers.bytes.slice(*name_ends..*value_ends)) };
                 map.append(name, value);
             }
             begins = *value_ends;

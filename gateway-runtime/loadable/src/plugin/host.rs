@@ -115,12 +115,7 @@ impl Store for Asking {
         Box::pin(async move { operation.await.stored().map(|_| ()) })
     }
 
-    fn increment<'a>(
-        &'a self,
-        key: &'a str,
-        by: i64,
-        ttl: Option<Duration>,
-    ) -> BoxFuture<'a, Result<i64, StoreError>> {
+    fn increment<'a>(&'a self, key: &'a str, by: i64, ttl: Option<Duration>) -> BoxFuture<'a, Result<i64, StoreError>> {
         let key = self.key(key);
         // SAFETY: the call is under way, and what is lent is there until it returns.
         let operation = Operation(unsafe { (gateway().store_increment)(self.call(), key, by, until(ttl)) });

@@ -55,13 +55,8 @@ pub(super) unsafe extern "C" fn create(
             Err(error) => return fail(call, Some(&error.path), &error.reason),
         };
         let hooks = abi::HOOKS.map(|hook| plugin.hook(hook).copied());
-        let held = Held {
-            plugin,
-            api: Arc::new(api),
-            hooks,
-            prepared: Mutex::new(Some(prepared)),
-            instance: OnceLock::new(),
-        };
+        let held =
+            Held { plugin, api: Arc::new(api), hooks, prepared: Mutex::new(Some(prepared)), instance: OnceLock::new() };
         // SAFETY: the gateway has a place for it.
         unsafe { instance.write(Box::into_raw(Box::new(held)).cast()) };
         abi::OK

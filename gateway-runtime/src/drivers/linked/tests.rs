@@ -39,11 +39,11 @@ fn wanted<'a>(name: &'a str, path: &'a str, hook: Hook) -> Wanted<'a> {
 }
 
 fn found(name: &str, path: &str) -> Option<&'static str> {
-    choose(&LINKED, &wanted(name, path, Hook::Pre)).ok().map(|found| found.plugin.package.name)
+    choose(&LINKED, &wanted(name, path, Hook::Pre), BINARY).ok().map(|found| found.plugin.package.name)
 }
 
 fn refused(name: &str, path: &str, hook: Hook) -> String {
-    choose(&LINKED, &wanted(name, path, hook)).expect_err("nothing serves it").to_string()
+    choose(&LINKED, &wanted(name, path, hook), BINARY).expect_err("nothing serves it").to_string()
 }
 
 #[test]

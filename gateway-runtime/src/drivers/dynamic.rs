@@ -1,0 +1,206 @@
+//! Plugins of files: loaded when a definition names one, and never unloaded. What crosses is in `gateway-loadable`.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+
+use gateway_loadable::host::examine::{self, Examined, Rules};
+use gateway_loadable::host::{self, Failure, Process};
+use gateway_sdk::host::Level;
+use gateway_sdk::registry::{Plugin, plugins};
+
+use super::stamps::Stamp;
+use super::{Reason, Resolved, Unresolved, Wanted, linked};
+use crate::config::PluginSettings;
+use crate::telemetry::one_line;
+
+/// The version that Tyk's file names have in them.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A larger file is no plugin.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What holds for files before they are loaded.
+static RULES: OnceLock<FileRules> = OnceLock::new();
+
+/// What the configuration says of files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FileRules {
+    /// A larger file is refused, in bytes.
+    pub(crate) max_bytes: u64,
+    /// By its name or its path: the SHA-256 that a file must have.
+    pub(crate) pinned: HashMap<String, [u8; 32]>,
+}
+
+impl FileRules {
+    fn of(&self, path: &Path) -> Rules {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let pinned = path.to_str().and_then(|path| self.pinned.get(path));
+        let pinned = pinned.or_else(|| name.and_then(|name| self.pinned.get(name)));
+        Rules { max_bytes: self.max_bytes, pinned: pinned.copied() }
+    }
+}
+
+/// Says what holds for files. The first call counts.
+pub(super) fn set_up(_settings: &PluginSettings) {
+    let _ = RULES.set(FileRules { max_bytes: MAX_BYTES, pinned: HashMap::new() });
+    host::in_process(Process { log, panicked, wait });
+}
+
+fn log(level: Level, text: &str) {
+    let text = one_line(text.to_owned());
+    match level {
+        Level::Debug => tracing::debug!("{text}"),
+        Level::Info => tracing::info!("{text}"),
+        Level::Warn => tracing::warn!("{text}"),
+        Level::Error => tracing::error!("{text}"),
+    }
+}
+
+fn panicked(location: &str, text: &str) {
+    tracing::error!(location, reason = one_line(text.to_owned()), "panic");
+}
+
+fn wait(future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => tracing::error!(%error, "no runtime for a plugin that waits"),
+    }
+}
+
+/// What was loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Retained {
+    /// So many files.
+    pub(crate) files: usize,
+    /// So large, together.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Default)]
+struct Files {
+    /// By SHA-256: the plugins, or why there are none.
+    loaded: HashMap<[u8; 32], Result<&'static [&'static Plugin], String>>,
+    /// By path: what it was when it was read, and what it held.
+    read: HashMap<PathBuf, (Stamp, [u8; 32])>,
+    retained: Retained,
+}
+
+static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
+
+/// What is in memory of files, those that nobody uses any more among them.
+pub(crate) fn retained() -> Retained {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner).retained
+}
+
+/// The file that `path` stands for, if there is one. Source: plugin-system.md §6.1.
+pub(super) fn find(path: &str) -> Option<PathBuf> {
+    if path.is_empty() {
+        return None;
+    }
+    let os = match std::env::consts::OS {
+        "macos" => "darwin",
+        os => os,
+    };
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        arch => arch,
+    };
+    let candidates = examine::candidates(Path::new(path), VERSION, os, arch);
+    // Whatever cannot be looked at is there: it is refused in words when it is read.
+    let is_there = |path: &PathBuf| !matches!(std::fs::metadata(path), Err(error) if is_absence(&error));
+    candidates.into_iter().find(is_there)
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// What the file at `path` was when it was read last.
+pub(super) fn as_read(path: &Path) -> Option<Stamp> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner).read.get(path).map(|(stamp, _)| stamp.clone())
+}
+
+/// What the file at the path of `wanted` has for it; `None` if there is no such file.
+pub(super) fn resolve(wanted: &Wanted<'_>) -> Option<Result<Resolved, Unresolved>> {
+    let path = find(wanted.path)?;
+    Some(match load(&path) {
+        Ok(offered) => linked::choose(offered, wanted, &format!("`{}`", path.display())),
+        Err(sentence) => Err(Unresolved {
+            name: wanted.name.to_owned(),
+            hook: wanted.hook,
+            reason: Reason::File { sentence },
+            remedy: String::new(),
+        }),
+    })
+}
+
+/// The plugins of a file. Its content is loaded once, wherever it is.
+///
+/// # Errors
+/// Why there are none, in a sentence.
+pub(crate) fn load(path: &Path) -> Result<&'static [&'static Plugin], String> {
+    let stamp = Stamp::of(path);
+    let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((read, sha256)) = files.read.get(path)
+        && Some(read) == stamp.as_ref()
+        && let Some(loaded) = files.loaded.get(sha256)
+    {
+        return loaded.clone();
+    }
+    let rules = RULES.get().map_or_else(Rules::default, |rules| rules.of(path));
+    let examined = examine::examine(path, &rules).map_err(|refusal| refusal.to_string())?;
+    if let Some(stamp) = stamp {
+        files.read.insert(path.to_owned(), (stamp, examined.sha256));
+    }
+    if let Some(loaded) = files.loaded.get(&examined.sha256) {
+        return loaded.clone();
+    }
+    let loaded = open(&examined);
+    files.loaded.insert(examined.sha256, loaded.clone());
+    files.retained.files += 1;
+    files.retained.bytes += examined.bytes;
+    loaded
+}
+
+fn open(examined: &Examined) -> Result<&'static [&'static Plugin], String> {
+    let path = examined.path.display();
+    let described: Vec<_> =
+        examined.descriptor.plugins.iter().map(|line| (line.name.clone(), line.hooks.clone())).collect();
+    for (at, line) in examined.descriptor.plugins.iter().enumerate() {
+        if described[..at].iter().any(|(name, _)| *name == line.name) {
+            return Err(format!(
+                "`{path}` has two plugins named `{}`: give each a name of its own, and build it again",
+                line.name
+            ));
+        }
+        let is_linked = |plugin: &&&Plugin| plugin.name == line.name && plugin.package.name == line.package;
+        if let Some(plugin) = plugins().iter().find(is_linked) {
+            return Err(format!(
+                "`{path}` has the plugin `{}` of crate `{}`, which is linked into this gateway as version {}: link it, or \
+                 load it, and not both",
+                line.name, line.package, plugin.package.version
+            ));
+        }
+    }
+    let library = host::load(examined.content.as_fd(), &described).map_err(|failure| match failure {
+        Failure::Open(reason) => {
+            format!("`{path}` cannot be loaded: {reason}; build it with `cargo xtask build-so` on a system like this one")
+        }
+        Failure::Refused(reason) => format!("`{path}` refuses to be loaded: {reason}"),
+        Failure::Invalid(reason) => {
+            format!("`{path}` is not what `gw_plugin.h` says: {reason}; build it again with the header of this gateway")
+        }
+        Failure::Differs { described, offered } => format!(
+            "`{path}` says that it has {}, and offers {}: its section `.gw_plugins` and its table must name the same; build \
+             it again",
+            described.join(", "),
+            offered.join(", ")
+        ),
+    })?;
+    Ok(Vec::leak(library.plugins))
+}
