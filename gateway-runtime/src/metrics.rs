@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gateway_sdk::StatusCode;
 
+#[cfg(feature = "dynamic")]
+use crate::drivers::dynamic::{Retained, retained};
 use crate::error::Fault;
 
 /// One number for each of some kinds.
@@ -226,6 +228,16 @@ impl fmt::Display for Text {
         family("gw_otlp_spans_dropped_total", "counter", "Spans that no collector was told of.", &|f| {
             writeln!(f, "gw_otlp_spans_dropped_total {}", crate::otlp::dropped())
         })?;
+        #[cfg(feature = "dynamic")]
+        {
+            let Retained { files, bytes } = retained();
+            family("gw_plugin_files", "gauge", "Plugin files in memory; none is ever unloaded.", &|f| {
+                writeln!(f, "gw_plugin_files {files}")
+            })?;
+            family("gw_plugin_file_bytes", "gauge", "How large they are.", &|f| {
+                writeln!(f, "gw_plugin_file_bytes {bytes}")
+            })?;
+        }
         plugins::write(f)
     }
 }

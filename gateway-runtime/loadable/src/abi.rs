@@ -288,6 +288,7 @@ pub struct Hook {
     pub flags: u32,
     pub timeout: u64,
     pub function: Bytes,
+    pub body_limit: u64,
     pub call: Option<unsafe extern "C" fn(instance: *mut c_void, call: *mut Call) -> Code>,
     pub begin: Option<unsafe extern "C" fn(instance: *mut c_void, call: *mut Call) -> Future>,
 }

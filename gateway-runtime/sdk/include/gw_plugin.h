@@ -212,6 +212,7 @@ typedef struct gw_host {
     int32_t (*set_status)(gw_message *message, int32_t status);
     size_t (*headers)(const gw_message *message, gw_header_visitor visit, void *to); /* gives their number */
     gw_bytes (*header)(const gw_message *message, gw_bytes name);                    /* the first value */
+    /* GW_INVALID: not a name or a value. GW_FULL: there are too many. */
     int32_t (*set_header)(gw_message *message, gw_bytes name, gw_bytes value);       /* in place of all */
     int32_t (*add_header)(gw_message *message, gw_bytes name, gw_bytes value);
     int32_t (*remove_header)(gw_message *message, gw_bytes name);
@@ -255,6 +256,9 @@ typedef struct gw_hook {
     uint32_t flags;
     uint64_t timeout;  /* in microseconds; 0: what the gateway's configuration says */
     gw_bytes function; /* its name, for people */
+    /* In bytes; above 0, `call` finds the body of the request, or in GW_HOOK_RESPONSE of the response, in memory. Who sends
+       more is refused with 413. */
+    uint64_t body_limit;
     int32_t (*call)(void *instance, gw_call *call);
     gw_future (*begin)(void *instance, gw_call *call);
 } gw_hook;

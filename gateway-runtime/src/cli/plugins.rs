@@ -8,8 +8,9 @@ use gateway_sdk::registry::{Plugin, plugins};
 use serde::Serialize;
 
 use super::{print, print_json};
+use crate::drivers;
 
-/// A linked plugin, as it is shown.
+/// A plugin, as it is shown.
 #[derive(Debug, Serialize)]
 pub(crate) struct Linked {
     name: &'static str,
@@ -20,10 +21,16 @@ pub(crate) struct Linked {
     doc: &'static str,
     repository: &'static str,
     license: &'static str,
+    /// Where it was loaded from, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'static str>,
 }
 
 pub(crate) fn linked(plugin: &'static Plugin) -> Linked {
     let about = plugin.about();
+    let file = drivers::file_of(plugin);
     Linked {
         name: plugin.name,
         krate: plugin.package.name,
@@ -32,6 +39,8 @@ pub(crate) fn linked(plugin: &'static Plugin) -> Linked {
         doc: plugin.doc,
         repository: about.map_or("", |about| about.repository),
         license: about.map_or("", |about| about.license),
+        file: file.map(|(path, _)| path.display().to_string()),
+        sha256: file.map(|(_, sha256)| sha256),
     }
 }
 

@@ -1,7 +1,7 @@
-//! `GET /tyk/plugins`: what is linked, who uses it, and what definitions name that is not there.
+//! `GET /tyk/plugins`: what is linked or loaded, who uses it, and what definitions name that is not there.
 
 use gateway_model::Hook;
-use gateway_sdk::registry::plugins;
+use gateway_sdk::registry::{Plugin, plugins};
 use gateway_sdk::{Response, StatusCode};
 use serde::Serialize;
 
@@ -40,7 +40,14 @@ struct Missing<'a> {
 pub(super) fn list(call: &Call<'_>) -> Response {
     let table = call.gateway.table.load();
     let uses = || table.apis().iter().flat_map(|api| api.uses.iter().map(move |used| (api, used)));
-    let used = plugins().iter().map(|plugin| Used {
+    // Of those that were loaded, the ones that are in use: others are memory, and nothing more.
+    let mut all: Vec<&'static Plugin> = plugins().to_vec();
+    for (_, (plugin, _)) in uses().filter(|(_, (plugin, _))| plugin.loaded.is_some()) {
+        if !all.iter().any(|other| std::ptr::eq(*other, *plugin)) {
+            all.push(plugin);
+        }
+    }
+    let used = all.iter().map(|plugin| Used {
         plugin: linked(plugin),
         apis: uses()
             .filter(|(_, (other, _))| std::ptr::eq(*other, *plugin))

@@ -1,6 +1,7 @@
 //! Plugins of files: loaded when a definition names one, and never unloaded. What crosses is in `gateway-loadable`.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -79,10 +80,20 @@ pub(crate) struct Retained {
     pub(crate) bytes: u64,
 }
 
+/// A file that was loaded.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// Where it was found first.
+    pub(crate) path: PathBuf,
+    /// Its SHA-256, in hexadecimal digits.
+    pub(crate) sha256: String,
+    pub(crate) plugins: Vec<&'static Plugin>,
+}
+
 #[derive(Default)]
 struct Files {
-    /// By SHA-256: the plugins, or why there are none.
-    loaded: HashMap<[u8; 32], Result<&'static [&'static Plugin], String>>,
+    /// By SHA-256: what it is, or why it is nothing.
+    loaded: HashMap<[u8; 32], Result<&'static Loaded, String>>,
     /// By path: what it was when it was read, and what it held.
     read: HashMap<PathBuf, (Stamp, [u8; 32])>,
     retained: Retained,
@@ -120,6 +131,14 @@ fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
+/// Where a plugin comes from; `None`: it is linked.
+pub(crate) fn origin(plugin: &'static Plugin) -> Option<&'static Loaded> {
+    plugin.loaded?;
+    let files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    let has_it = |loaded: &&Loaded| loaded.plugins.iter().any(|other| std::ptr::eq(*other, plugin));
+    files.loaded.values().filter_map(|loaded| loaded.as_ref().ok().copied()).find(has_it)
+}
+
 /// What the file at `path` was when it was read last.
 pub(super) fn as_read(path: &Path) -> Option<Stamp> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner).read.get(path).map(|(stamp, _)| stamp.clone())
@@ -129,7 +148,7 @@ pub(super) fn as_read(path: &Path) -> Option<Stamp> {
 pub(super) fn resolve(wanted: &Wanted<'_>) -> Option<Result<Resolved, Unresolved>> {
     let path = find(wanted.path)?;
     Some(match load(&path) {
-        Ok(offered) => linked::choose(offered, wanted, &format!("`{}`", path.display())),
+        Ok(file) => linked::choose(&file.plugins, wanted, &format!("`{}`", path.display())),
         Err(sentence) => Err(Unresolved {
             name: wanted.name.to_owned(),
             hook: wanted.hook,
@@ -139,11 +158,11 @@ pub(super) fn resolve(wanted: &Wanted<'_>) -> Option<Result<Resolved, Unresolved
     })
 }
 
-/// The plugins of a file. Its content is loaded once, wherever it is.
+/// Loads a file. Its content is loaded once, wherever it is.
 ///
 /// # Errors
 /// Why there are none, in a sentence.
-pub(crate) fn load(path: &Path) -> Result<&'static [&'static Plugin], String> {
+pub(crate) fn load(path: &Path) -> Result<&'static Loaded, String> {
     let stamp = Stamp::of(path);
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((read, sha256)) = files.read.get(path)
@@ -164,10 +183,16 @@ pub(crate) fn load(path: &Path) -> Result<&'static [&'static Plugin], String> {
     files.loaded.insert(examined.sha256, loaded.clone());
     files.retained.files += 1;
     files.retained.bytes += examined.bytes;
+    let Retained { files, bytes } = files.retained;
+    if let Ok(Loaded { path, sha256, plugins }) = &loaded {
+        let plugins: Vec<_> = plugins.iter().map(|plugin| plugin.name).collect();
+        let plugins = plugins.join(", ");
+        tracing::info!(file = %path.display(), sha256, plugins, files, bytes, "plugin file loaded");
+    }
     loaded
 }
 
-fn open(examined: &Examined) -> Result<&'static [&'static Plugin], String> {
+fn open(examined: &Examined) -> Result<&'static Loaded, String> {
     let path = examined.path.display();
     let described: Vec<_> =
         examined.descriptor.plugins.iter().map(|line| (line.name.clone(), line.hooks.clone())).collect();
@@ -202,5 +227,10 @@ fn open(examined: &Examined) -> Result<&'static [&'static Plugin], String> {
             offered.join(", ")
         ),
     })?;
-    Ok(Vec::leak(library.plugins))
+    let mut sha256 = String::new();
+    for byte in examined.sha256 {
+        // A text takes whatever is written.
+        let _ = write!(sha256, "{byte:02x}");
+    }
+    Ok(Box::leak(Box::new(Loaded { path: examined.path.clone(), sha256, plugins: library.plugins })))
 }

@@ -90,6 +90,14 @@ pub(crate) fn set_up(settings: &PluginSettings) {
     let _ = settings;
 }
 
+/// The file that a plugin was loaded from, and its SHA-256; `None`: it is linked.
+pub(crate) fn file_of(plugin: &'static Plugin) -> Option<(&'static Path, &'static str)> {
+    #[cfg(feature = "dynamic")]
+    return dynamic::origin(plugin).map(|file| (&*file.path, &*file.sha256));
+    #[cfg(not(feature = "dynamic"))]
+    return plugin.loaded.and(None);
+}
+
 /// A way to find what an entry names.
 struct Driver {
     name: &'static str,

@@ -123,7 +123,7 @@ impl Call {
     fn ctx(&self) -> Option<&Ctx> {
         match &self.subject {
             // SAFETY: the exchange is there as long as the call, and what changes its context is asked by nobody else now.
-            Subject::Hook(exchange) => Some(unsafe { &*&raw const (**exchange).ctx }),
+            Subject::Hook(exchange) => Some(unsafe { &(**exchange).ctx }),
             _ => None,
         }
     }

@@ -157,7 +157,10 @@ pub(super) fn function(number: usize, hook: &abi::Hook) -> Option<SdkCall> {
         [call::<0>, call::<1>, call::<2>, call::<3>, call::<4>, call::<5>, call::<6>];
     const ASYNC: [for<'a> fn(&'a Instance, &'a mut Exchange) -> BoxFuture<'a, Outcome>; abi::HOOKS.len()] =
         [begin::<0>, begin::<1>, begin::<2>, begin::<3>, begin::<4>, begin::<5>, begin::<6>];
+    const READ: [for<'a> fn(&'a Instance, &'a mut Exchange) -> BoxFuture<'a, Outcome>; abi::HOOKS.len()] =
+        [read::<0>, read::<1>, read::<2>, read::<3>, read::<4>, read::<5>, read::<6>];
     match (hook.call, hook.begin) {
+        (Some(_), _) if hook.body_limit > 0 => Some(SdkCall::Async(READ[number])),
         (Some(_), _) => Some(SdkCall::Sync(SYNC[number])),
         (None, Some(_)) => Some(SdkCall::Async(ASYNC[number])),
         (None, None) => None,
@@ -172,6 +175,22 @@ fn call<const HOOK: usize>(instance: &Instance, exchange: &mut Exchange) -> Outc
     // SAFETY: the file has started the instance, and the call is there until it returns.
     let code = unsafe { function(made.instance, call.handle()) };
     call.conclude(code)
+}
+
+/// Reads the body, then calls.
+fn read<'a, const HOOK: usize>(instance: &'a Instance, exchange: &'a mut Exchange) -> BoxFuture<'a, Outcome> {
+    Box::pin(async move {
+        let hook = instance.data::<Started>().made.offer.hooks[HOOK].as_ref();
+        let limit = hook.map_or(0, |hook| usize::try_from(hook.body_limit).unwrap_or(usize::MAX));
+        let read = match &mut exchange.response {
+            Some(response) => response.body_bytes(limit).await,
+            None => exchange.request.body_bytes(limit).await,
+        };
+        match read {
+            Ok(_) => call::<HOOK>(instance, exchange),
+            Err(error) => Outcome::Reject(error.into()),
+        }
+    })
 }
 
 fn begin<'a, const HOOK: usize>(instance: &'a Instance, exchange: &'a mut Exchange) -> BoxFuture<'a, Outcome> {

@@ -213,20 +213,12 @@ pub(super) unsafe extern "C" fn header(message: *const abi::Message, name: Bytes
 
 pub(super) unsafe extern "C" fn set_header(message: *mut abi::Message, name: Bytes, value: Bytes) -> Code {
     // SAFETY: as of `change`.
-    unsafe {
-        change(message, name, Some(value), |headers, name, value| {
-            headers.insert(name, value);
-        })
-    }
+    unsafe { change(message, name, Some(value), |headers, name, value| headers.try_insert(name, value).is_ok()) }
 }
 
 pub(super) unsafe extern "C" fn add_header(message: *mut abi::Message, name: Bytes, value: Bytes) -> Code {
     // SAFETY: as of `change`.
-    unsafe {
-        change(message, name, Some(value), |headers, name, value| {
-            headers.append(name, value);
-        })
-    }
+    unsafe { change(message, name, Some(value), |headers, name, value| headers.try_append(name, value).is_ok()) }
 }
 
 pub(super) unsafe extern "C" fn remove_header(message: *mut abi::Message, name: Bytes) -> Code {
@@ -234,6 +226,7 @@ pub(super) unsafe extern "C" fn remove_header(message: *mut abi::Message, name: 
     unsafe {
         change(message, name, None, |headers, name, _| {
             headers.remove(name);
+            true
         })
     }
 }
@@ -244,7 +237,7 @@ unsafe fn change(
     message: *mut abi::Message,
     name: Bytes,
     value: Option<Bytes>,
-    act: fn(&mut HeaderMap, HeaderName, HeaderValue),
+    act: fn(&mut HeaderMap, HeaderName, HeaderValue) -> bool,
 ) -> Code {
     // SAFETY: the caller vouches for it.
     let (message, name) = unsafe { (Message::of(message), name.get()) };
@@ -253,6 +246,5 @@ unsafe fn change(
     // SAFETY: as above.
     let value = value.map_or(Some(&[][..]), |value| unsafe { value.get() });
     let Some(Ok(value)) = value.map(HeaderValue::from_bytes) else { return abi::INVALID };
-    act(message.headers(), name, value);
-    abi::OK
+    if act(message.headers(), name, value) { abi::OK } else { abi::FULL }
 }

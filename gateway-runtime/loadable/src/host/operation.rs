@@ -80,7 +80,7 @@ pub(super) unsafe extern "C" fn fetch(
     // SAFETY: it is the plugin's own, and this ends it.
     let message = unsafe { Box::from_raw(request.cast::<Message>()) };
     // SAFETY: the call is under way.
-    let host = unsafe { Call::of(call) }.and_then(|call| call.host());
+    let host = unsafe { Call::of(call) }.and_then(Call::host);
     let (Some(host), Message::OwnRequest(request)) = (host, *message) else { return ptr::null_mut() };
     begin(fetched(host, *request, Duration::from_micros(timeout)))
 }
@@ -109,7 +109,7 @@ fn told(error: &dyn std::error::Error) -> String {
 
 pub(super) unsafe extern "C" fn sleep(call: *mut abi::Call, time: u64) -> *mut abi::Operation {
     // SAFETY: the call is under way.
-    let Some(host) = unsafe { Call::of(call) }.and_then(|call| call.host()) else { return ptr::null_mut() };
+    let Some(host) = unsafe { Call::of(call) }.and_then(Call::host) else { return ptr::null_mut() };
     begin(async move {
         let _ = (&host, time);
         Finished::new(abi::OK)

@@ -72,10 +72,9 @@ pub(super) fn take(message: *mut abi::Message) -> (Was, Body) {
         return (Was::Empty, Body::empty());
     }
     let shared = Shared { body: AtomicPtr::new(body), touched: AtomicBool::new(false) };
-    // SAFETY: the bytes are there as long as the body.
-    if info.kind == abi::BODY_BYTES
-        && let Some(bytes) = unsafe { info.bytes.get() }
-    {
+    // SAFETY: the bytes, if there are any, are there as long as the body.
+    let bytes = unsafe { info.bytes.get() };
+    if let Some(bytes) = bytes.filter(|_| info.kind == abi::BODY_BYTES) {
         let bytes = ptr::from_ref(bytes);
         return (Was::Bytes(bytes), Bytes::from_owner(Owner { bytes, _shared: shared }).into());
     }

@@ -105,7 +105,8 @@ fn gateway() -> &'static abi::Host {
 pub unsafe fn entry(host: *const abi::Host, call: *mut abi::Call) -> *const abi::Library {
     // SAFETY: every gateway begins its table with these three, whatever else it has.
     let (size, major, minor) = unsafe { ((*host).size, (*host).abi_major, (*host).abi_minor) };
-    if major != abi::MAJOR || minor < abi::MINOR || size < size_of::<abi::Host>() {
+    let is_older = minor.checked_sub(abi::MINOR).is_none();
+    if major != abi::MAJOR || is_older || size < size_of::<abi::Host>() {
         // It is checked before a file is loaded: who comes here has not done so, and has no `fail` that we know of.
         return ptr::null();
     }
@@ -181,7 +182,8 @@ fn hook(entry: &HookEntry) -> abi::Hook {
     let timeout = entry.guard.timeout.map_or(0, host::micros);
     let function = Bytes::of(entry.function.as_bytes());
     let number = i32::try_from(number).expect("there are few hooks");
-    abi::Hook { size: size_of::<abi::Hook>(), hook: number, flags, timeout, function, call, begin }
+    let size = size_of::<abi::Hook>();
+    abi::Hook { size, hook: number, flags, timeout, function, body_limit: 0, call, begin }
 }
 
 /// Runs what the gateway has called. A panic ends here.
