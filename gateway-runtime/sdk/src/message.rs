@@ -145,6 +145,13 @@ impl Request {
         self.head.headers = head.headers;
     }
 
+    /// All parts, the upstream that was chosen among them. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn parts_mut(&mut self) -> (&mut http::request::Parts, &mut Body, &mut Option<Box<Uri>>) {
+        (&mut self.head, &mut self.body, &mut self.upstream)
+    }
+
     /// What the runtime keeps with a request.
     #[doc(hidden)]
     #[must_use]
@@ -207,6 +214,13 @@ impl Response {
     #[must_use]
     pub fn into_parts(self) -> (http::response::Parts, Body) {
         (self.head, self.body)
+    }
+
+    /// All parts. For the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn parts_mut(&mut self) -> (&mut http::response::Parts, &mut Body) {
+        (&mut self.head, &mut self.body)
     }
 
     /// The same with one header set.

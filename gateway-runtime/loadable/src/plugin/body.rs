@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gateway_sdk::{Body, BodyError, HeaderMap};
 use http_body::{Body as _, Frame, SizeHint};
 
@@ -173,7 +173,8 @@ impl http_body::Body for Streamed {
             abi::PENDING => return Poll::Pending,
             abi::OK if frame.trailers.is_null() => Some(Ok(Frame::data(Bytes::copy_from_slice(bytes)))),
             abi::OK => {
-                let (_, trailers) = Headers::of(frame.trailers);
+                let mut trailers = HeaderMap::new();
+                Headers::of(frame.trailers, &mut trailers, &mut BytesMut::new());
                 // SAFETY: they are ours, and this ends them.
                 unsafe { (gateway().release_message)(frame.trailers) };
                 Some(Ok(Frame::trailers(trailers)))

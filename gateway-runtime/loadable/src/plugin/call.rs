@@ -35,7 +35,7 @@ unsafe extern "C" fn call<const HOOK: usize>(instance: *mut c_void, call: *mut a
         let Some(entry) = held.hooks[HOOK] else { return unserved(call) };
         let Call::Sync(function) = entry.call else { return unserved(call) };
         let Some(mut taken) = Taken::new(call, held, entry) else { return abi::FAILED };
-        let called = catch_unwind(AssertUnwindSafe(|| function(held.instance(), &mut taken.exchange)));
+        let called = catch_unwind(AssertUnwindSafe(|| function(held.instance(), taken.exchange())));
         drop(taken);
         match called {
             Ok(outcome) => tell(call, outcome),
@@ -52,7 +52,7 @@ unsafe extern "C" fn begin<const HOOK: usize>(instance: *mut c_void, call: *mut 
         let Call::Async(function) = entry.call else { return unserved(call.get()) };
         let Some(mut taken) = Taken::new(call.get(), held, entry) else { return abi::FAILED };
         // Where it panics, or is dropped before its end, what it has changed is given back too.
-        let outcome = function(held.instance(), &mut taken.exchange).await;
+        let outcome = function(held.instance(), taken.exchange()).await;
         drop(taken);
         tell(call.get(), outcome)
     })

@@ -8,11 +8,12 @@ use gateway_model::Session;
 use gateway_sdk::analytics::{AnsweredBy, Draft};
 use gateway_sdk::caller::Caller;
 use gateway_sdk::exchange::Exchange;
-use gateway_sdk::registry::{Access, HookEntry};
+use gateway_sdk::registry::{Access, HookEntry, Takes};
 use gateway_sdk::{ClientTls, Ctx, Method, Request, Response, StatusCode, Uri};
 use http::Version;
 
 use super::body::{self, Was};
+use super::frame::Frame;
 use super::headers::Headers;
 use super::host::{Asking, text};
 use super::life::Held;
@@ -23,9 +24,10 @@ use crate::record;
 /// An exchange of ours, and what is different in it when it is dropped is told the gateway: after a call that panicked, and
 /// after one that was cancelled, too.
 pub(super) struct Taken {
-    pub(super) exchange: Exchange,
+    /// There until this is dropped.
+    frame: Option<Box<Frame>>,
     call: *mut abi::Call,
-    entry: HookEntry,
+    takes: Takes,
     request: Option<WasRequest>,
     response: Option<WasResponse>,
     headers: Option<Headers>,
@@ -56,65 +58,67 @@ impl Taken {
     /// What `entry` takes of `call`. `None`: the gateway gave what is not valid, and has been told so.
     pub(super) fn new(call: *mut abi::Call, held: &Held, entry: HookEntry) -> Option<Self> {
         let takes = entry.takes;
-        let (request, was_request) = match takes.request {
-            Access::Nothing => (http::Request::new(()).into(), None),
-            access => request(message(call, abi::REQUEST), access == Access::Changes),
-        };
-        let (response, was_response) = match takes.response {
-            Access::Nothing => (None, None),
-            access => {
-                let (response, was) = response(message(call, abi::RESPONSE), access == Access::Changes);
-                (Some(response), was)
-            }
-        };
-        let caller = match takes.session {
-            Access::Nothing => Caller::default(),
-            _ => caller(call)?,
-        };
-        let draft = match takes.record {
-            Access::Nothing => None,
-            _ => Some(draft(call)?),
-        };
-        let (mut ctx, headers) = context(call, held, takes.ctx > Access::Nothing);
-        ctx.enter(held.plugin);
-        let exchange = Exchange { request, response, caller, ctx, draft, journal: None };
-        Some(Self { exchange, call, entry, request: was_request, response: was_response, headers })
+        let mut taken = Self { frame: Some(Frame::take()), call, takes, request: None, response: None, headers: None };
+        let frame = taken.frame.as_deref_mut()?;
+        if takes.request > Access::Nothing {
+            taken.request = request(message(call, abi::REQUEST), takes.request == Access::Changes, frame);
+        }
+        if takes.response > Access::Nothing {
+            taken.response = response(message(call, abi::RESPONSE), takes.response == Access::Changes, frame);
+        }
+        if takes.session > Access::Nothing {
+            frame.exchange.caller = caller(call)?;
+        }
+        if takes.record > Access::Nothing {
+            frame.exchange.draft = Some(draft(call)?);
+        }
+        if takes.ctx > Access::Nothing {
+            taken.headers = Some(context(call, held, frame));
+        }
+        Some(taken)
     }
 
-    fn give_session_back(&mut self) {
-        if let Some((session, persists)) = self.exchange.ctx.asked_mut().session.take() {
-            give_session(self.call, if persists { abi::SESSION_PERSIST } else { abi::SESSION_NEXT }, &session);
+    pub(super) fn exchange(&mut self) -> &mut Exchange {
+        &mut self.frame.as_deref_mut().expect("it is there until this is dropped").exchange
+    }
+
+    fn give_session_back(call: *mut abi::Call, exchange: &mut Exchange) {
+        if let Some((session, persists)) = exchange.ctx.asked_mut().session.take() {
+            give_session(call, if persists { abi::SESSION_PERSIST } else { abi::SESSION_NEXT }, &session);
         }
-        if !self.exchange.caller.is_raw() {
+        if !exchange.caller.is_raw() {
             return;
         }
         // The one that was there is known by its id, which it was given here.
-        let how = if self.exchange.caller.id().is_some() { abi::SESSION_CHANGED } else { abi::SESSION_CALLER };
-        if let Some(session) = std::mem::take(&mut self.exchange.caller).into_session() {
-            give_session(self.call, how, &session);
+        let how = if exchange.caller.id().is_some() { abi::SESSION_CHANGED } else { abi::SESSION_CALLER };
+        if let Some(session) = std::mem::take(&mut exchange.caller).into_session() {
+            give_session(call, how, &session);
         }
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
+        let Some(mut frame) = self.frame.take() else { return };
+        let exchange = &mut frame.exchange;
         if let Some(was) = self.request.take() {
-            was.give_back(&mut self.exchange.request);
+            was.give_back(&mut exchange.request);
         }
-        if let (Some(was), Some(response)) = (self.response.take(), &mut self.exchange.response) {
+        if let (Some(was), Some(response)) = (self.response.take(), &mut exchange.response) {
             was.give_back(response);
         }
-        self.give_session_back();
-        if self.entry.takes.record == Access::Changes
-            && let Some(draft) = &self.exchange.draft
+        Self::give_session_back(self.call, exchange);
+        if self.takes.record == Access::Changes
+            && let Some(draft) = &exchange.draft
             && let Ok(json) = record::written(&draft.record)
         {
             // SAFETY: the call is under way, and what is lent is there until it returns.
             unsafe { (gateway().set_record)(self.call, Lent::of(&json)) };
         }
         if let Some(headers) = self.headers.take() {
-            headers.give_back(&self.exchange.ctx.asked_mut().response_headers);
+            headers.give_back(&exchange.ctx.asked_mut().response_headers);
         }
+        frame.release(self.takes.ctx > Access::Nothing);
     }
 }
 
@@ -123,12 +127,12 @@ fn message(call: *mut abi::Call, which: i32) -> *mut abi::Message {
     unsafe { (gateway().message)(call, which) }
 }
 
-/// A part of a request's first line. It is there until the message changes.
-fn line<'m>(message: *mut abi::Message, part: i32) -> Option<&'m str> {
+/// A part of a request's first line; empty if there is none. It is there until the message changes.
+fn line<'m>(message: *mut abi::Message, part: i32) -> &'m [u8] {
     // SAFETY: the message is there.
     let text = unsafe { (gateway().line)(message, part) };
     // SAFETY: nobody here keeps it until the message changes.
-    unsafe { text.text() }
+    unsafe { text.get() }.unwrap_or_default()
 }
 
 fn set_line(message: *mut abi::Message, part: i32, text: &str) {
@@ -136,27 +140,25 @@ fn set_line(message: *mut abi::Message, part: i32, text: &str) {
     unsafe { (gateway().set_line)(message, part, Lent::of(text.as_bytes())) };
 }
 
-fn request(message: *mut abi::Message, changes: bool) -> (Request, Option<WasRequest>) {
-    let (mut head, ()) = http::Request::new(()).into_parts();
-    head.method = line(message, abi::METHOD).and_then(|text| text.parse().ok()).unwrap_or_default();
-    head.uri = line(message, abi::URI).and_then(|text| text.parse().ok()).unwrap_or_default();
+fn request(message: *mut abi::Message, changes: bool, frame: &mut Frame) -> Option<WasRequest> {
+    let Frame { exchange, arena } = frame;
+    let (head, body, upstream) = exchange.request.parts_mut();
+    head.method = Method::from_bytes(line(message, abi::METHOD)).unwrap_or_default();
+    arena.extend_from_slice(line(message, abi::URI));
+    head.uri = Uri::from_maybe_shared(arena.split().freeze()).unwrap_or_default();
     head.version = version(line(message, abi::VERSION));
-    let (headers, map) = Headers::of(message);
-    head.headers = map;
-    let upstream: Option<Uri> = line(message, abi::UPSTREAM).and_then(|text| text.parse().ok());
-    let (method, uri) = (head.method.clone(), head.uri.clone());
-    let (was, body) = if changes {
-        let (body_was, body) = body::take(message);
-        let was = WasRequest { message, method, uri, upstream: upstream.clone(), headers, body: body_was };
-        (Some(was), body)
-    } else {
-        (None, body::look(message))
-    };
-    let mut request = Request::from_parts(head, body);
-    if let Some(upstream) = upstream {
-        request.set_upstream(upstream);
+    let headers = Headers::of(message, &mut head.headers, arena);
+    if let Some(chosen) = Uri::try_from(line(message, abi::UPSTREAM)).ok().filter(|uri| uri.host().is_some()) {
+        *upstream = Some(Box::new(chosen));
     }
-    (request, was)
+    if !changes {
+        *body = body::look(message);
+        return None;
+    }
+    let (was, taken) = body::take(message);
+    *body = taken;
+    let (method, uri) = (head.method.clone(), head.uri.clone());
+    Some(WasRequest { message, method, uri, upstream: upstream.as_deref().cloned(), headers, body: was })
 }
 
 impl WasRequest {
@@ -176,20 +178,20 @@ impl WasRequest {
     }
 }
 
-fn response(message: *mut abi::Message, changes: bool) -> (Response, Option<WasResponse>) {
-    let (mut head, ()) = http::Response::new(()).into_parts();
+fn response(message: *mut abi::Message, changes: bool, frame: &mut Frame) -> Option<WasResponse> {
+    let Frame { exchange, arena } = frame;
     // SAFETY: the message is there.
     let status = unsafe { (gateway().status)(message) };
-    head.status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or_default();
-    let (headers, map) = Headers::of(message);
-    head.headers = map;
-    let (was, body) = if changes {
-        let (body_was, body) = body::take(message);
-        (Some(WasResponse { message, status: head.status, headers, body: body_was }), body)
-    } else {
-        (None, body::look(message))
-    };
-    (Response::from_parts(head, body), was)
+    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or_default();
+    let (head, body) = exchange.response.insert(Response::new(status)).parts_mut();
+    let headers = Headers::of(message, &mut head.headers, arena);
+    if !changes {
+        *body = body::look(message);
+        return None;
+    }
+    let (was, taken) = body::take(message);
+    *body = taken;
+    Some(WasResponse { message, status, headers, body: was })
 }
 
 impl WasResponse {
@@ -208,12 +210,12 @@ pub(super) fn set_status(message: *mut abi::Message, status: StatusCode) {
     unsafe { (gateway().set_status)(message, i32::from(status.as_u16())) };
 }
 
-fn version(text: Option<&str>) -> Version {
+fn version(text: &[u8]) -> Version {
     match text {
-        Some("HTTP/0.9") => Version::HTTP_09,
-        Some("HTTP/1.0") => Version::HTTP_10,
-        Some("HTTP/2.0") => Version::HTTP_2,
-        Some("HTTP/3.0") => Version::HTTP_3,
+        b"HTTP/0.9" => Version::HTTP_09,
+        b"HTTP/1.0" => Version::HTTP_10,
+        b"HTTP/2.0" => Version::HTTP_2,
+        b"HTTP/3.0" => Version::HTTP_3,
         _ => Version::HTTP_11,
     }
 }
@@ -254,17 +256,13 @@ fn draft(call: *mut abi::Call) -> Option<Box<Draft>> {
     }
 }
 
-/// The context; one that nobody takes knows nothing.
-fn context(call: *mut abi::Call, held: &Held, is_taken: bool) -> (Ctx, Option<Headers>) {
+fn context(call: *mut abi::Call, held: &Held, frame: &mut Frame) -> Headers {
     let (host, api) = (Arc::new(Asking::new(call, held.plugin)), Arc::clone(&held.api));
-    if !is_taken {
-        return (Ctx::new(host, api, None), None);
-    }
     let client = text(call, abi::TEXT_CLIENT_ADDRESS).and_then(|text| text.parse::<SocketAddr>().ok());
-    let mut ctx = Ctx::new(host, api, client).with_tls(client_tls(call));
-    let (headers, map) = Headers::of(message(call, abi::FINAL));
-    ctx.asked_mut().response_headers = map;
-    (ctx, Some(headers))
+    let Frame { exchange, arena } = frame;
+    exchange.ctx = Ctx::new(host, api, client).with_tls(client_tls(call));
+    exchange.ctx.enter(held.plugin);
+    Headers::of(message(call, abi::FINAL), &mut exchange.ctx.asked_mut().response_headers, arena)
 }
 
 fn client_tls(call: *mut abi::Call) -> Option<Arc<ClientTls>> {

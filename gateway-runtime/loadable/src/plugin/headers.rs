@@ -3,74 +3,58 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::gateway;
 use crate::abi::{self, Bytes as Lent};
 
-/// Most messages have fewer headers, in fewer bytes.
-const HEADERS: usize = 24;
-const BYTES: usize = 1024;
+/// Most messages have a head of fewer bytes.
+const HEAD: usize = 1024;
+/// Before each header stand the lengths of its name and its value.
+const LENGTHS: usize = 2 * size_of::<u32>();
 
 /// The headers of a message as the gateway has them.
 pub(super) struct Headers {
     message: *mut abi::Message,
+    /// One after the other.
     bytes: Bytes,
-    /// Where each header's name and value end in `bytes`.
-    ends: Vec<(usize, usize)>,
-}
-
-#[derive(Default)]
-struct Gathered {
-    bytes: Vec<u8>,
-    ends: Vec<(usize, usize)>,
 }
 
 unsafe extern "C" fn gather(to: *mut c_void, name: Lent, value: Lent) {
     // SAFETY: it is what `of` has given, and nobody else has it.
-    let gathered = unsafe { &mut *to.cast::<Gathered>() };
-    if gathered.ends.is_empty() {
-        gathered.bytes.reserve(BYTES);
-        gathered.ends.reserve(HEADERS);
-    }
+    let arena = unsafe { &mut *to.cast::<BytesMut>() };
     // SAFETY: both are there until this returns.
-    let (name, value) = unsafe { (name.get(), value.get()) };
-    gathered.bytes.extend_from_slice(name.unwrap_or_default());
-    let name_ends = gathered.bytes.len();
-    gathered.bytes.extend_from_slice(value.unwrap_or_default());
-    gathered.ends.push((name_ends, gathered.bytes.len()));
+    let (name, value) = unsafe { (name.get().unwrap_or_default(), value.get().unwrap_or_default()) };
+    let (Ok(name_length), Ok(value_length)) = (u32::try_from(name.len()), u32::try_from(value.len())) else { return };
+    arena.reserve(LENGTHS + name.len() + value.len());
+    arena.put_u32_ne(name_length);
+    arena.put_u32_ne(value_length);
+    arena.put_slice(name);
+    arena.put_slice(value);
 }
 
 impl Headers {
-    /// The headers of `message`, and the same as a map for the plugin.
-    pub(super) fn of(message: *mut abi::Message) -> (Self, HeaderMap) {
-        let mut gathered = Gathered::default();
+    /// Fills `map`, which is empty, with the headers of `message`. Their bytes are in `arena`, which takes back what nobody
+    /// has any more.
+    pub(super) fn of(message: *mut abi::Message, map: &mut HeaderMap, arena: &mut BytesMut) -> Self {
+        arena.reserve(HEAD);
         // SAFETY: the message is there, and `gather` takes what it is given.
-        unsafe { (gateway().headers)(message, gather, ptr::from_mut(&mut gathered).cast()) };
-        let Gathered { bytes, ends } = gathered;
-        let headers = Self { message, bytes: bytes.into(), ends };
-        let mut map = HeaderMap::with_capacity(headers.ends.len());
-        let mut begins = 0;
-        for (name_ends, value_ends) in &headers.ends {
-            if let Ok(name) = HeaderName::from_bytes(&headers.bytes[begins..*name_ends]) {
+        unsafe { (gateway().headers)(message, gather, ptr::from_mut(arena).cast()) };
+        let headers = Self { message, bytes: arena.split().freeze() };
+        for (name, value) in headers.iter() {
+            if let Ok(name) = HeaderName::from_bytes(name) {
                 // SAFETY: it is the value of a header of the gateway's, which was one there.
-                let value =
-                    unsafe { HeaderValue::from_maybe_shared_unchecked(headers.bytes.slice(*name_ends..*value_ends)) };
-                map.append(name, value);
+                let value = unsafe { HeaderValue::from_maybe_shared_unchecked(headers.bytes.slice_ref(value)) };
+                // A map of the gateway's is no larger than a map may be.
+                let _ = map.try_append(name, value);
             }
-            begins = *value_ends;
         }
-        (headers, map)
+        headers
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut begins = 0;
-        self.ends.iter().map(move |(name_ends, value_ends)| {
-            let header = (&self.bytes[begins..*name_ends], &self.bytes[*name_ends..*value_ends]);
-            begins = *value_ends;
-            header
-        })
+    fn iter(&self) -> Iter<'_> {
+        Iter(&self.bytes)
     }
 
     /// Tells the gateway what is different in `map`.
@@ -99,8 +83,8 @@ impl Headers {
             }
             done.push(name);
             let Ok(text) = std::str::from_utf8(name) else { continue };
-            let now = || map.get_all(text).iter();
             let was = self.iter().filter(|(was, _)| *was == name).map(|(_, value)| value);
+            let now = || map.get_all(text).iter();
             if was.eq(now().map(HeaderValue::as_bytes)) {
                 continue;
             }
@@ -113,6 +97,22 @@ impl Headers {
                 add(self.message, name, value);
             }
         }
+    }
+}
+
+/// Headers as [`gather`] has written them.
+struct Iter<'b>(&'b [u8]);
+
+impl<'b> Iterator for Iter<'b> {
+    type Item = (&'b [u8], &'b [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name_length, rest) = self.0.split_first_chunk::<{ size_of::<u32>() }>()?;
+        let (value_length, rest) = rest.split_first_chunk::<{ size_of::<u32>() }>()?;
+        let (name, rest) = rest.split_at_checked(u32::from_ne_bytes(*name_length) as usize)?;
+        let (value, rest) = rest.split_at_checked(u32::from_ne_bytes(*value_length) as usize)?;
+        self.0 = rest;
+        Some((name, value))
     }
 }
 

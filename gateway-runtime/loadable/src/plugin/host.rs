@@ -5,7 +5,7 @@ use std::ptr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::{FetchError, Host, Level, LogRecord, Store, StoreError};
 use gateway_sdk::registry::Plugin;
@@ -217,13 +217,12 @@ fn outgoing(request: Request) -> *mut abi::Message {
 fn answered(message: *mut abi::Message) -> Response {
     // SAFETY: the message is ours.
     let status = unsafe { (gateway().status)(message) };
-    let (_, map) = Headers::of(message);
+    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = Response::new(status.unwrap_or(StatusCode::BAD_GATEWAY));
+    Headers::of(message, response.headers_mut(), &mut BytesMut::new());
     let (_, body) = body::take(message);
+    *response.body_mut() = body;
     // SAFETY: it is ours, and this ends it.
     unsafe { (gateway().release_message)(message) };
-    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    let (mut head, ()) = http::Response::new(()).into_parts();
-    head.status = status.unwrap_or(StatusCode::BAD_GATEWAY);
-    head.headers = map;
-    Response::from_parts(head, body)
+    response
 }

@@ -3,6 +3,7 @@
 mod body;
 mod call;
 mod exchange;
+mod frame;
 mod headers;
 mod host;
 mod life;
