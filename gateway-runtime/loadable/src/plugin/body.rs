@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gateway_sdk::{Body, BodyError, HeaderMap};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::headers::{self, Headers};
+use super::headers::{self, Headers, Memory};
 use super::{gateway, panic_text};
 use crate::abi::{self, BodyInfo, Bytes as Lent, Code};
 use crate::waker::{Borrowed, lend};
@@ -174,7 +174,7 @@ impl http_body::Body for Streamed {
             abi::OK if frame.trailers.is_null() => Some(Ok(Frame::data(Bytes::copy_from_slice(bytes)))),
             abi::OK => {
                 let mut trailers = HeaderMap::new();
-                Headers::of(frame.trailers, &mut trailers, &mut BytesMut::new());
+                Headers::of(frame.trailers, &mut trailers, &mut Memory::default());
                 // SAFETY: they are ours, and this ends them.
                 unsafe { (gateway().release_message)(frame.trailers) };
                 Some(Ok(Frame::trailers(trailers)))

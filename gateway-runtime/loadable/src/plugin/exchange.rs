@@ -141,15 +141,16 @@ fn set_line(message: *mut abi::Message, part: i32, text: &str) {
 }
 
 fn request(message: *mut abi::Message, changes: bool, frame: &mut Frame) -> Option<WasRequest> {
-    let Frame { exchange, arena } = frame;
+    let Frame { exchange, memory } = frame;
     let (head, body, upstream) = exchange.request.parts_mut();
     head.method = Method::from_bytes(line(message, abi::METHOD)).unwrap_or_default();
-    arena.extend_from_slice(line(message, abi::URI));
-    head.uri = Uri::from_maybe_shared(arena.split().freeze()).unwrap_or_default();
+    memory.reserve();
+    head.uri = Uri::from_maybe_shared(memory.keep(line(message, abi::URI))).unwrap_or_default();
     head.version = version(line(message, abi::VERSION));
-    let headers = Headers::of(message, &mut head.headers, arena);
-    if let Some(chosen) = Uri::try_from(line(message, abi::UPSTREAM)).ok().filter(|uri| uri.host().is_some()) {
-        *upstream = Some(Box::new(chosen));
+    let headers = Headers::of(message, &mut head.headers, memory);
+    let chosen = line(message, abi::UPSTREAM);
+    if !chosen.is_empty() {
+        *upstream = Uri::try_from(chosen).ok().map(Box::new);
     }
     if !changes {
         *body = body::look(message);
@@ -179,12 +180,12 @@ impl WasRequest {
 }
 
 fn response(message: *mut abi::Message, changes: bool, frame: &mut Frame) -> Option<WasResponse> {
-    let Frame { exchange, arena } = frame;
+    let Frame { exchange, memory } = frame;
     // SAFETY: the message is there.
     let status = unsafe { (gateway().status)(message) };
     let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or_default();
     let (head, body) = exchange.response.insert(Response::new(status)).parts_mut();
-    let headers = Headers::of(message, &mut head.headers, arena);
+    let headers = Headers::of(message, &mut head.headers, memory);
     if !changes {
         *body = body::look(message);
         return None;
@@ -259,10 +260,10 @@ fn draft(call: *mut abi::Call) -> Option<Box<Draft>> {
 fn context(call: *mut abi::Call, held: &Held, frame: &mut Frame) -> Headers {
     let (host, api) = (Arc::new(Asking::new(call, held.plugin)), Arc::clone(&held.api));
     let client = text(call, abi::TEXT_CLIENT_ADDRESS).and_then(|text| text.parse::<SocketAddr>().ok());
-    let Frame { exchange, arena } = frame;
+    let Frame { exchange, memory } = frame;
     exchange.ctx = Ctx::new(host, api, client).with_tls(client_tls(call));
     exchange.ctx.enter(held.plugin);
-    Headers::of(message(call, abi::FINAL), &mut exchange.ctx.asked_mut().response_headers, arena)
+    Headers::of(message(call, abi::FINAL), &mut exchange.ctx.asked_mut().response_headers, memory)
 }
 
 fn client_tls(call: *mut abi::Call) -> Option<Arc<ClientTls>> {

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use gateway_model::ApiDefinition;
 use gateway_sdk::caller::Caller;
 use gateway_sdk::exchange::{BoxFuture, Exchange};
 use gateway_sdk::host::{FetchError, Host, Level, LogRecord, Store, StoreError};
 use gateway_sdk::{Bytes, Ctx, Request, Response, Uri};
+
+use super::headers::Memory;
 
 /// So many wait on each thread; more calls at once than that are rare.
 const MOST: usize = 16;
@@ -17,7 +18,7 @@ const MOST: usize = 16;
 /// An exchange, and where the heads of its messages are.
 pub(super) struct Frame {
     pub(super) exchange: Exchange,
-    pub(super) arena: BytesMut,
+    pub(super) memory: Memory,
 }
 
 thread_local! {
@@ -30,7 +31,7 @@ impl Frame {
     pub(super) fn take() -> Box<Self> {
         // A thread that ends has none any more.
         let free = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten();
-        free.unwrap_or_else(|| Box::new(Self { exchange: empty(), arena: BytesMut::new() }))
+        free.unwrap_or_else(|| Box::new(Self { exchange: empty(), memory: Memory::default() }))
     }
 
     /// Gives it back, empty. `had_ctx`: its context was that of a call.

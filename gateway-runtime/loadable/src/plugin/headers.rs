@@ -10,7 +10,9 @@ use super::gateway;
 use crate::abi::{self, Bytes as Lent};
 
 /// Most messages have a head of fewer bytes.
-const HEAD: usize = 1024;
+const HEAD: usize = 2048;
+/// So many names are known again.
+const MOST_NAMES: usize = 64;
 /// Before each header stand the lengths of its name and its value.
 const LENGTHS: usize = 2 * size_of::<u32>();
 
@@ -34,16 +36,49 @@ unsafe extern "C" fn gather(to: *mut c_void, name: Lent, value: Lent) {
     arena.put_slice(value);
 }
 
+/// Where heads are put, call after call.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// It takes back what nobody has any more.
+    arena: BytesMut,
+    /// The names of the last headers.
+    names: Vec<HeaderName>,
+}
+
+impl Memory {
+    /// Makes room for a message's head, so that all of it is in one place.
+    pub(super) fn reserve(&mut self) {
+        self.arena.reserve(HEAD);
+    }
+
+    /// A copy of `text`.
+    pub(super) fn keep(&mut self, text: &[u8]) -> Bytes {
+        self.arena.extend_from_slice(text);
+        self.arena.split().freeze()
+    }
+}
+
+#[cold]
+fn named(names: &mut Vec<HeaderName>, at: usize, name: &[u8]) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(name).ok()?;
+    names.truncate(at.min(MOST_NAMES));
+    if names.len() == at {
+        names.push(name.clone());
+    }
+    Some(name)
+}
+
 impl Headers {
-    /// Fills `map`, which is empty, with the headers of `message`. Their bytes are in `arena`, which takes back what nobody
-    /// has any more.
-    pub(super) fn of(message: *mut abi::Message, map: &mut HeaderMap, arena: &mut BytesMut) -> Self {
-        arena.reserve(HEAD);
+    /// Fills `map`, which is empty, with the headers of `message`.
+    pub(super) fn of(message: *mut abi::Message, map: &mut HeaderMap, memory: &mut Memory) -> Self {
+        let Memory { arena, names } = memory;
         // SAFETY: the message is there, and `gather` takes what it is given.
         unsafe { (gateway().headers)(message, gather, ptr::from_mut(arena).cast()) };
         let headers = Self { message, bytes: arena.split().freeze() };
-        for (name, value) in headers.iter() {
-            if let Ok(name) = HeaderName::from_bytes(name) {
+        for (at, (name, value)) in headers.iter().enumerate() {
+            // What a client sends has the same names as what it sent before, and looking is less than parsing.
+            let known = names.get(at).filter(|known| known.as_str().as_bytes() == name).cloned();
+            if let Some(name) = known.or_else(|| named(names, at, name)) {
                 // SAFETY: it is the value of a header of the gateway's, which was one there.
                 let value = unsafe { HeaderValue::from_maybe_shared_unchecked(headers.bytes.slice_ref(value)) };
                 // A map of the gateway's is no larger than a map may be.

@@ -5,13 +5,13 @@ use std::ptr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gateway_sdk::exchange::BoxFuture;
 use gateway_sdk::host::{FetchError, Host, Level, LogRecord, Store, StoreError};
 use gateway_sdk::registry::Plugin;
 use gateway_sdk::{Request, Response, StatusCode};
 
-use super::headers::{self, Headers};
+use super::headers::{self, Headers, Memory};
 use super::task::CallPointer;
 use super::{body, gateway};
 use crate::abi::{self, Bytes as Lent, Code};
@@ -219,7 +219,7 @@ fn answered(message: *mut abi::Message) -> Response {
     let status = unsafe { (gateway().status)(message) };
     let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let mut response = Response::new(status.unwrap_or(StatusCode::BAD_GATEWAY));
-    Headers::of(message, response.headers_mut(), &mut BytesMut::new());
+    Headers::of(message, response.headers_mut(), &mut Memory::default());
     let (_, body) = body::take(message);
     *response.body_mut() = body;
     // SAFETY: it is ours, and this ends it.
