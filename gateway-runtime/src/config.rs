@@ -52,7 +52,7 @@ pub(crate) use opentelemetry::OpenTelemetry;
 #[cfg(feature = "otlp")]
 pub(crate) use opentelemetry::{Collector, Metrics, Sampling};
 pub(crate) use outbound::Outbound;
-pub(crate) use plugins::PluginSettings;
+pub(crate) use plugins::{FileSettings, PluginSettings};
 use raw::{Raw, RawUptime, RawWatch};
 use remark::Remarks;
 pub(crate) use remark::{Place, Remark};
@@ -128,6 +128,8 @@ pub(crate) struct Config {
     pub(crate) strict_plugins: bool,
     /// What holds for all plugins.
     pub(crate) plugins: PluginSettings,
+    /// What holds for files of plugins.
+    pub(crate) plugin_files: FileSettings,
     /// `None`: requests have no lines in the log.
     pub(crate) access_log: Option<Arc<AccessLog>>,
     /// Where steps are told to, if the gateway is instrumented.
@@ -375,6 +377,7 @@ fn resolve(raw: &Raw, variables: &[(String, String)], remarks: &mut Remarks<'_>)
         shutdown_timeout: seconds(raw.graceful_shutdown_timeout_duration, 30),
         strict_plugins: raw.strict_plugins,
         plugins: plugins::resolve(&raw.plugins, remarks),
+        plugin_files: plugins::resolve_files(&raw.plugins, remarks),
         access_log: access_log::resolve(raw, remarks),
         statsd: statsd::resolve(raw, remarks),
         telemetry: opentelemetry::resolve(&raw.opentelemetry, remarks),

@@ -39,6 +39,7 @@ mod life;
 mod limits;
 mod limits_report;
 mod lists;
+mod loaded;
 mod looping;
 mod matrix;
 mod messages;

@@ -14,6 +14,7 @@
 //! feed.rs         bodies that are fed while they are sent
 //! wire.rs         messages exactly as they are on the wire
 //! golden.rs       folders of requests and expected responses
+//! foreign.rs      plugins in C
 //! root.rs         a folder as the whole disk of a gateway
 //! ```
 //!
@@ -26,6 +27,7 @@ pub mod binary;
 pub mod client;
 pub mod definition;
 pub mod feed;
+pub mod foreign;
 pub mod gateway;
 pub mod golden;
 pub mod log;

@@ -174,6 +174,26 @@ pub struct Future {
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
+pub struct Head {
+    pub size: usize,
+    pub method: Bytes,
+    pub uri: Bytes,
+    pub version: Bytes,
+    pub upstream: Bytes,
+}
+
+impl Head {
+    pub const NONE: Self = Self {
+        size: size_of::<Self>(),
+        method: Bytes::ABSENT,
+        uri: Bytes::ABSENT,
+        version: Bytes::ABSENT,
+        upstream: Bytes::ABSENT,
+    };
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
 pub struct BodyInfo {
     pub size: usize,
     pub kind: i32,
@@ -249,6 +269,7 @@ pub struct Host {
 
     pub new_request: unsafe extern "C" fn() -> *mut Message,
     pub release_message: unsafe extern "C" fn(message: *mut Message),
+    pub head: unsafe extern "C" fn(message: *mut Message, head: *mut Head) -> Code,
     pub line: unsafe extern "C" fn(message: *mut Message, part: i32) -> Bytes,
     pub set_line: unsafe extern "C" fn(message: *mut Message, part: i32, value: Bytes) -> Code,
     pub status: unsafe extern "C" fn(message: *const Message) -> i32,

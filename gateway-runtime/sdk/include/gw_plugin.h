@@ -143,6 +143,15 @@ typedef struct gw_future {
     const gw_future_functions *functions;
 } gw_future;
 
+/* A request without its headers and its body. */
+typedef struct gw_head {
+    size_t size;
+    gw_bytes method;
+    gw_bytes uri;
+    gw_bytes version;
+    gw_bytes upstream;
+} gw_head;
+
 typedef struct gw_body_info {
     size_t size;
     int32_t kind;   /* GW_BODY_… */
@@ -206,6 +215,7 @@ typedef struct gw_host {
     /* Messages. */
     gw_message *(*new_request)(void); /* GET, for `fetch` */
     void (*release_message)(gw_message *message);
+    int32_t (*head)(gw_message *message, gw_head *head); /* of a request; valid until it changes */
     gw_bytes (*line)(gw_message *message, int32_t part);
     int32_t (*set_line)(gw_message *message, int32_t part, gw_bytes value);
     int32_t (*status)(const gw_message *message); /* 0 if it is not a response */

@@ -64,7 +64,7 @@ pub(crate) async fn load(folder: &Path, services: &Services, previous: &Table) -
             }
             Loading::New(old, file, task) => (old, task.await.unwrap_or_else(|error| Fresh::failed(file, &error))),
         };
-        let loads = fresh.api.as_ref().is_some_and(|api| api.serving.is_ok());
+        let loads = fresh.api.as_ref().is_some_and(|api| api.serving.is_ok() && !loses(old.as_deref(), api));
         findings.extend(fresh.findings.into_iter().map(|finding| (Arc::clone(&fresh.file), finding)));
         let was_loaded = old.is_some();
         let is_usable = |old: &Arc<Api>| old.serving.as_ref().is_ok_and(|serving| serving.transport.is_complete());
@@ -122,6 +122,12 @@ impl Fresh {
     fn failed(file: Arc<str>, error: &tokio::task::JoinError) -> Self {
         Self { file, api: None, findings: vec![error_at("", "", format!("loading it failed: {error}"))] }
     }
+}
+
+/// Whether a definition that is what it was has lost a plugin, since that one's file is gone or broken. The old code is in
+/// memory, and goes on.
+fn loses(old: Option<&Api>, fresh: &Api) -> bool {
+    old.is_some_and(|old| old.text == fresh.text && old.document == fresh.document && old.is_whole()) && !fresh.is_whole()
 }
 
 fn unchanged(api: &Api, source: &Source, certificates: &Certificates) -> bool {

@@ -75,7 +75,7 @@ fn examine(
     report: &mut Report,
 ) -> Result<(), CheckError> {
     let Loaded { config, warnings, .. } = config::load(conf, variables)?;
-    drivers::set_up(&config.plugins);
+    drivers::set_up(&config.plugin_files);
     // What nobody has configured is not what is checked here.
     report.extend(warnings.into_iter().filter(|warning| warning.place != Place::Default).map(Found::from));
     match policies::load(&config.policies) {

@@ -123,7 +123,7 @@ fn serve(build: &Build, cli: &Cli) -> ExitCode {
         config.log_level = tracing::Level::DEBUG;
     }
     telemetry::init(&config);
-    drivers::set_up(&config.plugins);
+    drivers::set_up(&config.plugin_files);
     version::log(build);
     match file {
         Some(file) => tracing::info!(file = %file.display(), "configuration"),

@@ -14,39 +14,27 @@ use gateway_sdk::registry::{Plugin, plugins};
 
 use super::stamps::Stamp;
 use super::{Reason, Resolved, Unresolved, Wanted, linked};
-use crate::config::PluginSettings;
+use crate::config::FileSettings;
 use crate::telemetry::one_line;
 
 /// The version that Tyk's file names have in them.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A larger file is no plugin.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
-
 /// What holds for files before they are loaded.
-static RULES: OnceLock<FileRules> = OnceLock::new();
+static SETTINGS: OnceLock<FileSettings> = OnceLock::new();
 
-/// What the configuration says of files.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct FileRules {
-    /// A larger file is refused, in bytes.
-    pub(crate) max_bytes: u64,
-    /// By its name or its path: the SHA-256 that a file must have.
-    pub(crate) pinned: HashMap<String, [u8; 32]>,
-}
-
-impl FileRules {
-    fn of(&self, path: &Path) -> Rules {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let pinned = path.to_str().and_then(|path| self.pinned.get(path));
-        let pinned = pinned.or_else(|| name.and_then(|name| self.pinned.get(name)));
-        Rules { max_bytes: self.max_bytes, pinned: pinned.copied() }
-    }
+/// What `settings` say of a file.
+fn rules(path: &Path) -> Rules {
+    let Some(settings) = SETTINGS.get() else { return Rules::default() };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let by_path = path.to_str().and_then(|path| settings.pinned.get(path));
+    let pinned = by_path.or_else(|| name.and_then(|name| settings.pinned.get(name)));
+    Rules { max_bytes: settings.max_bytes, pinned: pinned.copied() }
 }
 
 /// Says what holds for files. The first call counts.
-pub(super) fn set_up(_settings: &PluginSettings) {
-    let _ = RULES.set(FileRules { max_bytes: MAX_BYTES, pinned: HashMap::new() });
+pub(super) fn set_up(settings: &FileSettings) {
+    let _ = SETTINGS.set(settings.clone());
     host::in_process(Process { log, panicked, wait });
 }
 
@@ -158,6 +146,33 @@ pub(super) fn resolve(wanted: &Wanted<'_>) -> Option<Result<Resolved, Unresolved
     })
 }
 
+/// The files of the folder that the configuration names, by their names.
+pub(super) fn in_folder() -> Vec<PathBuf> {
+    let Some(folder) = SETTINGS.get().and_then(|settings| settings.folder.as_deref()) else { return Vec::new() };
+    let listed = std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut files: Vec<PathBuf> = listed.unwrap_or_else(|error| {
+        tracing::error!(folder = %folder.display(), %error, "the folder of plugins cannot be read");
+        Vec::new()
+    });
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "so"));
+    files.sort();
+    files
+}
+
+/// What the files of the folder have for `wanted`; `None` if there is no folder, or no file in it has the name.
+pub(super) fn resolve_in_folder(wanted: &Wanted<'_>) -> Option<Result<Resolved, Unresolved>> {
+    let mut offered: Vec<&'static Plugin> = Vec::new();
+    for path in in_folder() {
+        match load(&path) {
+            Ok(file) => offered.extend(&file.plugins),
+            Err(sentence) => tracing::error!("{sentence}"),
+        }
+    }
+    let folder = SETTINGS.get().and_then(|settings| settings.folder.as_deref())?;
+    let place = format!("this binary and the files in `{}`", folder.display());
+    Some(linked::choose(&offered, wanted, &place))
+}
+
 /// Loads a file. Its content is loaded once, wherever it is.
 ///
 /// # Errors
@@ -171,8 +186,7 @@ pub(crate) fn load(path: &Path) -> Result<&'static Loaded, String> {
     {
         return loaded.clone();
     }
-    let rules = RULES.get().map_or_else(Rules::default, |rules| rules.of(path));
-    let examined = examine::examine(path, &rules).map_err(|refusal| refusal.to_string())?;
+    let examined = examine::examine(path, &rules(path)).map_err(|refusal| refusal.to_string())?;
     if let Some(stamp) = stamp {
         files.read.insert(path.to_owned(), (stamp, examined.sha256));
     }

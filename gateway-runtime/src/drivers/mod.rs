@@ -12,7 +12,7 @@ use gateway_model::Hook;
 use gateway_sdk::registry::{HookEntry, Plugin};
 
 pub(crate) use self::stamps::Stamps;
-use crate::config::PluginSettings;
+use crate::config::FileSettings;
 
 /// What an entry names: a plugin, and its function for the hook.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ impl fmt::Display for Unresolved {
 }
 
 /// Says what holds for plugins, before any is looked for.
-pub(crate) fn set_up(settings: &PluginSettings) {
+pub(crate) fn set_up(settings: &FileSettings) {
     #[cfg(feature = "dynamic")]
     dynamic::set_up(settings);
     #[cfg(not(feature = "dynamic"))]
@@ -117,7 +117,7 @@ fn linked_or_loaded(wanted: &Wanted<'_>) -> Result<Resolved, Unresolved> {
         Err(missing) => missing,
     };
     #[cfg(feature = "dynamic")]
-    if let Some(found) = dynamic::resolve(wanted) {
+    if let Some(found) = dynamic::resolve(wanted).or_else(|| dynamic::resolve_in_folder(wanted)) {
         return found;
     }
     Err(missing.without_file(wanted.path))

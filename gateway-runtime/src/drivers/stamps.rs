@@ -37,7 +37,9 @@ mod dynamic {
 
         fn by(api: &ApiDefinition, stamp: impl Fn(&Path) -> Option<Stamp>) -> Self {
             let of_path = |path: &str| dynamic::find(path).and_then(|path| stamp(&path));
-            Self(api.plugin_paths().into_iter().map(of_path).collect())
+            // A name may be found in any file of the folder.
+            let in_folder = dynamic::in_folder().into_iter().map(|path| stamp(&path));
+            Self(api.plugin_paths().into_iter().map(of_path).chain(in_folder).collect())
         }
     }
 

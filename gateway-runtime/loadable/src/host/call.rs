@@ -25,8 +25,14 @@ pub(super) struct Call {
     request: Message,
     response: Message,
     headers: Message,
+    rest: Option<Box<Rest>>,
+}
+
+/// What most calls have none of.
+#[derive(Default)]
+struct Rest {
     /// Made when it is first asked for.
-    answer: Option<Box<Message>>,
+    answer: Option<Message>,
     refusal: Option<Refusal>,
     failure: Option<Failure>,
     /// What was written for the plugin to read.
@@ -69,10 +75,7 @@ impl Call {
             request: none(),
             response: none(),
             headers: none(),
-            answer: None,
-            refusal: None,
-            failure: None,
-            texts: Vec::new(),
+            rest: None,
         }
     }
 
@@ -119,6 +122,10 @@ impl Call {
         ptr::from_mut(self).cast()
     }
 
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
     /// The context of the request.
     fn ctx(&self) -> Option<&Ctx> {
         match &self.subject {
@@ -161,7 +168,7 @@ impl Call {
     }
 
     pub(super) fn failure(&mut self) -> Failure {
-        self.failure.take().unwrap_or_default()
+        self.rest().failure.take().unwrap_or_default()
     }
 
     /// What the call came to. A panic goes on from here, as that of a linked plugin would.
@@ -170,7 +177,7 @@ impl Call {
             abi::CONTINUE => Outcome::Continue,
             abi::RESPOND => Outcome::Respond(Box::new(self.answered())),
             abi::REJECT => {
-                let Refusal { message, reason } = self.refusal.take().unwrap_or_default();
+                let Refusal { message, reason } = self.rest().refusal.take().unwrap_or_default();
                 let head = self.answered();
                 Outcome::Reject(Reject::from_answer(
                     match message {
@@ -196,7 +203,7 @@ impl Call {
     }
 
     fn answered(&mut self) -> Response {
-        match self.answer.take().map(|answer| *answer) {
+        match self.rest().answer.take() {
             Some(Message::OwnResponse(response)) => *response,
             _ => Response::new(StatusCode::OK),
         }
@@ -205,7 +212,7 @@ impl Call {
     fn keep(&mut self, text: impl Into<Vec<u8>>) -> Bytes {
         let text = text.into().into_boxed_slice();
         let lent = Bytes::of(&text);
-        self.texts.push(text);
+        self.rest().texts.push(text);
         lent
     }
 
@@ -256,10 +263,10 @@ impl Call {
             abi::REQUEST if is_hook => self.request.handle(),
             abi::RESPONSE if matches!(self.response, Message::Response(_)) => self.response.handle(),
             abi::FINAL if is_hook => self.headers.handle(),
-            abi::ANSWER if is_hook => self
-                .answer
-                .get_or_insert_with(|| Box::new(Message::OwnResponse(Box::new(Response::new(StatusCode::OK)))))
-                .handle(),
+            abi::ANSWER if is_hook => {
+                let answer = || Message::OwnResponse(Box::new(Response::new(StatusCode::OK)));
+                self.rest().answer.get_or_insert_with(answer).handle()
+            }
             _ => ptr::null_mut(),
         }
     }
@@ -392,7 +399,7 @@ pub(super) unsafe extern "C" fn reject(call: *mut abi::Call, message: Bytes, rea
     if let Some(call) = unsafe { Call::of_mut(call) } {
         // SAFETY: what is lent is there until we return.
         let (message, reason) = unsafe { (told(message), told(reason)) };
-        call.refusal = Some(Refusal { message, reason });
+        call.rest().refusal = Some(Refusal { message, reason });
     }
 }
 
@@ -401,6 +408,6 @@ pub(super) unsafe extern "C" fn fail(call: *mut abi::Call, place: Bytes, text: B
     if let Some(call) = unsafe { Call::of_mut(call) } {
         // SAFETY: what is lent is there until we return.
         let (place, text) = unsafe { (told(place), told(text)) };
-        call.failure = Some(Failure { place, text: text.unwrap_or_default() });
+        call.rest().failure = Some(Failure { place, text: text.unwrap_or_default() });
     }
 }

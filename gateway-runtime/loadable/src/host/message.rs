@@ -120,6 +120,21 @@ pub(super) unsafe extern "C" fn line(message: *mut abi::Message, part: i32) -> B
     }
 }
 
+pub(super) unsafe extern "C" fn head(message: *mut abi::Message, head: *mut abi::Head) -> Code {
+    // SAFETY: the plugin gives a handle of ours.
+    let Some(request) = unsafe { Message::of(message) }.and_then(Message::request) else { return abi::INVALID };
+    let told = abi::Head {
+        size: size_of::<abi::Head>(),
+        method: Bytes::of(request.method().as_str().as_bytes()),
+        uri: uri(request),
+        version: Bytes::of(version(request.version())),
+        upstream: upstream(request),
+    };
+    // SAFETY: the plugin has room for it.
+    unsafe { head.write(told) };
+    abi::OK
+}
+
 /// What is not one text anywhere is written once, and kept with the request.
 #[derive(Clone)]
 struct Written {

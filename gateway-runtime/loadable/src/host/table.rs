@@ -24,6 +24,7 @@ pub(super) static HOST: abi::Host = abi::Host {
 
     new_request: message::new_request,
     release_message: message::release,
+    head: message::head,
     line: message::line,
     set_line: message::set_line,
     status: message::status,

@@ -32,7 +32,7 @@ unsafe extern "C" fn call<const HOOK: usize>(instance: *mut c_void, call: *mut a
     guarded(call, || {
         // SAFETY: the gateway calls what it has started, and waits for the call before it stops it.
         let held = unsafe { Held::of(instance) };
-        let Some(entry) = held.hooks[HOOK] else { return unserved(call) };
+        let Some(entry) = &held.hooks[HOOK] else { return unserved(call) };
         let Call::Sync(function) = entry.call else { return unserved(call) };
         let Some(mut taken) = Taken::new(call, held, entry) else { return abi::FAILED };
         let called = catch_unwind(AssertUnwindSafe(|| function(held.instance(), taken.exchange())));
@@ -48,7 +48,7 @@ unsafe extern "C" fn begin<const HOOK: usize>(instance: *mut c_void, call: *mut 
     // SAFETY: as in `call`.
     let held = unsafe { Held::of(instance) };
     task::begin(call, async move |call: CallPointer| {
-        let Some(entry) = held.hooks[HOOK] else { return unserved(call.get()) };
+        let Some(entry) = &held.hooks[HOOK] else { return unserved(call.get()) };
         let Call::Async(function) = entry.call else { return unserved(call.get()) };
         let Some(mut taken) = Taken::new(call.get(), held, entry) else { return abi::FAILED };
         // Where it panics, or is dropped before its end, what it has changed is given back too.

@@ -56,7 +56,7 @@ struct WasResponse {
 
 impl Taken {
     /// What `entry` takes of `call`. `None`: the gateway gave what is not valid, and has been told so.
-    pub(super) fn new(call: *mut abi::Call, held: &Held, entry: HookEntry) -> Option<Self> {
+    pub(super) fn new(call: *mut abi::Call, held: &Held, entry: &HookEntry) -> Option<Self> {
         let takes = entry.takes;
         let mut taken = Self { frame: Some(Frame::take()), call, takes, request: None, response: None, headers: None };
         let frame = taken.frame.as_deref_mut()?;
@@ -127,14 +127,6 @@ fn message(call: *mut abi::Call, which: i32) -> *mut abi::Message {
     unsafe { (gateway().message)(call, which) }
 }
 
-/// A part of a request's first line; empty if there is none. It is there until the message changes.
-fn line<'m>(message: *mut abi::Message, part: i32) -> &'m [u8] {
-    // SAFETY: the message is there.
-    let text = unsafe { (gateway().line)(message, part) };
-    // SAFETY: nobody here keeps it until the message changes.
-    unsafe { text.get() }.unwrap_or_default()
-}
-
 fn set_line(message: *mut abi::Message, part: i32, text: &str) {
     // SAFETY: the message is there, and what is lent is until it returns.
     unsafe { (gateway().set_line)(message, part, Lent::of(text.as_bytes())) };
@@ -143,12 +135,17 @@ fn set_line(message: *mut abi::Message, part: i32, text: &str) {
 fn request(message: *mut abi::Message, changes: bool, frame: &mut Frame) -> Option<WasRequest> {
     let Frame { exchange, memory } = frame;
     let (head, body, upstream) = exchange.request.parts_mut();
-    head.method = Method::from_bytes(line(message, abi::METHOD)).unwrap_or_default();
+    let mut told = abi::Head::NONE;
+    // SAFETY: the message is there, and there is room for its head.
+    unsafe { (gateway().head)(message, &raw mut told) };
+    // SAFETY: nobody here keeps them until the message changes.
+    let part = |part: Lent| unsafe { part.get() }.unwrap_or_default();
+    head.method = Method::from_bytes(part(told.method)).unwrap_or_default();
     memory.reserve();
-    head.uri = Uri::from_maybe_shared(memory.keep(line(message, abi::URI))).unwrap_or_default();
-    head.version = version(line(message, abi::VERSION));
+    head.uri = Uri::from_maybe_shared(memory.keep(part(told.uri))).unwrap_or_default();
+    head.version = version(part(told.version));
     let headers = Headers::of(message, &mut head.headers, memory);
-    let chosen = line(message, abi::UPSTREAM);
+    let chosen = part(told.upstream);
     if !chosen.is_empty() {
         *upstream = Uri::try_from(chosen).ok().map(Box::new);
     }
