@@ -15,7 +15,7 @@ fn compile(folder: &Path, file: &str, version: &str) -> PathBuf {
 }
 
 fn at(path: &Path) -> Definition {
-    api("v", Upstream::start().address).plugins("pre", &[&format!("Version@{}", path.display())])
+    api("v", Upstream::start().address).plugins("pre", &[&format!("Version@{}", path.with_extension("").display())])
 }
 
 async fn version(gateway: &Gateway) -> String {

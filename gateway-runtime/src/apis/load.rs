@@ -127,7 +127,8 @@ impl Fresh {
 /// Whether a definition that is what it was has lost a plugin, since that one's file is gone or broken. The old code is in
 /// memory, and goes on.
 fn loses(old: Option<&Api>, fresh: &Api) -> bool {
-    old.is_some_and(|old| old.text == fresh.text && old.document == fresh.document && old.is_whole()) && !fresh.is_whole()
+    old.is_some_and(|old| old.text == fresh.text && old.document == fresh.document && old.is_whole())
+        && !fresh.is_whole()
 }
 
 fn unchanged(api: &Api, source: &Source, certificates: &Certificates) -> bool {

@@ -70,13 +70,7 @@ pub(super) struct Failure {
 impl Call {
     fn new(subject: Subject) -> Self {
         let none = || Message::Headers(ptr::null_mut());
-        Self {
-            subject,
-            request: none(),
-            response: none(),
-            headers: none(),
-            rest: None,
-        }
+        Self { subject, request: none(), response: none(), headers: none(), rest: None }
     }
 
     /// A call in a hook. The exchange must not move, nor be used otherwise, until the call is over.

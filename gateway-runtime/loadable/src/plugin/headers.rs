@@ -123,9 +123,20 @@ impl Headers {
             if was.eq(now().map(HeaderValue::as_bytes)) {
                 continue;
             }
+            // The first takes the place of those that were there, and so the header stays where it is among others.
+            let mut now = now();
             // SAFETY: the message is there, and what is lent is until it returns.
-            unsafe { (gateway().remove_header)(self.message, Lent::of(name)) };
-            now().for_each(|value| add_lent(self.message, name, value));
+            unsafe {
+                match now.next() {
+                    Some(value) => {
+                        (gateway().set_header)(self.message, Lent::of(name), Lent::of(value.as_bytes()));
+                    }
+                    None => {
+                        (gateway().remove_header)(self.message, Lent::of(name));
+                    }
+                }
+            }
+            now.for_each(|value| add_lent(self.message, name, value));
         }
         for (name, value) in map {
             if !done.contains(&name.as_str().as_bytes()) {
