@@ -8,7 +8,7 @@ use crate::cli::{BuildArgs, Profile};
 use crate::gateway::describe::{About, Described, describe};
 use crate::gateway::graph::Graph;
 use crate::gateway::place::Placed;
-use crate::gateway::plan::{Plan, PlanError};
+use crate::gateway::plan::{Kind, Plan, PlanError};
 use crate::gateway::plugin::Plugin;
 use crate::gateway::prove::{Linkage, Proof};
 use crate::gateway::recording::{self, Recording};
@@ -38,7 +38,8 @@ pub fn command(args: &BuildArgs, report: &Report) -> Result<ExitCode, BuildError
 /// Those of the steps.
 pub fn build(repository: &Repository, args: &BuildArgs, report: &Report) -> Result<(Placed, Proof), BuildError> {
     let recorded = |plan: &mut Plan, graph: &Graph| {
-        if plan.profile != Profile::Ship {
+        // What is recorded is recorded of static gateways.
+        if plan.profile != Profile::Ship || plan.kind != Kind::Static {
             return Ok(());
         }
         plan.recording = Recording::find(plan, graph)?;
@@ -83,7 +84,7 @@ pub fn build_as(
         || prove::prove(&plan, &resolved.graph, &described, &product.path),
         |proof| format!("{} functions registered by {} plugins", proof.records.len(), plan.plugins.len()),
     )?;
-    if proof.linkage == Linkage::Dynamic && plan.target.contains("linux") {
+    if plan.kind == Kind::Static && proof.linkage == Linkage::Dynamic && plan.target.contains("linux") {
         report.warn("the binary is dynamic: a dependency links a shared library, so it needs that library to run");
     }
     let place = || place::place(&plan, &product.path, &proof, &resolved.graph);

@@ -29,6 +29,10 @@ pub struct Cli {
 pub enum Command {
     /// Build a gateway with the plugins that you name.
     Build(BuildArgs),
+    /// Build plugins as files that a gateway built with `--dynamic` loads.
+    ///
+    /// Each is named {plugin}_v{version}_{os}_{arch}.so, with the version of the gateway: files for several lie side by side.
+    BuildSo(BuildSoArgs),
     /// Build a gateway and serve it on loopback: sample definitions with an echo upstream, or yours.
     ///
     /// Definitions that `--apis`, `--from-apis`, or `apis` in [build] of the manifest name are served instead of the samples.
@@ -89,6 +93,13 @@ pub struct Selection {
     /// `fast` relinks in about a second; `ship` is the file that goes out. Without it: as the manifest says, or `fast`.
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
+    /// A gateway that also loads plugins from files (`build-so`). It needs the C library of its system; without this it
+    /// needs nothing.
+    #[arg(long)]
+    pub dynamic: bool,
+    /// What is made is not a gateway, but a file that one loads.
+    #[arg(skip)]
+    pub loadable: bool,
     /// The target triple; without it, as the manifest says, or this machine's.
     #[arg(long, value_name = "TRIPLE")]
     pub target: Option<String>,
@@ -113,6 +124,39 @@ pub struct BuildArgs {
     /// Build it again from copies at other places, with another `$HOME`, and compare the bytes.
     #[arg(long)]
     pub verify: bool,
+}
+
+/// `cargo xtask build-so`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuildSoArgs {
+    /// The plugins, each to a file: folders of `plugins/`, paths (`./mine`), `git+URL#TAG`, or `name@VERSION`.
+    #[arg(
+        short = 'p',
+        long = "plugin",
+        value_name = "A,./B,git+URL#TAG,C@1.2",
+        value_delimiter = ',',
+        required = true,
+        value_parser = PluginParser
+    )]
+    pub plugins: Vec<PluginArg>,
+    /// Take a plugin from a folder instead, or with `gateway=DIR` what it is built for from another checkout.
+    #[arg(long, value_name = "NAME=DIR")]
+    pub replace: Vec<Replacement>,
+    /// `fast`, or `ship` for the file that goes out. Without it: `fast`.
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// The target triple of the gateway; without it, this machine's.
+    #[arg(long, value_name = "TRIPLE")]
+    pub target: Option<String>,
+    /// Refuse versions of dependencies that the lock file does not hold.
+    #[arg(long)]
+    pub locked: bool,
+    /// Do not use the network.
+    #[arg(long)]
+    pub offline: bool,
+    /// The folder that the files go to; without it, `dist/`.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// `cargo xtask run`.

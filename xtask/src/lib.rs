@@ -3,6 +3,7 @@
 //! ```text
 //! cli.rs                what may be typed
 //! build.rs              cargo xtask build: the steps, in order
+//! build_so.rs           cargo xtask build-so: the same steps, for each plugin
 //! run.rs  dev/          build, then serve samples with an echo upstream; and again whenever something is saved
 //! check.rs  import.rs   names in API definitions against plugins; a manifest made from definitions
 //! fetch.rs  update.rs   what a build needs is here; plugins move
@@ -42,6 +43,7 @@ use clap::Parser;
 pub mod apis;
 pub mod bench;
 pub mod build;
+pub mod build_so;
 pub mod check;
 pub mod cli;
 pub mod dev;
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
     let report = if cli.json { report::Report::as_json() } else { report::Report::to_terminal() };
     let code = match cli.command {
         cli::Command::Build(args) => report.exit(build::command(&args, &report)),
+        cli::Command::BuildSo(args) => report.exit(build_so::command(&args, &report)),
         cli::Command::Run(args) => report.exit(run::command(&args, &report)),
         cli::Command::Dev(args) => report.exit(dev::command(&args, &report)),
         cli::Command::New(args) => report.exit(new::command(&args, &report)),

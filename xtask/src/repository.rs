@@ -72,6 +72,12 @@ impl Repository {
         self.root.join("gateway-runtime")
     }
 
+    /// The crate of plugins that are loaded.
+    #[must_use]
+    pub fn loadable(&self) -> PathBuf {
+        self.root.join("gateway-runtime/loadable")
+    }
+
     /// A crate that plugins may depend upon, by its package name.
     #[must_use]
     pub fn published(&self, package: &str) -> Option<PathBuf> {

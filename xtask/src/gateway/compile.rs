@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::generate::GenerateError;
 use super::origins;
-use super::plan::Plan;
+use super::plan::{Kind, Plan};
 use super::plugin::Source;
 use super::stage::Stage;
 use super::values::{flags, pinned_profile};
@@ -148,7 +148,7 @@ pub fn compile_elsewhere(
     if !status.success() {
         return Err(seen.failure(plan, &said));
     }
-    let path = seen.executable.ok_or(CompileError::NoProduct { dir })?;
+    let path = seen.product.ok_or(CompileError::NoProduct { dir })?;
     Ok(Product { path, compiled: seen.compiled })
 }
 
@@ -193,6 +193,10 @@ fn command(plan: &Plan, report: &Report, piped: bool) -> Result<Command, Compile
     if !report.shows_progress() {
         command.arg("--quiet");
     }
+    if plan.kind == Kind::Loadable {
+        let (rustc, target, profile) = (&*plan.toolchain.version, &*plan.target, plan.profile.name());
+        command.envs([("GW_PLUGIN_RUSTC", rustc), ("GW_PLUGIN_TARGET", target), ("GW_PLUGIN_PROFILE", profile)]);
+    }
     command.env("SOURCE_DATE_EPOCH", EPOCH);
     let stderr = if piped { Stdio::piped() } else { Stdio::inherit() };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
@@ -204,11 +208,16 @@ fn command(plan: &Plan, report: &Report, piped: bool) -> Result<Command, Compile
 #[serde(tag = "reason")]
 enum Message {
     #[serde(rename = "compiler-artifact")]
-    Artifact { fresh: bool, executable: Option<PathBuf> },
+    Artifact { fresh: bool, executable: Option<PathBuf>, filenames: Vec<PathBuf>, target: Target },
     #[serde(rename = "compiler-message")]
     Diagnostic { package_id: String, message: Diagnostic },
     #[serde(other)]
     Other,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    kind: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,7 +229,7 @@ struct Diagnostic {
 /// What has been said so far.
 #[derive(Debug, Default)]
 struct Seen {
-    executable: Option<PathBuf>,
+    product: Option<PathBuf>,
     compiled: usize,
     /// The first package with an error, and all errors.
     failed: Option<String>,
@@ -230,9 +239,11 @@ struct Seen {
 impl Seen {
     fn message(&mut self, message: Message, stage: &Stage, report: &Report) {
         match message {
-            Message::Artifact { fresh, executable } => {
+            Message::Artifact { fresh, executable, filenames, target } => {
                 self.compiled += usize::from(!fresh);
-                self.executable = executable.or(self.executable.take());
+                let is_loadable = target.kind.iter().any(|kind| kind == "cdylib");
+                let product = executable.or_else(|| filenames.into_iter().find(|_| is_loadable));
+                self.product = product.or(self.product.take());
             }
             Message::Diagnostic { package_id, message } => {
                 let text = redact(&real_paths(&message.rendered.unwrap_or_default(), stage));

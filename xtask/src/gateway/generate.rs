@@ -1,4 +1,4 @@
-//! The small crate that names the plugins, rendered from gateway-template/gateway.
+//! The small crate that names the plugins, rendered from gateway-template/gateway, or gateway-template/loadable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,15 @@ use thiserror::Error;
 
 use super::describe::Described;
 use super::graph::Graph;
-use super::plan::Plan;
+use super::plan::{Kind, Plan};
 use super::stage::{Mode, Stage, StageError};
 use super::sweep::sweep;
 use super::values::{ABOUT, expected, unsettled, uses};
 
 /// The files of the template that name no versions.
 const FILES: &[&str] = &["Cargo.toml", "src/main.rs", ".cargo/config.toml"];
+/// The files of a plugin to load, none of which does.
+const LOADABLE: &[&str] = &["Cargo.toml", "src/lib.rs"];
 /// Those that do: they are written when the versions are settled.
 const SETTLED: &[&str] = &["src/plugins.rs", "src/about.rs"];
 
@@ -96,8 +98,9 @@ pub fn generate_with(plan: &Plan, mode: Mode) -> Result<Generated, GenerateError
     let dir = plan.dir();
     let stage = stage(plan)?;
     let values = unsettled(plan, &stage)?;
-    let mut written = write(plan, FILES, &values)?;
-    if !dir.join("src/plugins.rs").exists() {
+    let is_gateway = plan.kind != Kind::Loadable;
+    let mut written = write(plan, if is_gateway { FILES } else { LOADABLE }, &values)?;
+    if is_gateway && !dir.join("src/plugins.rs").exists() {
         // cargo asks for sources before it settles versions.
         written.extend(write(plan, SETTLED, &values)?);
     }
@@ -115,6 +118,10 @@ pub fn settle(plan: &Plan, graph: &Graph, described: &Described) -> Result<Vec<&
     write_if_changed(&about.join("build.json"), &described.build)?;
     write_if_changed(&about.join("sbom.json"), &described.sbom)?;
     write_bytes_if_changed(&about.join("dep-v0"), &described.auditable)?;
+    if plan.kind == Kind::Loadable {
+        // It names no versions.
+        return Ok(Vec::new());
+    }
     let values = BTreeMap::from([
         ("plugin_uses", uses(plan)),
         ("plugin_expected", expected(graph.plugins())),
@@ -140,7 +147,8 @@ fn write(
 ) -> Result<Vec<&'static str>, GenerateError> {
     let mut written = Vec::new();
     for name in files {
-        let source = plan.core.templates().join("gateway").join(name);
+        let template = if plan.kind == Kind::Loadable { "loadable" } else { "gateway" };
+        let source = plan.core.templates().join(template).join(name);
         let text = render(&source, &read(&source)?, values)?;
         if write_if_changed(&plan.dir().join(name), &text)? {
             written.push(*name);

@@ -19,6 +19,8 @@ use crate::redact::redact;
 
 /// The package that is the gateway without plugins.
 pub const CORE: &str = "gateway-runtime";
+/// What a plugin that is to be loaded is built around.
+const LOADABLE: &str = "gateway-loadable";
 
 /// A plugin that was asked for.
 #[derive(Debug, Clone)]
@@ -150,7 +152,9 @@ impl Graph {
             core_reach: HashSet::new(),
             lock,
         };
-        graph.core_reach = graph.reach(graph.direct(CORE)?);
+        // A plugin that is to be loaded is without a server.
+        let core = graph.direct(CORE).or_else(|missing| graph.direct(LOADABLE).map_err(|_| missing))?;
+        graph.core_reach = graph.reach(core);
         let mut plugins = plugins.to_vec();
         plugins.sort_by(|a, b| a.package.cmp(&b.package));
         for asked in &plugins {

@@ -18,6 +18,21 @@ use crate::report::{Failure, indented};
 use crate::repository::{Repository, shown};
 use crate::toolchain::{FLAG_VARIABLES, Toolchain, ToolchainError, cargo_home, target_flags_variable};
 
+/// What is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A gateway that needs nothing.
+    #[default]
+    Static,
+    /// A gateway that needs its system's C library, and loads plugins.
+    Dynamic,
+    /// A plugin to load.
+    Loadable,
+}
+
+/// The server's feature that loads plugins.
+const LOADS: &str = "dynamic";
+
 /// A gateway that can be tried to build.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -25,6 +40,8 @@ pub struct Plan {
     pub repository: Repository,
     /// The checkout whose server is linked: the same one, unless it is replaced.
     pub core: Repository,
+    /// What is made.
+    pub kind: Kind,
     /// Features of the server to switch on, and whether its default ones are.
     pub core_features: (Vec<String>, bool),
     /// The manifest, if there is one.
@@ -201,6 +218,21 @@ pub enum PlanError {
         /// What there is.
         known: Vec<String>,
     },
+    /// A static gateway with the feature `dynamic`.
+    #[error(
+        "a static gateway cannot load plugins: `dlopen` in one crashes\n  = build with --dynamic instead of --features dynamic, or leave it out and link the plugins (--plugins)"
+    )]
+    StaticLoads,
+    /// A target without a loader.
+    #[error(
+        "{target} links all programs statically, and such a gateway cannot load plugins: `dlopen` in one crashes\n  = choose a target with glibc (--target {instead}), or link the plugins (--plugins) and leave --dynamic out"
+    )]
+    NoLoader {
+        /// As typed.
+        target: String,
+        /// One that works.
+        instead: String,
+    },
     /// `--replace gateway=DIR` where no gateway is.
     #[error("`{}` is no checkout of the gateway: there is no gateway-runtime/Cargo.toml\n  = name the root of one", .0.display())]
     NoCheckout(PathBuf),
@@ -280,6 +312,8 @@ impl Failure for PlanError {
             | Self::OutputIsFolder(_)
             | Self::NothingToReplace { .. }
             | Self::UnknownFeature { .. }
+            | Self::StaticLoads
+            | Self::NoLoader { .. }
             | Self::Manifest(_) => crate::USAGE,
             _ => crate::FAILED,
         }
@@ -298,9 +332,18 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
     let build = manifest.as_ref().map(|file| file.manifest.build.clone()).unwrap_or_default();
     let profile = selection.profile.or(build.profile).unwrap_or_default();
     let target = selection.target.clone().or(build.target);
-    let target = target.unwrap_or_else(|| toolchain.default_target(core.root(), profile == Profile::Ship));
+    let kind = match (selection.loadable, selection.dynamic) {
+        (true, _) => Kind::Loadable,
+        (false, true) => Kind::Dynamic,
+        (false, false) => Kind::Static,
+    };
+    let prefers_musl = profile == Profile::Ship && kind == Kind::Static;
+    let target = target.unwrap_or_else(|| toolchain.default_target(core.root(), prefers_musl));
+    if kind != Kind::Static && target.contains("-musl") {
+        let instead = target.replace("-musl", "-gnu");
+        return Err(PlanError::NoLoader { target, instead });
+    }
     toolchain.check_target(core.root(), &target)?;
-    let output = output(repository, args, manifest.as_ref())?;
     let mut reader = Reader::new(repository, &core, selection.offline);
     let mut plugins = asked(&mut reader, selection, manifest.as_ref())?;
     if selection.from_apis.is_some() {
@@ -313,11 +356,23 @@ pub fn plan(repository: &Repository, args: &BuildArgs) -> Result<Plan, PlanError
     let lock = manifest.as_ref().map(ManifestFile::lock);
     warnings.extend(plugins.iter().filter_map(|plugin| plugin.credentials(lock.as_deref())));
     let written = manifest.as_ref().map(|file| file.manifest.gateway.clone()).unwrap_or_default();
-    let features = features(&core, &written.features, &selection.features)?;
+    let mut features = features(&core, &written.features, &selection.features)?;
+    if kind == Kind::Static && features.iter().any(|feature| feature == LOADS) {
+        return Err(PlanError::StaticLoads);
+    }
+    if kind == Kind::Dynamic && !features.iter().any(|feature| feature == LOADS) {
+        features.push(LOADS.to_owned());
+        features.sort();
+    }
+    let output = match (kind, plugins.first()) {
+        (Kind::Loadable, Some(plugin)) => loadable(repository, &core, args, plugin, &target)?,
+        _ => output(repository, args, manifest.as_ref())?,
+    };
     let apis = build.apis.and_then(|apis| manifest.as_ref().map(|file| file.relative(&apis)));
     Ok(Plan {
         repository: repository.clone(),
         core,
+        kind,
         core_features: (features, written.default_features.unwrap_or(true)),
         plugins,
         apis: selection.apis.clone().or(apis),
@@ -408,6 +463,30 @@ fn output(repository: &Repository, args: &BuildArgs, manifest: Option<&ManifestF
     if output.is_dir() { Err(PlanError::OutputIsFolder(output)) } else { Ok(output) }
 }
 
+/// The file of a plugin, by the name that a gateway of this version looks for first. Source: Tyk, `goplugin/plugin_name_builder.go`.
+fn loadable(
+    repository: &Repository,
+    core: &Repository,
+    args: &BuildArgs,
+    plugin: &Plugin,
+    target: &str,
+) -> Result<PathBuf, PlanError> {
+    let version = core.version().ok_or_else(|| PlanError::NoCheckout(core.root().to_owned()))?;
+    let mut parts = target.split('-');
+    let arch = match parts.next().unwrap_or_default() {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "i686" | "i586" => "386",
+        other => other,
+    };
+    let os = parts.find(|part| ["linux", "freebsd", "darwin"].contains(part)).unwrap_or("linux");
+    let (major, minor, patch) = (version.major, version.minor, version.patch);
+    let name = format!("{}_v{major}.{minor}.{patch}_{os}_{arch}.so", plugin.package);
+    let folder = args.output.clone().unwrap_or_else(|| repository.root().join("dist"));
+    let output = folder.join(name);
+    std::path::absolute(&output).map_err(|source| PlanError::Io { path: output, source })
+}
+
 /// What the manifest and the command line name, with what is replaced.
 fn asked(
     reader: &mut Reader<'_>,
@@ -489,7 +568,8 @@ impl Plan {
         let plugins: Vec<String> = self.plugins.iter().map(Plugin::identity).collect();
         let manifest = self.manifest.as_ref().map(|file| file.path.display().to_string()).unwrap_or_default();
         let (core, profile) = (self.core.root().display(), self.profile.name());
-        let rest = format!("{profile}\0{}\0{:?}\0{core}\0{manifest}", self.target, self.core_features);
+        let what = (self.kind, &self.core_features);
+        let rest = format!("{profile}\0{}\0{what:?}\0{core}\0{manifest}", self.target);
         let mut id = sha256(format!("{}\n{rest}", plugins.join("\n")).as_bytes());
         id.truncate(12);
         id
@@ -520,7 +600,7 @@ fn ignored_flags(target: &str) -> Option<String> {
     let set: Vec<String> = names.filter(|name| env::var_os(name).is_some()).collect();
     (!set.is_empty()).then(|| {
         format!(
-            "{} of the environment is not used: it would replace the flags that make the gateway static",
+            "{} of the environment is not used: it would replace the flags that a gateway is built with",
             set.join(", ")
         )
     })

@@ -7,19 +7,24 @@ use std::{fs, io};
 
 use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_INTERP};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
-use object::{Endianness, FileKind, Object, ObjectSection};
+use object::{Endianness, FileKind, NameOrOrdinal, Object, ObjectSection};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::describe::Described;
 use super::graph::{Graph, PluginNode};
-use super::plan::Plan;
+use super::plan::{Kind, Plan};
 use super::plugin::use_line;
 use crate::hash::sha256;
 use crate::inspect::{AUDIT_SECTION, BUILD_SECTION, SBOM_SECTION};
 
 /// Where `#[gw_plugin]` puts its records: JSON objects, one per line; the linker may pad with NUL.
 pub const SECTION: &str = ".gw_plugins";
+
+/// Where a file that is loaded says what it is.
+const DESCRIPTION: &str = ".gw_plugin";
+/// What a gateway calls in it.
+const ENTRY: &str = "gw_plugin_entry_v1";
 
 /// Why the binary is not what was asked for.
 #[derive(Debug, Error)]
@@ -71,6 +76,14 @@ pub enum ProveError {
         text: String,
         /// Why not.
         source: serde_json::Error,
+    },
+    /// A file that no gateway would load.
+    #[error("`{}` was built, and lacks {lacks}\n  = does src/lib.rs of the generated crate still say `gateway_loadable::export!();`?", path.display())]
+    Unloadable {
+        /// The file.
+        path: PathBuf,
+        /// A section or a symbol.
+        lacks: &'static str,
     },
     /// Not an executable for Linux.
     #[error("`{}` is not an ELF file, so its plugins cannot be checked\n  = build for a Linux target: --target x86_64-unknown-linux-gnu", path.display())]
@@ -137,6 +150,8 @@ pub enum Linkage {
     Static,
     /// A loader and libraries.
     Dynamic,
+    /// A gateway that loads it.
+    Loadable,
 }
 
 impl fmt::Display for Linkage {
@@ -144,6 +159,7 @@ impl fmt::Display for Linkage {
         out.write_str(match self {
             Self::Static => "static",
             Self::Dynamic => "dynamic",
+            Self::Loadable => "loadable",
         })
     }
 }
@@ -166,8 +182,13 @@ pub struct Proof {
 /// # Errors
 /// When one is not.
 pub fn prove(plan: &Plan, graph: &Graph, described: &Described, binary: &Path) -> Result<Proof, ProveError> {
-    let (proof, data) = read(binary)?;
+    let (mut proof, data) = read(binary)?;
     check_plugins(plan, graph, &proof)?;
+    if plan.kind == Kind::Loadable {
+        check_loadable(binary, &data)?;
+        proof.linkage = Linkage::Loadable;
+        return Ok(proof);
+    }
     let sections = [
         (BUILD_SECTION, described.build.as_bytes()),
         (SBOM_SECTION, described.sbom.as_bytes()),
@@ -185,7 +206,7 @@ pub fn prove(plan: &Plan, graph: &Graph, described: &Described, binary: &Path) -
 
 /// Exactly the plugins that were settled.
 fn check_plugins(plan: &Plan, graph: &Graph, proof: &Proof) -> Result<(), ProveError> {
-    let uses = plan.dir().join("src/plugins.rs");
+    let uses = plan.dir().join(if plan.kind == Kind::Loadable { "src/lib.rs" } else { "src/plugins.rs" });
     let source = fs::read_to_string(&uses).unwrap_or_default();
     let mut missing = Vec::new();
     for plugin in graph.plugins() {
@@ -207,6 +228,22 @@ fn check_plugins(plan: &Plan, graph: &Graph, proof: &Proof) -> Result<(), ProveE
         Some(record) => Err(ProveError::NotAsked { package: record.package.clone(), name: record.name.clone() }),
         None => Ok(()),
     }
+}
+
+/// It says what it is, and a gateway finds where to begin.
+fn check_loadable(file: &Path, data: &[u8]) -> Result<(), ProveError> {
+    let unloadable = |lacks| ProveError::Unloadable { path: file.to_owned(), lacks };
+    let parsed = object::File::parse(data).map_err(|source| not_elf(file, source))?;
+    let described = section(&parsed, DESCRIPTION).map_err(|source| not_elf(file, source))?;
+    if described.is_none_or(<[u8]>::is_empty) {
+        return Err(unloadable(DESCRIPTION));
+    }
+    let mut exports = parsed.exports().map_err(|source| not_elf(file, source))?;
+    let entry = NameOrOrdinal::Name(ENTRY.as_bytes());
+    if !exports.any(|export| export.is_ok_and(|export| export.name() == entry)) {
+        return Err(unloadable(ENTRY));
+    }
+    Ok(())
 }
 
 /// Reads the plugins and the linkage of any ELF executable.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::generate::{GenerateError, read};
 use super::graph::{Graph, PluginNode};
-use super::plan::Plan;
+use super::plan::{Kind, Plan};
 use super::plugin::{Origin, Plugin, Source, use_line};
 use super::stage::Stage;
 use crate::cli::{GitReference, Profile};
@@ -62,17 +62,20 @@ pub fn unsettled(plan: &Plan, stage: &Stage) -> Result<BTreeMap<&'static str, St
     let place = move |dir: &Path| folder(&fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()));
     let (features, defaults) = &plan.core_features;
     let runtime = format!("{{ path = {}{} }}", quoted(&place(&core.runtime())), switches(features, *defaults));
+    let loadable = format!("{{ path = {}, features = [\"plugin\"] }}", quoted(&place(&plan.core.loadable())));
+    let name = if plan.kind == Kind::Loadable { "loadable" } else { "gateway" };
     Ok(BTreeMap::from([
-        ("project-name", "gateway".to_owned()),
+        ("project-name", name.to_owned()),
         // The staged crates are no members: two of them may have one name.
         ("workspace", "exclude = [\"crates\"]".to_owned()),
         ("gateway_runtime", runtime),
+        ("gateway_loadable", loadable),
         ("plugin_dependencies", dependencies(plan, &place)),
         ("plugin_uses", uses(plan)),
         ("plugin_expected", String::new()),
         ("about", NOTHING.trim_end().to_owned()),
         ("patches", patches(plan, &place)),
-        ("profiles", profiles(&plan.core, Some(plan.profile))?),
+        ("profiles", profiles_of(plan)?),
         ("cargo_config", cargo_config(plan)),
     ]))
 }
@@ -206,10 +209,29 @@ pub fn profiles(core: &Repository, needed: Option<Profile>) -> Result<String, Ge
     Ok(table.to_string().trim_end().to_owned())
 }
 
+/// The profiles for what is made.
+fn profiles_of(plan: &Plan) -> Result<String, GenerateError> {
+    let text = profiles(&plan.core, Some(plan.profile))?;
+    if plan.kind != Kind::Loadable {
+        return Ok(text);
+    }
+    // What is small there is small for the sake of a whole gateway, and most of it is not in a plugin.
+    let mut table: toml::Table = text.parse().unwrap_or_default();
+    for (_, profile) in table.get_mut("profile").and_then(toml::Value::as_table_mut).into_iter().flatten() {
+        profile.as_table_mut().map(|profile| profile.remove("package"));
+    }
+    Ok(table.to_string().trim_end().to_owned())
+}
+
 /// What `.cargo/config.toml` of the generated crate says. Its flags are for whoever runs cargo there by hand: the
 /// builder passes its own, see [`flags`].
 fn cargo_config(plan: &Plan) -> String {
-    let mut text = static_flags(&plan.target);
+    let mut text = match plan.kind {
+        Kind::Static => static_flags(&plan.target),
+        Kind::Dynamic | Kind::Loadable => {
+            format!("# What is linked for {} takes the C library of its system.", plan.target)
+        }
+    };
     if let Some(cross) = plan.toolchain.cross(&plan.target) {
         let heading = if text.contains("[target") { String::new() } else { format!("\n[target.{}]", plan.target) };
         let _ = write!(text, "{heading}\nlinker = {}", quoted(&cross.linker));
@@ -232,10 +254,10 @@ const KNOWS_PACKED: (u32, u32) = (2, 36);
 pub fn flags(plan: &Plan) -> Vec<String> {
     let mut flags = Vec::new();
     if plan.target.contains("-linux-gnu") {
-        flags
-            .extend(["-Ctarget-feature=+crt-static", "--cfg=getrandom_backend=\"linux_getrandom\""].map(str::to_owned));
+        let linked = (plan.kind == Kind::Static).then_some("-Ctarget-feature=+crt-static");
+        flags.extend(linked.into_iter().chain(["--cfg=getrandom_backend=\"linux_getrandom\""]).map(str::to_owned));
     }
-    if plan.profile == Profile::Ship {
+    if plan.profile == Profile::Ship && plan.kind == Kind::Static {
         flags.extend(plan.recording.flags());
         flags.push(FRAME_POINTERS.to_owned());
         if plan.toolchain.glibc(&plan.target).is_some_and(|version| version >= KNOWS_PACKED) {
@@ -252,7 +274,7 @@ pub fn flags(plan: &Plan) -> Vec<String> {
 /// # Errors
 /// When the root manifest cannot be read.
 pub fn pinned_profile(plan: &Plan) -> Result<Vec<String>, GenerateError> {
-    let profiles: toml::Table = profiles(&plan.core, Some(plan.profile))?.parse().unwrap_or_default();
+    let profiles: toml::Table = profiles_of(plan)?.parse().unwrap_or_default();
     let name = plan.profile.name();
     let mut options = Vec::new();
     if let Some(profile) = profiles.get("profile").and_then(|all| all.get(name)) {

@@ -1,0 +1,5 @@
+//! One plugin crate as a file that a gateway loads.
+
+{{plugin_uses}}
+
+gateway_loadable::export!();
