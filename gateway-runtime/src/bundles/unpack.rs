@@ -40,7 +40,7 @@ pub(crate) enum UnpackError {
     Kind(String),
     #[error("`{0}` is encrypted; build the archive without a password")]
     Encrypted(String),
-    #[error("more than {0} entries; raise `bundle_max_files` if that is right")]
+    #[error("more than {0} entries, or folders for them; raise `bundle_max_files` if that is right")]
     Files(usize),
     #[error("more than {0} bytes when unpacked; raise `bundle_max_unpacked_bytes` if that is right")]
     Bytes(u64),
@@ -69,7 +69,7 @@ pub(crate) fn unpack(zip: impl Read + Seek, folder: &Path, limits: &Limits) -> R
     }
     // Each byte is read about once: entries that lie over each other would have no end.
     allowance.set(AROUND.saturating_add(length.saturating_mul(2)));
-    let (mut left, mut seen) = (limits.unpacked_bytes, HashSet::new());
+    let (mut left, mut seen) = (limits.unpacked_bytes, Seen::default());
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(UnpackError::Archive)?;
         left = take(entry, folder, &mut seen, left, limits)?;
@@ -77,11 +77,39 @@ pub(crate) fn unpack(zip: impl Read + Seek, folder: &Path, limits: &Limits) -> R
     Ok(())
 }
 
+/// What was met so far.
+#[derive(Default)]
+struct Seen {
+    entries: HashSet<PathBuf>,
+    /// Those that are made for what is in them, too: a short name may lead through hundreds.
+    folders: HashSet<PathBuf>,
+}
+
+impl Seen {
+    /// Whether an entry is the first of its name.
+    ///
+    /// # Errors
+    /// When there are more files and folders than the limits allow.
+    fn meet(&mut self, path: &Path, is_folder: bool, limits: &Limits) -> Result<bool, UnpackError> {
+        let is_first = self.entries.insert(path.to_owned());
+        for folder in path.ancestors().skip(usize::from(!is_folder)).filter(|folder| *folder != Path::new("")) {
+            if !self.folders.insert(folder.to_owned()) {
+                break;
+            }
+            // The files are no more than the entries.
+            if self.folders.len() > limits.files {
+                return Err(UnpackError::Files(limits.files));
+            }
+        }
+        Ok(is_first)
+    }
+}
+
 /// Writes one entry, and gives how many bytes are left.
 fn take<R: Read>(
     mut entry: ZipFile<'_, R>,
     folder: &Path,
-    seen: &mut HashSet<PathBuf>,
+    seen: &mut Seen,
     left: u64,
     limits: &Limits,
 ) -> Result<u64, UnpackError> {
@@ -98,7 +126,7 @@ fn take<R: Read>(
         return Err(UnpackError::Kind(name));
     }
     let path: PathBuf = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    if !seen.insert(path.clone()) {
+    if !seen.meet(&path, entry.is_dir(), limits)? {
         return Err(UnpackError::Twice(format!("`{name}`")));
     }
     let place = folder.join(path);

@@ -109,6 +109,16 @@ fn there_is_a_bound_on_the_number_of_entries() {
     assert!(refused(&zip(&files)).starts_with("more than 10 entries"));
 }
 
+/// One entry may lead through as many folders as its name has parts.
+#[test]
+fn folders_that_are_made_for_others_are_bounded_too() {
+    let deep = |folders: usize| format!("{}f", "d/".repeat(folders));
+    assert!(unpacked(&zip(&[(&deep(10), b""), (&deep(9), b"")])).is_ok());
+    assert!(refused(&zip(&[(&deep(11), b"")])).starts_with("more than 10 entries, or folders for them"));
+    let folder = format!("{}/", deep(10));
+    assert!(refused(&zip(&[(&folder, b"")])).starts_with("more than 10 entries"), "the last one is a folder too");
+}
+
 /// A directory that is larger than that of any bundle is not read to its end.
 #[test]
 fn a_directory_without_end_is_not_kept() {
