@@ -32,11 +32,11 @@ pub(crate) enum BuildError {
     #[error("{}: {error}", file.display())]
     Form { file: PathBuf, error: ManifestError },
     #[error(
-        "Referencing a nonexistent file: {name}, in the `file_list` of {MANIFEST}; paths are from the current folder, which \
+        "Referencing a nonexistent file: {name}, in the `file_list` of {}; paths are from the current folder, which \
          is {}",
-        folder.display()
+        file.display(), folder.display()
     )]
-    Missing { name: String, folder: PathBuf },
+    Missing { name: String, file: PathBuf, folder: PathBuf },
     #[error(
         "No hooks defined: a bundle names a plugin in `custom_middleware`, such as {{\"post\": [{{\"name\": \"AddFooBarHeader\"}}]}}"
     )]
@@ -71,7 +71,7 @@ impl Plan {
         let members = serde_json::from_slice(&text).map_err(io::Error::from);
         let members = members.map_err(|error| BuildError::Manifest { file: file.to_owned(), error })?;
         if let Some(name) = manifest.file_list.iter().find(|name| !folder.join(name).is_file()) {
-            return Err(BuildError::Missing { name: name.clone(), folder: folder.to_owned() });
+            return Err(BuildError::Missing { name: name.clone(), file: file.to_owned(), folder: folder.to_owned() });
         }
         if !manifest.has_hooks() {
             return Err(BuildError::NoHooks);

@@ -48,7 +48,10 @@ pub(crate) enum FetchError {
     File { file: PathBuf, error: io::Error },
     #[error("a file for it cannot be made in {}: {error}; let the gateway write there", folder.display())]
     Room { folder: PathBuf, error: io::Error },
-    #[error("{last}; it was tried {ATTEMPTS} times")]
+    #[error(
+        "{last}; it was tried {ATTEMPTS} times; mend what is there, or correct `bundle_base_url` or the name of the bundle, \
+         and reload"
+    )]
     Attempts { last: Box<FetchError> },
 }
 

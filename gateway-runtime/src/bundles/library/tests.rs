@@ -113,7 +113,9 @@ fn a_server_that_fails_is_asked_up_to_five_times() {
                         told.starts_with("Couldn't fetch bundle: HTTP Error, got status code 500; it is from "),
                         "{told}"
                     );
-                    assert!(told.ends_with("/b.zip; it was tried 5 times"), "{told}");
+                    let remedy =
+                        "mend what is there, or correct `bundle_base_url` or the name of the bundle, and reload";
+                    assert!(told.ends_with(&format!("/b.zip; it was tried 5 times; {remedy}")), "{told}");
                 }
             }
         }
