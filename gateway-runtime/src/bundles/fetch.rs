@@ -13,6 +13,7 @@ use gateway_sdk::{Body, HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Settings;
+use super::place::make;
 use super::url::{self, Source, UrlError};
 use crate::host::Outgoing;
 use crate::telemetry::in_full;
@@ -167,8 +168,7 @@ async fn keep(body: Body, url: &str, settings: &Settings) -> Result<File, FetchE
         return Err(too_large());
     }
     let room = |error| FetchError::Room { folder: settings.store.clone(), error };
-    let mut file =
-        super::shelf::make(&settings.store).and_then(|()| tempfile::tempfile_in(&settings.store)).map_err(room)?;
+    let mut file = make(&settings.store).and_then(|()| tempfile::tempfile_in(&settings.store)).map_err(room)?;
     let (mut body, mut left) = (body, limit);
     while let Some(frame) = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await {
         let frame = frame.map_err(|error| FetchError::Failed { url: url.to_owned(), reason: in_full(&error) })?;

@@ -1,10 +1,16 @@
 //! Where bundles are: `{middleware_path}/bundles/{md5 of what the definition says}`. Source: plugin-system.md §7.3, §7.6.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gateway_model::bundle::Bundles;
 use md5::{Digest, Md5};
 use ring::digest::{SHA256, digest};
+
+/// Of the folders.
+pub(super) const MODE: u32 = 0o700;
 
 /// Where one bundle is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +61,13 @@ fn folder_name(name: &str) -> String {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Makes a folder, which may be there, with those that it is in.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(MODE).create(folder)
+}
+
+/// In hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

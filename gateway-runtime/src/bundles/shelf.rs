@@ -4,9 +4,9 @@
 //! - The folder of a bundle comes into being by a rename: whoever sees it sees all of it, and it was verified.
 //! - One process of all that share the store unpacks at a time. What it finds half unpacked is of one that has died.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gateway_model::bundle::{Bundles, MANIFEST, Manifest, parse};
@@ -14,24 +14,17 @@ use ring::digest::{Context, SHA256};
 use tempfile::Builder;
 
 use super::merge::{self, Part};
-use super::place::{self, Place};
+use super::place::{self, MODE, Place, make};
 use super::unpack::unpack;
 use super::verify::{Depth, verify};
 use super::{Act, Bundle, BundleError, Reason, Settings};
 
-/// Of the folders.
-const MODE: u32 = 0o700;
 /// How the names of folders begin that are being unpacked to.
 const UNPACKING: &str = ".unpack-";
 /// Is locked by who unpacks.
 const LOCK: &str = ".lock";
 /// A larger manifest is none, in bytes.
 const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Makes a folder, which may be there.
-pub(super) fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(MODE).create(folder)
-}
 
 /// Unpacks and verifies a bundle, and gives it its place. Another gateway on the same store may have been faster.
 ///

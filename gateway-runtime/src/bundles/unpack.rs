@@ -3,9 +3,8 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,9 +14,8 @@ use zip::read::ZipFile;
 use zip::result::ZipError;
 
 use super::Limits;
+use super::place::make;
 
-/// Of the folders.
-const MODE: u32 = 0o700;
 /// What of a Unix mode is the kind of a file, and the kinds that are unpacked.
 const KIND: u32 = 0o170_000;
 const PLAIN: [u32; 3] = [0, 0o100_000, 0o040_000];
@@ -140,10 +138,6 @@ fn take<R: Read>(
     // One byte more tells that there are more.
     let copied = io::copy(&mut (&mut entry).take(left.saturating_add(1)), &mut file).map_err(failed)?;
     left.checked_sub(copied).ok_or(UnpackError::Bytes(limits.unpacked_bytes))
-}
-
-fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(MODE).create(folder)
 }
 
 /// A reader that gives so many bytes and no more.

@@ -10,6 +10,7 @@ use gateway_model::bundle::{MANIFEST, Manifest};
 use md5::{Digest, Md5};
 
 use super::Settings;
+use super::place::hex;
 
 /// How much of a file is in memory where nothing is signed, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -103,8 +104,7 @@ pub(super) fn read(folder: &Path, list: &[String], keeps: bool, limit: u64) -> R
             }
         }
     }
-    let checksum = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Content { checksum, bytes })
+    Ok(Content { checksum: hex(&digest.finalize()), bytes })
 }
 
 /// A pipe would be read for ever.
